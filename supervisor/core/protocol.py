@@ -1,0 +1,149 @@
+"""The shapes that travel over the daemon's socket, one JSON object a line, and their meaning.
+
+A request is `{"id": 7, "op": "tasks", …}`; its answer `{"id": 7, "ok": true, "data": …}` or
+`{"id": 7, "ok": false, "error": "one line", "code": 2}`. After `subscribe` come `Update`s without an id: first a
+whole one (`event = "snapshot"`), then one a second (`event = "delta"`) with the sequence number one higher each
+time; a gap, or another `snapshot`, means that what was known before is void. Fields may be added, never changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA = 1
+LINE_LIMIT = 1 << 20
+"""Bytes of one line at most, in both directions."""
+
+
+class View(msgspec.Struct, kw_only=True):
+    """A part of what the daemon shows; times are seconds since the epoch, UTC."""
+
+
+class DaemonView(View):
+    pid: int
+    version: str
+    uptime_s: float
+    state: Literal["ok", "held"]
+    reason: str = ""
+    jobs_dir: str = ""
+    state_dir: str = ""
+
+
+class LimitView(View):
+    """How many workers may be busy now, and why. `mode` is `fixed` after `grist limit N`."""
+
+    workers: int
+    busy: int
+    reason: str
+    mode: Literal["auto", "fixed"] = "auto"
+
+
+class MachineView(View):
+    """CPU figures are percent of all usable cores (0…100); `ours` are our tasks and the daemon."""
+
+    cores: float
+    cpu_percent: float
+    cpu_ours_percent: float = 0.0
+    memory_total_bytes: int
+    memory_available_bytes: int
+    memory_ours_bytes: int = 0
+    load_1m: float = 0.0
+    disk_free_bytes: int = 0
+
+
+class WorkerView(View):
+    """A slot of the pool. `cpu_percent` counts 100 for each core used. `adopted`: left by an earlier daemon."""
+
+    worker: int
+    state: Literal["idle", "starting", "running", "stopping", "paused"]
+    task: str | None = None
+    job: int | None = None
+    job_name: str | None = None
+    start: int = 0
+    count: int = 0
+    attempt: int = 0
+    pid: int | None = None
+    cpu_percent: float = 0.0
+    memory_bytes: int = 0
+    started_at: float | None = None
+    progress: float | None = None
+    last_line: str = ""
+    adopted: bool = False
+
+
+class JobView(View):
+    """A job as `status` shows it. `state`: queued, waiting, held, running, done, failed, canceled.
+
+    `items_done` counts items whose task ended well, `items_failed` those whose task ended otherwise for good.
+    """
+
+    id: int
+    name: str
+    file: str
+    state: str
+    reason: str = ""
+    items: int
+    items_done: int = 0
+    items_failed: int = 0
+    tasks: int = 0
+    tasks_running: int = 0
+    submitted_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    eta_s: float | None = None
+    priority: int = 0
+    command: str = ""
+    cpu_s_mean: float | None = None
+    wall_s_mean: float | None = None
+    memory_peak_bytes: int | None = None
+
+
+class TaskView(View):
+    """A task as `status JOB` shows it. `id` is `JOB/NUMBER`; `log` is a path, or null while nothing was written."""
+
+    id: str
+    number: int
+    start: int
+    count: int
+    state: str
+    reason: str = ""
+    attempts: int = 0
+    worker: int | None = None
+    pid: int | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    cpu_s: float | None = None
+    memory_peak_bytes: int | None = None
+    log: str | None = None
+    params: dict[str, Any] = {}
+
+
+class DecisionView(View):
+    """A change of the limit, with the binding constraint and its numbers."""
+
+    time: float
+    before: int
+    after: int
+    reason: str
+
+
+class Update(View):
+    """What a subscriber gets. In a delta `jobs` holds only those that changed; the rest is always whole.
+
+    `decisions` holds the newest 50 in a snapshot, in a delta only new ones; `removed` names jobs that are gone.
+    """
+
+    event: Literal["snapshot", "delta"]
+    seq: int
+    time: float
+    daemon: DaemonView
+    limit: LimitView
+    machine: MachineView
+    workers: list[WorkerView]
+    jobs: list[JobView]
+    removed: list[int] = []
+    decisions: list[DecisionView] = []

@@ -1,0 +1,92 @@
+"""What a job is, once its file has been understood: frozen values that the store keeps as JSON.
+
+Owns the types and nothing else. How a file becomes a `Spec` is `jobfile`'s, which item is which is `items`', and
+what is started for a task is `launch`'s.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Value: TypeAlias = str | int | float | bool
+"""A parameter of an item, as TOML writes scalars."""
+
+
+class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A value that is compared by its fields and never changed."""
+
+
+class Axis(Frozen):
+    """One parameter of a grid, with the values that it takes in turn."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
+class Items(Frozen):
+    """The items of a job as a count and a rule: a million items are as small as one.
+
+    `total` counts items after exclusion. With `axes`, an item is a point of their product, the last axis running
+    fastest, or with `paired` the i-th value of each. `excluded` lists product indexes that are left out, ascending.
+    With `cases`, item i is the i-th case. With neither, an item is only its index 0…total-1.
+    """
+
+    total: int = 1
+    per_task: int = 1
+    axes: tuple[Axis, ...] = ()
+    paired: bool = False
+    excluded: tuple[int, ...] = ()
+    cases: tuple[dict[str, Value], ...] = ()
+
+
+class Retry(Frozen):
+    """How often a failed task is tried again. `on` empty: after any failure, timeout or loss of memory."""
+
+    attempts: int = 1
+    backoff_s: float = 10.0
+    on: tuple[str, ...] = ()
+
+
+class Limits(Frozen):
+    """Bounds of this job alone."""
+
+    workers: int | None = None
+    failures: int | None = None
+    log_bytes: int | None = None
+
+
+class Resources(Frozen):
+    """What a task claims; what is left out is learned."""
+
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    gpus: int = 0
+
+
+class Spec(Frozen):
+    """A job in full, every default filled in, every path absolute.
+
+    `command` is a template: a string is run by `sh -c`, a tuple is an argv. `kind` says where it came from: for a
+    `script` the placeholder `{script}` is the path of the frozen copy; for a `list` each item's `line` is a shell
+    command, taken as written.
+    """
+
+    name: str
+    kind: Literal["command", "script", "list"]
+    command: str | tuple[str, ...]
+    cwd: str
+    items: Items = Items()
+    stdin: str | None = None
+    env: dict[str, str] = {}
+    venv: str | None = None
+    conda: str | None = None
+    priority: int = 0
+    nice: int | None = None
+    timeout_s: float | None = None
+    grace_s: float = 10.0
+    retry: Retry = Retry()
+    limits: Limits = Limits()
+    resources: Resources = Resources()
+    on_reboot: Literal["rerun", "hold"] = "rerun"

@@ -1,0 +1,1 @@
+"""The screens of `grist tui`, fed over the daemon's socket alone."""
