@@ -17,11 +17,11 @@ LINE_LIMIT = 1 << 20
 """Bytes of one line at most, in both directions."""
 
 
-class View(msgspec.Struct, kw_only=True):
+class View(msgspec.Struct):
     """A part of what the daemon shows; times are seconds since the epoch, UTC."""
 
 
-class DaemonView(View):
+class DaemonView(View, kw_only=True):
     pid: int
     version: str
     uptime_s: float
@@ -31,7 +31,7 @@ class DaemonView(View):
     state_dir: str = ""
 
 
-class LimitView(View):
+class LimitView(View, kw_only=True):
     """How many workers may be busy now, and why. `mode` is `fixed` after `grist limit N`."""
 
     workers: int
@@ -40,7 +40,7 @@ class LimitView(View):
     mode: Literal["auto", "fixed"] = "auto"
 
 
-class MachineView(View):
+class MachineView(View, kw_only=True):
     """CPU figures are percent of all usable cores (0…100); `ours` are our tasks and the daemon."""
 
     cores: float
@@ -53,7 +53,7 @@ class MachineView(View):
     disk_free_bytes: int = 0
 
 
-class WorkerView(View):
+class WorkerView(View, kw_only=True):
     """A slot of the pool. `cpu_percent` counts 100 for each core used. `adopted`: left by an earlier daemon."""
 
     worker: int
@@ -73,7 +73,7 @@ class WorkerView(View):
     adopted: bool = False
 
 
-class JobView(View):
+class JobView(View, kw_only=True):
     """A job as `status` shows it. `state`: queued, waiting, held, running, done, failed, canceled.
 
     `items_done` counts items whose task ended well, `items_failed` those whose task ended otherwise for good.
@@ -100,7 +100,7 @@ class JobView(View):
     memory_peak_bytes: int | None = None
 
 
-class TaskView(View):
+class TaskView(View, kw_only=True):
     """A task as `status JOB` shows it. `id` is `JOB/NUMBER`; `log` is a path, or null while nothing was written."""
 
     id: str
@@ -122,7 +122,7 @@ class TaskView(View):
     params: dict[str, Any] = {}
 
 
-class DecisionView(View):
+class DecisionView(View, kw_only=True):
     """A change of the limit, with the binding constraint and its numbers."""
 
     time: float
@@ -131,7 +131,7 @@ class DecisionView(View):
     reason: str
 
 
-class Update(View):
+class Update(View, kw_only=True):
     """What a subscriber gets. In a delta `jobs` holds only those that changed; the rest is always whole.
 
     `decisions` holds the newest 50 in a snapshot, in a delta only new ones; `removed` names jobs that are gone.

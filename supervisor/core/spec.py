@@ -14,18 +14,18 @@ Value: TypeAlias = str | int | float | bool
 """A parameter of an item, as TOML writes scalars."""
 
 
-class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
     """A value that is compared by its fields and never changed."""
 
 
-class Axis(Frozen):
+class Axis(Frozen, kw_only=True):
     """One parameter of a grid, with the values that it takes in turn."""
 
     name: str
     values: tuple[Value, ...]
 
 
-class Items(Frozen):
+class Items(Frozen, kw_only=True):
     """The items of a job as a count and a rule: a million items are as small as one.
 
     `total` counts items after exclusion. With `axes`, an item is a point of their product, the last axis running
@@ -41,7 +41,7 @@ class Items(Frozen):
     cases: tuple[dict[str, Value], ...] = ()
 
 
-class Retry(Frozen):
+class Retry(Frozen, kw_only=True):
     """How often a failed task is tried again. `on` empty: after any failure, timeout or loss of memory."""
 
     attempts: int = 1
@@ -49,7 +49,7 @@ class Retry(Frozen):
     on: tuple[str, ...] = ()
 
 
-class Limits(Frozen):
+class Limits(Frozen, kw_only=True):
     """Bounds of this job alone."""
 
     workers: int | None = None
@@ -57,7 +57,7 @@ class Limits(Frozen):
     log_bytes: int | None = None
 
 
-class Resources(Frozen):
+class Resources(Frozen, kw_only=True):
     """What a task claims; what is left out is learned."""
 
     cpus: float | None = None
@@ -65,7 +65,7 @@ class Resources(Frozen):
     gpus: int = 0
 
 
-class Spec(Frozen):
+class Spec(Frozen, kw_only=True):
     """A job in full, every default filled in, every path absolute.
 
     `command` is a template: a string is run by `sh -c`, a tuple is an argv. `kind` says where it came from: for a
