@@ -1,0 +1,103 @@
+"""What a worker's journal says: the fate of every task that was sent to it.
+
+Owns the reading of the format that `edge/worker.py` writes. The format is the contract between versions: a record
+is a line `CRC32 JSON`; `{"c": key}` a claim, `{"e": key, …}` an exit, `{"n": key, …}` a start that the machine
+refused, `{"fence": …}` the mark of a later daemon. A torn last line is no record.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Key(NamedTuple):
+    """An attempt, named for the worker: `JOB.NUMBER.ATTEMPT`."""
+
+    job: int
+    number: int
+    attempt: int
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        job, number, attempt = text.split(".")
+        return cls(int(job), int(number), int(attempt))
+
+    def __str__(self) -> str:
+        return f"{self.job}.{self.number}.{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How an attempt ended. `exit_code` and `signal` exclude each other; `why` says who asked for the end."""
+
+    exit_code: int | None
+    signal: int | None
+    why: str | None
+    started_at: float
+    ended_at: float
+    cpu_s: float
+    memory_bytes: int
+    log: str | None
+    result: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fates:
+    """What became of the keys in a journal; a key in none of these was never claimed."""
+
+    running: dict[Key, float]
+    ended: dict[Key, Exit]
+    refused: dict[Key, str]
+
+
+def read_exit(record: dict[str, Any]) -> Exit:
+    """The exit in a worker's message or record."""
+    return Exit(
+        exit_code=record["code"],
+        signal=record["signal"],
+        why=record["why"],
+        started_at=record["t0"],
+        ended_at=record["t"],
+        cpu_s=record["cpu"],
+        memory_bytes=record["rss"],
+        log=record.get("log"),
+        result=record.get("result"),
+        text=record.get("text", ""),
+    )
+
+
+def seal(record: dict[str, Any]) -> bytes:
+    """The line for `record`, behind a newline of its own, so that a torn line before it stays alone."""
+    body = json.dumps(record, separators=(",", ":")).encode()
+    return b"\n%08x %s\n" % (zlib.crc32(body), body)
+
+
+def read(data: bytes) -> Fates:
+    """The fates in a journal's bytes; claims after a fence are void, for the worker started nothing for them."""
+    running: dict[Key, float] = {}
+    ended: dict[Key, Exit] = {}
+    refused: dict[Key, str] = {}
+    fenced = False
+    for line in data.split(b"\n"):
+        crc, _, body = line.partition(b" ")
+        if not body or crc != b"%08x" % zlib.crc32(body):
+            continue
+        record = json.loads(body)
+        if "fence" in record:
+            fenced = True
+        elif "c" in record:
+            if not fenced:
+                running[Key.parse(record["c"])] = record["t"]
+        elif "e" in record:
+            key = Key.parse(record["e"])
+            running.pop(key, None)
+            ended[key] = read_exit(record)
+        elif "n" in record:
+            key = Key.parse(record["n"])
+            running.pop(key, None)
+            refused[key] = record["text"]
+    return Fates(running, ended, refused)

@@ -1,0 +1,554 @@
+"""The spawner and its workers: the only code of ours that stands between the daemon and a task.
+
+One file, standard library only, Python 3.8 or newer, run by its path with `python -I -S`; everything is imported
+before the first fork, so that replacing the installed program under a living worker does no harm. It decides
+nothing: it starts what it is told, keeps the time that it is told, and writes down how it ended.
+
+    daemon ─socketpair─► spawner ─fork─► worker 1…n ─posix_spawn─► the task, in a session of its own
+       ▲────────── a socket for each worker ──────────┘
+
+A worker outlives the daemon. It holds the lock of its run folder for life and appends to the journal there, one
+checksummed line a record: a *claim* before a task is started, its *exit* afterwards. When the daemon's end of the
+socket closes, the worker ends the task in hand, makes its exit record durable and leaves. A later daemon that wants
+a worker's unclaimed tasks back appends a *fence* first. The kernel orders appends, and a worker that finds the
+journal longer than it left it starts nothing more: no task can be run by both sides, however long one was frozen.
+"""
+
+import array
+import collections
+import ctypes
+import errno
+import fcntl
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import zlib
+
+JOURNAL_STEP = 1 << 16  # bytes set aside at a time, so that a full disk can't lose an exit record
+JOURNAL_LIMIT = 1 << 19  # past this a worker asks to be replaced; a short journal keeps recovery fast
+RECORD_ROOM = 1 << 13  # what a claim and an exit may take at most
+NAME_LOG_AFTER = 0.5  # seconds; the log of a task that lives longer gets its final name while it runs
+KILL_EVERY = 0.1  # seconds between two sweeps over what still lives of a task
+EXIT_FIRST = 0.004  # seconds for which a start is held back, to travel with its exit
+NOT_STARTED = {errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT}
+"""Errors that say "not now" of the machine rather than "never" of the task."""
+
+IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE)
+DEFAULTED = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 15, 36
+FALLOC_FL_KEEP_SIZE = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+
+def encode(record):
+    """A message, and in the journal a record: compact JSON. Odd bytes in names survive as escapes."""
+    return json.dumps(record, separators=(",", ":")).encode()
+
+
+def sealed(body):
+    """A journal line: the checksum of `body`, the body, a newline."""
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def name_process(name):
+    """What `ps` and `top` show."""
+    buffer = ctypes.create_string_buffer(name.encode()[:15])
+    _libc.prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
+
+
+def descendants(root):
+    """The pids of all that descends from `root`, from one pass over /proc; `root` itself is left out."""
+    children = collections.defaultdict(list)
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open("/proc/%s/stat" % entry, "rb") as file:
+                    stat = file.read()
+            except OSError:
+                continue  # it ended while we looked
+            children[int(stat[stat.rindex(b")") + 2 :].split(None, 2)[1])].append(int(entry))
+    found, todo = [], [root]
+    while todo:
+        for pid in children[todo.pop()]:
+            found.append(pid)
+            todo.append(pid)
+    return found
+
+
+def find_program(name, path):
+    """The file that `name` means on `path`, as execvp looks it up; raises FileNotFoundError."""
+    if "/" in name:
+        return name
+    for folder in path.split(":"):
+        candidate = os.path.join(folder or ".", name)
+        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
+            return candidate
+    raise FileNotFoundError(errno.ENOENT, "command not found", name)
+
+
+class FencedError(Exception):
+    """Another daemon has taken over this run folder: nothing may be started here any more."""
+
+
+class Journal:
+    """The append-only record of one worker."""
+
+    def __init__(self, path):
+        self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self.end = 0  # where our own last record ends; more in the file than that is a fence
+        self.reserved = 0
+
+    def reserve(self):
+        """Sets room aside for a claim and its exit; raises OSError when there is none."""
+        if self.end + RECORD_ROOM > self.reserved:
+            if _libc.fallocate(self.fd, FALLOC_FL_KEEP_SIZE, self.reserved, JOURNAL_STEP):
+                code = ctypes.get_errno()
+                if code not in (errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise OSError(code, os.strerror(code), "journal")
+            self.reserved += JOURNAL_STEP
+
+    def append(self, body):
+        """Writes one record; raises FencedError when somebody else wrote since our last one."""
+        line = sealed(body)
+        if os.write(self.fd, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "journal")
+        position = os.lseek(self.fd, 0, os.SEEK_CUR)
+        fenced = position != self.end + len(line)
+        self.end = position
+        if fenced:
+            raise FencedError
+
+
+class Task:
+    """The task in hand."""
+
+    def __init__(self, key, pid, context):
+        self.key = key
+        self.pid = pid
+        self.grace = context["grace"]
+        self.started = time.time()
+        self.born = time.monotonic()
+        self.deadline = None if context["timeout"] is None else self.born + context["timeout"]
+        self.job = context["job"]
+        self.log_path = "%s/%s.log" % (context["logs"], key.split(".", 1)[1])
+        self.result_path = "%s/%s.json" % (context["results"], key.split(".", 1)[1])
+        self.log_named = False
+        self.announced = False
+        self.why = None  # "timeout" or "cancel" once its end was asked for
+        self.kill_at = None
+        self.status = None
+        self.cpu = 0.0
+        self.rss = 0
+
+
+class Worker:
+    """One slot of the pool: runs one task after another until the daemon closes its socket or it is fenced."""
+
+    def __init__(self, sock, run, slot):
+        self.sock, self.run, self.slot = sock, run, slot
+        self.lock = os.open(run + "/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.journal = Journal(run + "/journal")
+        self.contexts = {}
+        self.waiting = collections.deque()
+        self.task = None
+        self.inbox = b""
+        self.outbox = []
+        self.log = -1
+        self.null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self.flushed = 0.0
+        self.orphaned = False  # the daemon is gone
+        self.retiring = False  # finish, then leave
+
+    # ── the loop ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def serve(self, wake):
+        """Runs until there is nothing left to do. `wake` is readable after a signal, one byte each."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        self.say({"ready": os.getpid()})
+        while True:
+            self.start_next()
+            if self.task is None:
+                self.flush()
+                if self.orphaned or self.retiring:
+                    return
+            for fd, _ in poll.poll(self.patience()):
+                if fd == wake:
+                    if signal.SIGUSR1 in os.read(wake, 4096):
+                        self.end_task("cancel")
+                else:
+                    self.read_socket()
+                    if self.orphaned:
+                        poll.unregister(self.sock)
+            if self.task is not None:
+                self.look_after()
+
+    def patience(self):
+        """Milliseconds until something is due, None for as long as nothing happens."""
+        task = self.task
+        if task is None:
+            return None
+        now = time.monotonic()
+        due = [moment for moment in (task.deadline, task.kill_at) if moment is not None]
+        if not task.announced:
+            due.append(task.born + EXIT_FIRST)
+        if not task.log_named:
+            due.append(task.born + NAME_LOG_AFTER)
+        return max(0, int((min(due) - now) * 1000) + 1) if due else None
+
+    def look_after(self):
+        """Reaps, and does what the time asks for."""
+        self.reap()
+        task = self.task
+        if task is None:
+            return
+        now = time.monotonic()
+        if not task.announced and now >= task.born + EXIT_FIRST:
+            self.announce()
+        if not task.log_named and now >= task.born + NAME_LOG_AFTER:
+            self.name_log(task)
+        if task.deadline is not None and now >= task.deadline:
+            self.end_task("timeout")
+        if task.kill_at is not None and now >= task.kill_at:
+            self.signal_tree(signal.SIGKILL)
+            task.kill_at = now + KILL_EVERY
+
+    # ── talking to the daemon ─────────────────────────────────────────────────────────────────────────────────
+
+    def say(self, message):
+        self.outbox.append(encode(message) + b"\n")
+
+    def flush(self):
+        if self.outbox and not self.orphaned:
+            try:
+                self.sock.sendall(b"".join(self.outbox))
+            except OSError:
+                self.orphaned = True  # its records are in the journal; poll drops the socket at EOF
+        self.outbox.clear()
+        self.flushed = time.monotonic()
+
+    def read_socket(self):
+        try:
+            data = self.sock.recv(1 << 18)
+        except OSError:
+            data = b""
+        if not data:
+            self.orphaned = True
+            self.waiting.clear()  # not claimed: the next daemon's
+            return
+        *lines, self.inbox = (self.inbox + data).split(b"\n")
+        for line in lines:
+            self.obey(json.loads(line))
+
+    def obey(self, message):
+        if "do" in message:
+            self.waiting.append(message)
+        elif "context" in message:
+            self.contexts[message["job"]] = message["context"]
+            message["context"]["job"] = message["job"]
+        elif "drop" in message:
+            self.say({"dropped": [waiting["do"] for waiting in self.waiting]})
+            self.waiting.clear()
+            self.flush()
+        elif "end" in message:
+            if self.task is not None and self.task.key == message["end"]:
+                self.end_task("cancel")
+        elif "quit" in message:
+            self.retiring = True
+
+    # ── starting ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start_next(self):
+        """Claims and starts the next waiting task, if none is in hand."""
+        while self.task is None and self.waiting and not self.orphaned:
+            message = self.waiting.popleft()
+            key = message["do"]
+            try:
+                self.journal.reserve()
+                log = self.open_log()
+                self.journal.append(encode({"c": key, "t": time.time()}))
+            except FencedError:
+                self.orphaned = True
+                self.waiting.clear()
+                return
+            except OSError as error:
+                self.say({"n": key, "errno": error.errno, "text": str(error)})
+                continue
+            try:
+                self.spawn(key, message, log)
+            except (OSError, ValueError) as error:
+                self.not_spawned(key, error)
+        if self.journal.end > JOURNAL_LIMIT and not self.retiring and not self.orphaned:
+            self.retiring = True
+            self.say({"retiring": True, "dropped": [waiting["do"] for waiting in self.waiting]})
+            self.waiting.clear()
+
+    def spawn(self, key, message, log):
+        context = self.contexts[int(key.split(".", 1)[0])]
+        env = dict(context["env"], **message["env"])
+        env["GRIST_WORKER"] = str(self.slot)
+        env["GRIST_RESULT"] = self.run + "/result"
+        argv = message["argv"]
+        os.chdir(context["cwd"])
+        stdin = self.null
+        if message.get("stdin") is not None:
+            stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
+            text = message["stdin"].encode("utf-8", "surrogateescape")
+            while text:
+                text = text[os.write(stdin, text) :]
+            os.lseek(stdin, 0, os.SEEK_SET)
+        files = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+        how = {"file_actions": files, "setsid": True, "setsigmask": (), "setsigdef": DEFAULTED}
+        try:
+            program = find_program(argv[0], env.get("PATH", os.defpath))
+            try:
+                pid = os.posix_spawn(program, argv, env, **how)
+            except OSError as error:
+                if error.errno != errno.ENOEXEC:
+                    raise
+                pid = os.posix_spawn("/bin/sh", ["/bin/sh", program] + argv[1:], env, **how)  # as execvp does
+        finally:
+            if stdin != self.null:
+                os.close(stdin)
+            os.chdir("/")
+        self.task = Task(key, pid, context)
+        try:
+            if context["nice"]:
+                os.setpriority(os.PRIO_PROCESS, pid, context["nice"])
+            with open("/proc/%d/oom_score_adj" % pid, "w") as file:
+                file.write("300")  # if memory does run out, it is a task that goes, not the user's shell
+        except OSError:
+            pass  # it has ended already, or this user may not: politeness, not a condition
+
+    def not_spawned(self, key, error):
+        """A start that failed: the machine's "not now" goes back, the task's own fault is its exit."""
+        if getattr(error, "errno", None) in NOT_STARTED:
+            record = {"n": key, "errno": error.errno, "text": str(error)}
+        else:
+            code = 127 if isinstance(error, FileNotFoundError) else 126
+            now = time.time()
+            record = {"e": key, "code": code, "signal": None, "why": None, "t0": now, "t": now, "cpu": 0.0, "rss": 0}
+            record["text"] = "cannot start: %s" % error
+        self.record(record)
+
+    def announce(self):
+        self.task.announced = True
+        self.say({"s": self.task.key, "pid": self.task.pid, "t": self.task.started})
+        self.flush()
+
+    # ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def reap(self):
+        """Collects what has ended; when nothing of the task is left, its exit is recorded."""
+        task = self.task
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                if task.status is not None and task.kill_at is None:
+                    self.signal_tree(signal.SIGKILL)  # what a task leaves running ends with it
+                    task.kill_at = time.monotonic() + KILL_EVERY
+                return
+            task.cpu += usage.ru_utime + usage.ru_stime
+            task.rss = max(task.rss, usage.ru_maxrss * 1024)
+            if pid == task.pid:
+                task.status = status
+        self.close_task()
+
+    def end_task(self, why):
+        """Asks the whole tree to end: TERM now, KILL after the grace."""
+        task = self.task
+        if task is None or task.why is not None:
+            return
+        task.why = why
+        task.deadline = None
+        task.kill_at = time.monotonic() + task.grace
+        self.signal_tree(signal.SIGTERM)
+        self.signal_tree(signal.SIGCONT)  # a stopped process could not hear the TERM
+
+    def signal_tree(self, number):
+        for pid in descendants(os.getpid()):
+            try:
+                os.kill(pid, number)
+            except OSError:
+                pass  # it ended between the look and the signal
+
+    def close_task(self):
+        task, self.task = self.task, None
+        code = signum = None
+        if os.WIFSIGNALED(task.status):
+            signum = os.WTERMSIG(task.status)
+        else:
+            code = os.WEXITSTATUS(task.status)
+        record = {"e": task.key, "code": code, "signal": signum, "why": task.why, "t0": task.started, "t": time.time()}
+        record["cpu"] = round(task.cpu, 6)
+        record["rss"] = task.rss
+        log = self.keep_log(task)
+        if log:
+            record["log"] = log
+        try:
+            self.rename(self.run + "/result", task.result_path)
+            record["result"] = task.result_path
+        except FileNotFoundError:
+            pass  # this task gave none
+        except OSError as error:
+            record["text"] = "result not kept: %s" % error
+        if not task.announced:
+            self.say({"s": task.key, "pid": task.pid, "t": task.started})
+        self.record(record)
+
+    def record(self, record):
+        """Journal first, then the socket; many short tasks share one message."""
+        body = encode(record)
+        try:
+            self.journal.append(body)
+        except FencedError:
+            self.orphaned = True
+        self.outbox.append(body + b"\n")
+        if not self.waiting or time.monotonic() - self.flushed > EXIT_FIRST:
+            self.flush()
+
+    # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def open_log(self):
+        """The file that takes stdout and stderr of the next task; an empty one is used again."""
+        if self.log < 0:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self.log = os.open(self.run + "/log", flags, 0o600)
+        return self.log
+
+    def rename(self, source, target):
+        try:
+            os.rename(source, target)
+        except FileNotFoundError:
+            os.lstat(source)
+            os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
+            os.rename(source, target)
+
+    def name_log(self, task):
+        task.log_named = True
+        try:
+            self.rename(self.run + "/log", task.log_path)
+        except OSError:
+            task.log_path = "%s/log.%s" % (self.run, task.key)  # kept where it can be, and said in the record
+            os.rename(self.run + "/log", task.log_path)
+
+    def keep_log(self, task):
+        """The path of what the task wrote, or "" when it wrote nothing. The task and all its children are gone."""
+        written = os.fstat(self.log).st_size > 0
+        if written and not task.log_named:
+            self.name_log(task)
+        elif not written and task.log_named:
+            os.unlink(task.log_path)
+        if written or task.log_named:
+            os.close(self.log)
+            self.log = -1
+        return task.log_path if written else ""
+
+
+def work(sock, run, slot):
+    """The life of a worker process, from the fork on."""
+    os.setsid()
+    name_process("grist-%s" % slot)
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    worker = Worker(sock, run, slot)
+    worker.serve(wake)
+    os.fsync(worker.journal.fd)
+
+
+class Spawner:
+    """Forks workers on request and reaps them; a packet of the daemon's carries the new worker's socket."""
+
+    def __init__(self, sock):
+        self.sock = sock
+
+    def serve(self):
+        wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        while True:
+            for fd, _ in poll.poll():
+                if fd == wake:
+                    os.read(wake, 4096)
+                    self.reap()
+                elif not self.fork():
+                    return
+
+    def fork(self):
+        room = socket.CMSG_SPACE(array.array("i").itemsize)
+        try:
+            packet, ancillary, _, _ = self.sock.recvmsg(1 << 16, room)
+        except OSError:
+            packet = b""
+        if not packet:
+            return False  # the daemon is gone; its workers find that out by themselves
+        order = json.loads(packet)
+        sock = socket.socket(fileno=array.array("i", ancillary[0][2])[0])
+        os.set_inheritable(sock.fileno(), False)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            sock.close()
+            self.sock.send(encode({"failed": order["run"], "errno": error.errno, "text": str(error)}))
+            return True
+        if pid == 0:
+            status = 1
+            try:
+                self.sock.close()
+                work(sock, order["run"], order["slot"])
+                status = 0
+            except FileNotFoundError:
+                pass  # a later daemon has removed the folder: nothing was sent, nothing is lost
+            finally:
+                if status:
+                    sys.excepthook(*sys.exc_info())
+                os._exit(status)
+        sock.close()
+        self.sock.send(encode({"forked": order["run"], "pid": pid}))
+        return True
+
+    def reap(self):
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            try:
+                self.sock.send(encode({"ended": pid, "status": status}))
+            except OSError:
+                return  # the daemon is gone
+
+
+def main():
+    """Runs the spawner on the socket whose descriptor is the only argument."""
+    name_process("grist-spawner")
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    os.chdir("/")
+    gc.collect()
+    gc.freeze()  # keeps the collector from touching, and so copying, pages that all workers share
+    Spawner(socket.socket(fileno=int(sys.argv[1]))).serve()
+
+
+if __name__ == "__main__":
+    main()
