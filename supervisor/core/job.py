@@ -1,0 +1,222 @@
+"""The daemon's running account of one job: which tasks were handed out, which live, what came of the rest.
+
+Owns the counters and the order of a job's tasks. It never touches the store; whoever changes an account writes the
+change down (see `ledger`).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gristmill.supervisor.core import items, launch
+from gristmill.supervisor.core.protocol import JobView
+from gristmill.supervisor.core.spec import Spec
+from gristmill.supervisor.core.task import JOB_FINAL, TASK_FINAL, JobState, Task, TaskState, advance, move_job
+
+TINY_S = 0.05
+"""Mean wall time in seconds below which tasks are sent ahead of the commit that they would otherwise wait for."""
+AHEAD_S = 0.1
+AHEAD_MOST = 24
+
+
+class Footprint(msgspec.Struct):
+    """What the tasks of a class were seen to need: means over the last ~20 ends, and the largest memory peak."""
+
+    ends: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+
+    def learn(self, wall_s: float, cpu_s: float, memory_bytes: int) -> None:
+        """Counts one task that ended by itself."""
+        self.ends += 1
+        gain = max(1.0 / self.ends, 0.05)
+        self.wall_s += gain * (wall_s - self.wall_s)
+        self.cpu_s += gain * (cpu_s - self.cpu_s)
+        self.memory_bytes = max(memory_bytes, self.memory_bytes)
+
+
+@dataclass(slots=True)
+class Job:
+    """One job that is in the daemon's memory.
+
+    `cursor` is the number of the next task never handed out; every lower number has a record in the store. `again`
+    is a heap of queued tasks that have one. `skipped` are numbers past the cursor that were canceled beforehand.
+    """
+
+    id: int
+    spec: Spec
+    file: str
+    submitted_at: float
+    claim: str = ""
+    state: JobState = JobState.QUEUED
+    reason: str = ""
+    cursor: int = 0
+    tasks_ended: int = 0
+    items_done: int = 0
+    items_failed: int = 0
+    started_at: float | None = None
+    ended_at: float | None = None
+    footprint: Footprint = field(default_factory=Footprint)
+    live: dict[int, Task] = field(default_factory=dict)
+    again: list[tuple[float, int, Task]] = field(default_factory=list)
+    skipped: set[int] = field(default_factory=set)
+    waits: str = ""
+    """Why nothing of it is started now; shown, never stored."""
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks it has in all."""
+        return items.tasks(self.spec.items)
+
+    @property
+    def open(self) -> bool:
+        """Whether it may hand out tasks."""
+        return self.state in (JobState.QUEUED, JobState.RUNNING)
+
+    @property
+    def ahead(self) -> int:
+        """How many of its tasks a worker may be sent at a time: more than one only for a class known to be tiny."""
+        seen = self.footprint
+        if seen.ends < 8 or seen.wall_s >= TINY_S:
+            return 1
+        return max(1, min(AHEAD_MOST, int(AHEAD_S / max(seen.wall_s, 1e-4))))
+
+    def ready(self, now: float) -> bool:
+        """Whether a task could be handed out now, as far as the job itself is concerned."""
+        if not self.open or (self.spec.limits.workers is not None and len(self.live) >= self._most()):
+            return False
+        return self.cursor < self.tasks or (bool(self.again) and self.again[0][0] <= now)
+
+    def _most(self) -> int:
+        """How many of its tasks may be handed out at once under its own limit."""
+        workers = self.spec.limits.workers or 1
+        return workers * self.ahead
+
+    def take(self, now: float) -> Task:
+        """The next task, as an attempt about to start; only when `ready`."""
+        if self.again and self.again[0][0] <= now:
+            task = heapq.heappop(self.again)[2]
+        else:
+            start, count = items.span(self.spec.items, self.cursor)
+            task = Task(job=self.id, number=self.cursor, start=start, count=count)
+            self.cursor += 1
+            self._pass_skipped()
+        task = advance(task, TaskState.STARTING, attempts=task.attempts + 1, reason="", exit_code=None, signal=None)
+        self.live[task.number] = task
+        return task
+
+    def put_back(self, task: Task, reason: str = "", not_before: float = 0.0) -> Task:
+        """An attempt that was not started goes back into the queue; it does not count as one."""
+        del self.live[task.number]
+        task = advance(
+            task, TaskState.QUEUED, attempts=task.attempts - 1, run=None, worker=None, pid=None, reason=reason,
+            not_before=not_before,
+        )
+        self.queue(task)
+        return task
+
+    def queue(self, task: Task) -> None:
+        """Puts a queued task that has a record back in line."""
+        heapq.heappush(self.again, (task.not_before, task.number, task))
+
+    def settle(self, task: Task) -> None:
+        """Counts `task`, whose attempt is over, for good or until its next try."""
+        self.live.pop(task.number, None)
+        if task.state is TaskState.QUEUED:
+            self.queue(task)
+            return
+        self.tasks_ended += 1
+        if task.state is TaskState.DONE:
+            self.items_done += task.count
+        else:
+            self.items_failed += task.count
+        if task.state in (TaskState.DONE, TaskState.FAILED) and task.started_at and task.ended_at:
+            self.footprint.learn(task.ended_at - task.started_at, task.cpu_s or 0.0, task.memory_peak_bytes or 0)
+
+    def withdraw(self, number: int) -> Task | None:
+        """Takes a task that is not live out of the line, for good; None when it is not waiting."""
+        for index, (_, waiting, task) in enumerate(self.again):
+            if waiting == number:
+                del self.again[index]
+                heapq.heapify(self.again)
+                return task
+        if self.cursor <= number < self.tasks and number not in self.skipped:
+            start, count = items.span(self.spec.items, number)
+            self.skipped.add(number)
+            self._pass_skipped()
+            return Task(job=self.id, number=number, start=start, count=count)
+        return None
+
+    def _pass_skipped(self) -> None:
+        while self.cursor in self.skipped:
+            self.skipped.discard(self.cursor)
+            self.cursor += 1
+
+    def reopen(self, tasks: list[Task]) -> list[Task]:
+        """Queues ended `tasks` once more, with a fresh count of attempts; returns them as they are now."""
+        fresh = []
+        for task in tasks:
+            self.tasks_ended -= 1
+            if task.state is TaskState.DONE:
+                self.items_done -= task.count
+            else:
+                self.items_failed -= task.count
+            queued = advance(task, TaskState.QUEUED, attempts=0, reason="retried by the user", not_before=0.0)
+            self.queue(queued)
+            fresh.append(queued)
+        return fresh
+
+    def verdict(self) -> JobState | None:
+        """The state in which the job ends, None while something of it is to be done."""
+        if self.state is JobState.CANCELED:
+            return JobState.CANCELED if not self.live else None
+        if self.tasks_ended < self.tasks:
+            return None
+        return JobState.FAILED if self.items_failed else JobState.DONE
+
+    def enter(self, state: JobState, reason: str = "") -> None:
+        """Moves the job; raises ValueError for a move that is not allowed."""
+        self.state = move_job(self.state, state)
+        self.reason = reason
+
+    def remaining_s(self) -> float | None:
+        """Seconds until it ends at the present width, None while no task of it has ended."""
+        if self.state in JOB_FINAL or not self.footprint.ends:
+            return None
+        left = self.tasks - self.tasks_ended
+        return left * self.footprint.wall_s / max(1, min(len(self.live), left))
+
+    def view(self) -> JobView:
+        """What the screens show."""
+        seen = self.footprint if self.footprint.ends else None
+        return JobView(
+            id=self.id,
+            name=self.spec.name,
+            file=self.file,
+            state=self.state.value,
+            reason=self.reason or self.waits,
+            items=self.spec.items.total,
+            items_done=self.items_done,
+            items_failed=self.items_failed,
+            tasks=self.tasks,
+            tasks_running=len(self.live),
+            submitted_at=self.submitted_at,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            eta_s=self.remaining_s(),
+            priority=self.spec.priority,
+            command=launch.summary(self.spec),
+            cpu_s_mean=seen.cpu_s if seen else None,
+            wall_s_mean=seen.wall_s if seen else None,
+            memory_peak_bytes=seen.memory_bytes if seen else None,
+        )
+
+
+def retriable(tasks: Iterator[Task], failed_only: bool) -> list[Task]:
+    """Those of `tasks` that a user's retry runs again."""
+    return [task for task in tasks if task.state in TASK_FINAL and not (failed_only and task.state is TaskState.DONE)]

@@ -1,0 +1,149 @@
+"""The daemon's ends of the spawner and of its workers: sockets, and what comes over them.
+
+Owns the spawner process and one `Line` for each worker; who gets which task is the pool's. The processes themselves
+are `worker.py`, run by path in an interpreter without site-packages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+WORKER = Path(__file__).with_name("worker.py")
+
+
+class Line(asyncio.Protocol):
+    """The daemon's end of one worker's socket: JSON messages both ways, a batch in one write."""
+
+    def __init__(self, hear: Callable[[list[dict[str, Any]]], None], lost: Callable[[], None]) -> None:
+        self._hear, self._lost = hear, lost
+        self._inbox = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # a stream socket's transport is a Transport
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._inbox = (self._inbox + data).split(b"\n")
+        self._hear([json.loads(line) for line in lines])
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._lost()
+
+    def send(self, messages: list[dict[str, Any]]) -> None:
+        """Sends them in one write; one to a worker that has just died goes nowhere, and `lost` follows."""
+        if self._transport is not None:
+            self._transport.write(b"".join(json.dumps(m, separators=(",", ":")).encode() + b"\n" for m in messages))
+
+    def close(self) -> None:
+        """Hangs up: the worker finishes what it has in hand, writes it down and leaves."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+class Spawner:
+    """The process that workers are forked from; `tell` hears of forks, failures and ends, `gone` of its death."""
+
+    def __init__(self, log: int, tell: Callable[[dict[str, Any]], None], gone: Callable[[], None]) -> None:
+        self._log, self._tell, self._gone = log, tell, gone
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sock: socket.socket | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The spawner's pid while it lives."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Starts the process; raises OSError when the machine has no room for it."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command = [sys.executable, "-I", "-S", os.fspath(WORKER), str(theirs.fileno())]
+            try:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, cwd="/",
+                    pass_fds=[theirs.fileno()], start_new_session=True,
+                )
+            except OSError:
+                ours.close()
+                raise
+        ours.setblocking(False)
+        self._sock = ours
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._read)
+
+    def fork(self, run: Path, slot: int) -> socket.socket:
+        """Asks for a worker on run folder `run`; returns the daemon's end of its socket. OSError when it can't."""
+        if self._sock is None:
+            raise OSError("the spawner is not running")
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            try:
+                order = json.dumps({"run": os.fspath(run), "slot": slot}).encode()
+                socket.send_fds(self._sock, [order], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                raise
+        return ours
+
+    def close(self) -> None:
+        """Hangs up; the spawner leaves, its workers stay until they have finished."""
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            asyncio.get_running_loop().remove_reader(sock.fileno())
+            sock.close()
+        if self._process is not None:
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()  # it holds no task, only its own duty
+                self._process.wait()
+            self._process = None
+
+    def _read(self) -> None:
+        if self._sock is None:
+            return
+        try:
+            packet = self._sock.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        if packet:
+            self._tell(json.loads(packet))
+            return
+        self.close()
+        self._gone()
+
+
+class Adopted:
+    """A worker left by an earlier daemon: watched by its pid alone, ended by a signal that it understands."""
+
+    def __init__(self, pid: int, ended: Callable[[], None]) -> None:
+        self.pid = pid
+        self._fd = os.pidfd_open(pid)
+        self._ended = ended
+        asyncio.get_running_loop().add_reader(self._fd, self._gone)
+
+    def end_task(self) -> None:
+        """Asks it to end the task in hand: TERM, grace, KILL."""
+        signal.pidfd_send_signal(self._fd, signal.SIGUSR1)
+
+    def close(self) -> None:
+        """Stops watching."""
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _gone(self) -> None:
+        self.close()
+        self._ended()
