@@ -1,0 +1,314 @@
+"""The app: holds what is known, which part of it is shown, and carries out commands on ids.
+
+Owns the link and the stack of screens. What a screen shows, it is told by `show`; what it wants, it asks here.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import App
+from textual.binding import BindingType
+
+from gristmill.supervisor.core.errors import GristError
+from gristmill.tui import figures
+from gristmill.tui.link import Link
+from gristmill.tui.looks import DARK, NAMES, PALETTES, Palette
+from gristmill.tui.marks import ASCII, SIGNS, UNICODE, Marks
+from gristmill.tui.messages import Arrived, LinkLost
+from gristmill.tui.palette import TableProvider
+from gristmill.tui.present import GapError, Mill, fold, name_task, next_limit
+from gristmill.tui.sanitise import safe
+from gristmill.tui.screens.base import MillScreen
+from gristmill.tui.screens.help import HelpScreen
+from gristmill.tui.screens.job import JobScreen
+from gristmill.tui.screens.log import LogScreen
+from gristmill.tui.screens.overview import Overview
+from gristmill.tui.screens.question import Question
+from gristmill.tui.widgets.bars import Header, Pulse
+from gristmill.tui.widgets.lobby import Lobby
+
+
+class MillApp(App[int]):
+    """`socket_path` is the daemon's socket; `jobs_dir` is only shown."""
+
+    TITLE = "gristmill"
+    COMMANDS = {TableProvider}  # noqa: RUF012 - Textual's own shape
+    COMMAND_PALETTE_BINDING = "colon"
+    BINDINGS: ClassVar[list[BindingType]] = []
+    ENABLE_COMMAND_PALETTE = True
+    MODES = {"mill": Overview}  # noqa: RUF012 - Textual's own shape
+    DEFAULT_MODE = "mill"
+
+    def __init__(self, socket_path: str, jobs_dir: str, *, use_ascii: bool = False, theme: str | None = None,
+                 read_only: bool = False) -> None:  # fmt: skip
+        super().__init__()
+        self.animation_level = "none"
+        for palette in PALETTES.values():
+            self.register_theme(palette.theme())
+        self.theme = NAMES[theme or "dark"].name
+        self.jobs_dir = jobs_dir
+        self.host = socket.gethostname().partition(".")[0]
+        self.read_only = read_only
+        self.use_ascii = use_ascii
+        self.link = Link(socket_path, self.post_message)
+        self.mill: Mill | None = None
+        self._frozen: Mill | None = None
+        self._frozen_at = 0.0
+        self._heard_at = time.monotonic()
+        self._lost = ""
+        self._wanted_limit: int | None = None
+
+    @property
+    def palette(self) -> Palette:
+        """The colours of the moment."""
+        return PALETTES.get(self.theme, DARK)
+
+    @property
+    def marks(self) -> Marks:
+        """The characters to draw with."""
+        return ASCII if self.use_ascii else UNICODE
+
+    @property
+    def shown(self) -> Mill | None:
+        """What the screens show: the newest, or what was frozen."""
+        return self._frozen or self.mill
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the display stands still."""
+        return self._frozen is not None
+
+    def on_mount(self) -> None:
+        """Begin to listen."""
+        self.run_worker(self.link.run(), name="link", group="link")
+        self.set_interval(1.0, self._tick)
+
+    @on(Arrived)
+    def _arrived(self, message: Arrived) -> None:
+        try:
+            self.mill = fold(self.mill, message.update)
+        except GapError:
+            return  # the link has seen the gap, too, and a snapshot is on its way
+        self._heard_at, self._lost = time.monotonic(), ""
+        if self._frozen is None:
+            self.present()
+        else:
+            self._tick()
+
+    @on(LinkLost)
+    def _link_lost(self, message: LinkLost) -> None:
+        self._lost = message.reason
+        self._tick()
+
+    def present(self) -> None:
+        """Show what is known on the screen that is on top."""
+        screen = self._top()
+        if screen is None or not screen.is_mounted:
+            return
+        if self.shown is not None and (screen.is_current or isinstance(self.screen, Question)):
+            screen.show(self.shown)
+        if isinstance(self.screen, Question):
+            self.screen.show_facts(self._facts(self.screen.ids))
+        self._tick()
+
+    def _top(self) -> MillScreen | None:
+        """The highest screen that shows the mill; dialogs lie above it."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, MillScreen)), None)
+
+    def _tick(self) -> None:
+        """Show how fresh the screen is."""
+        screen = self._top()
+        if screen is None or not screen.is_mounted:
+            return
+        now = time.monotonic()
+        frozen = now - self._frozen_at if self._frozen is not None else None
+        pulse = Pulse(now - self._heard_at, self._lost, frozen, time.time())
+        for header in screen.query(Header):
+            header.show(self.shown, pulse)
+        if self.mill is None and self._lost:
+            for lobby in screen.query(Lobby):
+                lobby.show(self._lost, self.link.path)
+
+    async def ask(self, op: str, **fields: Any) -> Any:
+        """Ask the daemon; raises a `GristError` where it refuses or is not there."""
+        return await self.link.ask(op, **fields)
+
+    async def task_of(self, target: str) -> str | None:
+        """The task whose log says most about a job: one that runs, else one that failed, else the last."""
+        if "/" in target:
+            return target
+        if self.mill is not None and (running := self.mill.task_of_job(int(target))):
+            return running
+        for state in ("failed", None):
+            data = await self.ask("tasks", job=target, offset=0, limit=1, state=state)
+            if data["tasks"]:
+                last = max(0, int(data["total"]) - 1)
+                if state is None and last:
+                    data = await self.ask("tasks", job=target, offset=last, limit=1, state=None)
+                return str(data["tasks"][0]["id"]) if data["tasks"] else None
+        return None
+
+    # Screens
+
+    def open_job(self, job: int, task: str | None = None) -> None:
+        """To a job, with the cursor on one of its tasks."""
+        self.push_screen(JobScreen(job, task))
+
+    def open_log(self, target: str | None, name: str) -> None:
+        """To the log of a task, or of a task of a job."""
+        if target is None:
+            self._say("nothing here has a log", "warn")
+        elif "/" in target:
+            self.push_screen(LogScreen(target, name))
+        else:
+            self.run_worker(self._open_log_of(target, name), group="open", name=f"open the log of {target}")
+
+    async def _open_log_of(self, job: str, name: str) -> None:
+        try:
+            task = await self.task_of(job)
+        except GristError as error:
+            self._say(str(error), "fail")
+            return
+        if task is None:
+            self._say(f"{name}: no task has started yet", "warn")
+        else:
+            self.push_screen(LogScreen(task, name_task(task, name)))
+
+    def open_help(self) -> None:
+        """To the help."""
+        self.push_screen(HelpScreen())
+
+    def go_back(self) -> None:
+        """One screen out."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def go_home(self) -> None:
+        """Back to the overview."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def toggle_freeze(self) -> None:
+        """Freeze the display, not the feed."""
+        self._frozen = self.mill if self._frozen is None else None
+        self._frozen_at = time.monotonic()
+        self.present()
+
+    def next_theme(self) -> str:
+        """Change the colours; the name of the new ones."""
+        names = list(NAMES)
+        after = names[(names.index(next(name for name in names if NAMES[name] is self.palette)) + 1) % len(names)]
+        self.theme = NAMES[after].name
+        return after
+
+    def copy(self, text: str) -> None:
+        """To the clipboard of the terminal."""
+        if text:
+            self.copy_to_clipboard(safe(text))
+            self._say(f"copied {text}")
+
+    # Commands on ids
+
+    def _facts(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """What these ids are now, one line each, five at most."""
+        lines = [self._fact(one) for one in ids[:5]]
+        return (*lines, f"and {len(ids) - 5} more") if len(ids) > 5 else tuple(lines)
+
+    def _fact(self, one: str) -> str:
+        job_id, _, number = one.partition("/")
+        job = self.mill.jobs.get(int(job_id)) if self.mill is not None else None
+        if job is None:
+            return f"{one}: no longer listed"
+        if number:
+            worker = next((worker for worker in self.mill.workers if worker.task == one), None) if self.mill else None
+            where = f"on worker {worker.worker}" if worker else "not running at the moment"
+            return f"{one}: {name_task(one, job.name)}, {where}"
+        state = SIGNS[job.state].word if job.state in SIGNS else job.state
+        return f"{one}: {job.name}, {state}, {figures.count(job.items_done)} of {figures.count(job.items)} items done"
+
+    def cancel(self, ids: list[str], marked: set[str]) -> None:
+        """Ask whether to cancel these, then do it."""
+        if self._refused():
+            return
+        if not ids:
+            self._say("nothing to cancel here", "warn")
+            return
+        what = _named(ids)
+
+        def decided(yes: bool | None) -> None:
+            if yes:
+                marked.clear()
+                self._command("cancel", ids=ids)
+
+        question = Question(f"Cancel {what}?", tuple(ids))
+        self.push_screen(question, decided)
+        self.call_after_refresh(self.present)
+
+    def retry(self, ids: list[str], marked: set[str]) -> None:
+        """Run failed ones again."""
+        if self._refused():
+            return
+        if not ids:
+            self._say("nothing to retry here", "warn")
+            return
+        marked.clear()
+        self._command("retry", ids=ids, failed=all("/" not in one for one in ids))
+
+    def step_limit(self, step: int) -> None:
+        """Cap the workers one lower or higher than what is, or is asked for already."""
+        if self._refused() or self.mill is None:
+            return
+        self.set_limit(next_limit(self.mill.limit, self.mill.machine.cores, self._wanted_limit, step))
+
+    def set_limit(self, workers: int | None) -> None:
+        """Cap the workers; None: automatic."""
+        if self._refused():
+            return
+        self._wanted_limit = workers
+        self._command("limit", workers=workers)
+
+    def _refused(self) -> bool:
+        if self.read_only:
+            self._say("read-only: nothing is changed from here", "warn")
+        return self.read_only
+
+    def _command(self, op: str, **fields: Any) -> None:
+        self.run_worker(self._carry_out(op, fields), group=f"command {op}", name=op)
+
+    async def _carry_out(self, op: str, fields: dict[str, Any]) -> None:
+        try:
+            data = await self.ask(op, **fields)
+        except GristError as error:
+            self._say(str(error), "fail")
+        else:
+            self._say(str(data["message"]))
+        if op == "limit" and fields["workers"] == self._wanted_limit:
+            self._wanted_limit = None
+
+    def _say(self, text: str, tone: str = "strong") -> None:
+        screen = self._top()
+        if screen is not None:
+            screen.say(text, tone)
+
+
+def _named(ids: Sequence[str]) -> str:
+    """`job 12`, `task 12/17`, `3 jobs`."""
+    kind = "task" if "/" in ids[0] else "job"
+    if len(ids) == 1:
+        return f"{kind} {ids[0]}"
+    return f"{len(ids)} {kind}s ({', '.join(ids[:3])}{' …' if len(ids) > 3 else ''})"
+
+
+def run(socket_path: str, jobs_dir: str, *, ascii: bool = False, theme: str | None = None,  # noqa: A002
+        read_only: bool = False) -> int:  # fmt: skip
+    """Show the daemon behind this socket until the user leaves; the exit code."""
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    app = MillApp(socket_path, jobs_dir, use_ascii=ascii, theme=theme, read_only=read_only)
+    result = app.run()
+    return app.return_code or 0 if result is None else result

@@ -1,0 +1,109 @@
+"""The one table of keys: bindings, the palette of commands, the footer and the help derive from it, and nothing else
+binds a key.
+
+Owns what a command is called, where it holds, and its keys. What it does is the method `action_<action>` of the
+screen or widget that holds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`keys` are Textual's names, `shown` is what people read. `footer`: place in the footer, 0 for not there."""
+
+    keys: tuple[str, ...]
+    shown: str
+    action: str
+    label: str
+    help: str
+    rooms: frozenset[str]
+    footer: int = 0
+    writes: bool = False
+    palette: bool = True
+
+
+ROOMS = {
+    "all": "Everywhere",
+    "overview": "Overview",
+    "job": "Job",
+    "log": "Log",
+    "list": "Lists",
+    "pager": "Moving in a log",
+    "prompt": "Typing",
+    "question": "Questions",
+}
+"""Where a command can hold; `list` and `pager` are widgets, the others screens and dialogs."""
+
+
+def _in(*rooms: str) -> frozenset[str]:
+    return frozenset(rooms)
+
+
+_ROWS = _in("overview", "job")
+COMMANDS = (
+    Command(("enter",), "Enter", "open", "open", "Go in: a worker's job, a job's tasks, a task's log", _ROWS, 1),
+    Command(("l",), "l", "log", "log", "Read the log of the task, or of a task of the job", _ROWS, 2),
+    Command(("c",), "c", "cancel", "cancel", "Cancel what is marked or under the cursor, after a question", _ROWS, 3,
+            writes=True),
+    Command(("r",), "r", "retry", "retry", "Run again what failed: a task, or all failed ones of a job", _ROWS, 4,
+            writes=True),
+    Command(("slash",), "/", "filter", "filter", "Show only rows with these words; state:fail, !word", _ROWS, 5),
+    Command(("s",), "s", "sort", "sort", "Next order of the rows; in a job, next choice of states", _ROWS, 6),
+    Command(("tab",), "Tab", "next_panel", "panel", "Next panel", _in("overview"), 7),
+    Command(("shift+tab",), "⇧Tab", "last_panel", "panel", "Panel before", _in("overview"), palette=False),
+    Command(("space",), "Space", "mark", "mark", "Mark the row for cancel and retry", _in("list"), palette=False),
+    Command(("y",), "y", "copy", "copy", "Copy the id of the row, or the path of the log, to the clipboard",
+            _in("overview", "job", "log")),
+    Command(("f",), "f", "follow", "follow", "Follow the end of the log", _in("log"), 1),
+    Command(("slash",), "/", "search", "search", "Search in the log", _in("log"), 2),
+    Command(("n",), "n", "next_match", "next", "Next match", _in("log"), 3),
+    Command(("N", "shift+n"), "N", "last_match", "previous", "Match before", _in("log"), 4),
+    Command(("w",), "w", "wrap", "wrap", "Wrap long lines, or pan over them", _in("log"), 5),
+    Command(("j", "down"), "j ↓", "down", "down", "Down", _in("list", "pager"), palette=False),
+    Command(("k", "up"), "k ↑", "up", "up", "Up", _in("list", "pager"), palette=False),
+    Command(("pagedown", "ctrl+f"), "PgDn", "page_down", "page", "A screen down", _in("list", "pager"), palette=False),
+    Command(("pageup", "ctrl+b"), "PgUp", "page_up", "page", "A screen up", _in("list", "pager"), palette=False),
+    Command(("g", "home"), "g", "first", "first", "To the beginning", _in("list", "pager"), palette=False),
+    Command(("G", "shift+g", "end"), "G", "last", "last", "To the end", _in("list", "pager"), palette=False),
+    Command(("left",), "←", "pan_left", "left", "Pan to the left", _in("pager"), palette=False),
+    Command(("right",), "→", "pan_right", "right", "Pan to the right", _in("pager"), palette=False),
+    Command(("y",), "y", "yes", "yes", "Do it, to the one that the question names", _in("question"), 1, palette=False),
+    Command(("n", "escape"), "n", "no", "no", "Leave it", _in("question"), 2, palette=False),
+    Command(("escape",), "Esc", "dismiss", "give up", "Give up what was typed", _in("prompt"), palette=False),
+    Command(("escape",), "Esc", "back", "back", "Out: clear the filter, then one screen back", _in("all"), 8,
+            palette=False),
+    Command(("1",), "1", "overview", "overview", "The overview", _in("all")),
+    Command(("left_curly_bracket",), "{", "lower", "fewer", "Cap the workers one lower", _in("all"), writes=True),
+    Command(("right_curly_bracket",), "}", "raise_limit", "more",
+            "Cap the workers one higher; beyond the cores: automatic again", _in("all"), writes=True),
+    Command((), "", "limit_auto", "limit auto", "Let the daemon find the number of workers again", _in("all"),
+            writes=True),
+    Command(("p",), "p", "freeze", "freeze", "Freeze the display, or let it go on", _in("all")),
+    Command(("t",), "t", "theme", "theme", "Next theme", _in("all")),
+    Command(("colon",), ":", "palette", "commands", "Find a command by its name; limit N caps the workers", _in("all"),
+            palette=False),
+    Command(("question_mark",), "?", "help", "help", "All keys", _in("all"), 9),
+    Command(("q",), "q", "leave", "leave", "Leave; the daemon keeps running", _in("all"), 10),
+)  # fmt: skip
+
+
+def commands_in(*rooms: str, read_only: bool = False) -> list[Command]:
+    """The commands of these rooms, in the order of the table."""
+    return [command for command in COMMANDS if command.rooms & set(rooms) and not (read_only and command.writes)]
+
+
+def bindings(*rooms: str) -> list[BindingType]:
+    """The bindings of a screen or a widget."""
+    return [Binding(",".join(command.keys), command.action, command.label, show=False)
+            for command in commands_in(*rooms) if command.keys]  # fmt: skip
+
+
+def footer(room: str, read_only: bool = False) -> list[Command]:
+    """What the footer of a screen names, in order; the last ones give way where it is narrow."""
+    named = [command for command in commands_in(room, "all", read_only=read_only) if command.footer]
+    return sorted(named, key=lambda command: command.footer)

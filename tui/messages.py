@@ -1,0 +1,28 @@
+"""What the link and the screens tell the app. Values only; nothing here acts."""
+
+from __future__ import annotations
+
+from textual.message import Message
+
+from gristmill.supervisor.core.protocol import Update
+
+
+class Arrived(Message):
+    """An update came. Never merged with the next: a delta that is lost is a gap."""
+
+    def __init__(self, update: Update) -> None:
+        self.update = update
+        super().__init__()
+
+
+class LinkLost(Message):
+    """No daemon answers; `reason` is one line, `retry_s` the pause before the next try."""
+
+    def __init__(self, reason: str, retry_s: float) -> None:
+        self.reason = reason
+        self.retry_s = retry_s
+        super().__init__()
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest reason counts."""
+        return isinstance(message, LinkLost)

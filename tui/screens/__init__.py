@@ -1,0 +1,1 @@
+"""What fills the terminal: each screen arranges widgets and answers its commands."""

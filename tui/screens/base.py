@@ -1,0 +1,155 @@
+"""What all screens have in common: the bars, the line to type in, and the commands that hold everywhere.
+
+Owns the order of the bars. A screen adds its body, `show`, and the actions of its own commands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from gristmill.tui.commands import bindings, footer
+from gristmill.tui.present import Mill
+from gristmill.tui.widgets.bars import Footer, Header
+
+if TYPE_CHECKING:
+    from gristmill.tui.app import MillApp
+
+
+class Prompt(Input):
+    """A line to type in, above the footer; hidden until it is wanted."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("prompt")
+
+    def __init__(self) -> None:
+        super().__init__(id="prompt", compact=True)
+        self.cursor_blink = False
+        self.display = False
+
+    def action_dismiss(self) -> None:
+        """Give the text up."""
+        screen = self.screen
+        assert isinstance(screen, MillScreen)
+        screen.close_prompt("")
+
+
+class MillScreen(Screen[None]):
+    """Header, body, footer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("all")
+    ROOM = ""
+    AUTO_FOCUS = None
+    CSS_PATH = "base.tcss"
+
+    @property
+    def mill_app(self) -> MillApp:
+        """The app, by its own type."""
+        return cast("MillApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """The bars around the body."""
+        yield Header(self.mill_app.host, id="header")
+        yield from self.compose_body()
+        yield Prompt()
+        yield Footer(footer(self.ROOM, self.mill_app.read_only), id="footer")
+
+    def compose_body(self) -> ComposeResult:
+        """What is between the bars."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        """Show what is known already."""
+        self.call_after_refresh(self.mill_app.present)
+
+    def on_screen_resume(self) -> None:
+        """Show what has happened meanwhile."""
+        self.mill_app.present()
+
+    def show(self, mill: Mill) -> None:
+        """Show this state; called at most once a second, and when something changes here."""
+
+    def say(self, text: str, tone: str = "strong") -> None:
+        """One line for the user, in the footer for a while."""
+        self.query_one("#footer", Footer).say(text, tone)
+
+    def open_prompt(self, placeholder: str, value: str) -> None:
+        """Let the user type a line; `typed` and `entered` get it."""
+        prompt = self.query_one(Prompt)
+        prompt.placeholder = placeholder
+        with prompt.prevent(Input.Changed):
+            prompt.value = value
+        prompt.display = True
+        prompt.focus()
+        prompt.cursor_position = len(value)
+
+    def close_prompt(self, text: str) -> None:
+        """Take the line away again, and go by this text."""
+        self.query_one(Prompt).display = False
+        self.home().focus()
+        self.entered(text)
+
+    @on(Input.Changed, "#prompt")
+    def _prompt_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.typed(event.value)
+
+    @on(Input.Submitted, "#prompt")
+    def _prompt_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.close_prompt(event.value)
+
+    def typed(self, text: str) -> None:
+        """What stands in the line so far."""
+
+    def entered(self, text: str) -> None:
+        """What was typed in the end."""
+
+    def home(self) -> Widget:
+        """The widget that has the keys when nothing else has them."""
+        raise NotImplementedError
+
+    def action_back(self) -> None:
+        """One screen out."""
+        self.mill_app.go_back()
+
+    def action_overview(self) -> None:
+        """All screens out."""
+        self.mill_app.go_home()
+
+    def action_help(self) -> None:
+        """All keys."""
+        self.mill_app.open_help()
+
+    def action_palette(self) -> None:
+        """Find a command by name."""
+        self.app.action_command_palette()
+
+    def action_freeze(self) -> None:
+        """Freeze the display, or let it go on."""
+        self.mill_app.toggle_freeze()
+
+    def action_theme(self) -> None:
+        """Next theme."""
+        self.say(f"theme {self.mill_app.next_theme()}")
+
+    def action_leave(self) -> None:
+        """Leave; the daemon keeps running."""
+        self.app.exit(0)
+
+    def action_lower(self) -> None:
+        """Cap the workers one lower."""
+        self.mill_app.step_limit(-1)
+
+    def action_raise_limit(self) -> None:
+        """Cap the workers one higher."""
+        self.mill_app.step_limit(+1)
+
+    def action_limit_auto(self) -> None:
+        """Let the daemon find the number again."""
+        self.mill_app.set_limit(None)

@@ -1,0 +1,232 @@
+"""One job: its head, its tasks page by page and live, and on a wide screen all about the task under the cursor."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+
+from gristmill.supervisor.core.errors import GristError
+from gristmill.supervisor.core.protocol import JobView, TaskView
+from gristmill.tui import figures
+from gristmill.tui.commands import bindings
+from gristmill.tui.pages import PAGE, TaskPages
+from gristmill.tui.present import OPEN, Mill
+from gristmill.tui.rows import TASKS, Context
+from gristmill.tui.screens.base import MillScreen
+from gristmill.tui.widgets.details import JobHead, TaskDetails
+from gristmill.tui.widgets.preview import Preview
+from gristmill.tui.widgets.table import Table
+
+STATES = ("", "running", "failed", "queued", "done")
+"""The choices that `s` goes through; the empty one is all."""
+KNOWN = ("queued", "waiting", "held", "starting", "running", "paused", "done", "failed", "timeout", "oom", "canceled",
+         "lost", "interrupted")  # fmt: skip
+
+
+class Answer(msgspec.Struct):
+    """What `tasks` answers."""
+
+    job: JobView
+    tasks: list[TaskView]
+    total: int
+
+
+class JobScreen(MillScreen):
+    """The tasks of a job."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("job")
+    ROOM = "job"
+    CSS_PATH: ClassVar[list[str]] = ["base.tcss", "job.tcss"]  # type: ignore[assignment]
+
+    def __init__(self, job: int, task: str | None = None) -> None:
+        super().__init__()
+        self.job = job
+        self.view: JobView | None = None
+        self.pages = TaskPages()
+        self.state = ""
+        self._start_at = task
+        self._drawn: JobView | None = None
+        self._stale = True
+
+    def compose_body(self) -> ComposeResult:
+        """Head, tasks, and to the right what is known of one of them."""
+        yield JobHead(id="head")
+        with Horizontal(id="middle"):
+            yield Table[TaskView](TASKS, id="tasks")
+            with Vertical(id="side"):
+                yield TaskDetails(id="details")
+                yield Preview(id="preview")
+
+    def on_mount(self) -> None:
+        """The list has the keys."""
+        super().on_mount()
+        table = self.home()
+        table.empty = "No tasks in this state."
+        if self._start_at is not None:
+            table.go_to(int(self._start_at.rpartition("/")[2]))
+            table.key = self._start_at
+        table.focus()
+
+    def home(self) -> Table[TaskView]:
+        """The list of tasks."""
+        return self.query_one("#tasks", Table)
+
+    def show(self, mill: Mill) -> None:
+        """Show this state, and ask for the tasks again where they may have changed."""
+        self.view = mill.jobs.get(self.job, self.view)
+        note = "asking for the job …" if self.view is None else ""
+        self.query_one(JobHead).show(self.view, mill.time, note)
+        self._show_tasks(mill)
+        if self.view is None or self.view.state in OPEN or self.view != self._drawn or self._stale:
+            self._drawn = self.view
+            self.refresh_tasks()
+
+    def _show_tasks(self, mill: Mill) -> None:
+        name = f"  {self.state} only" if self.state else ""
+        title = (("Tasks", "title"), (f"  {figures.count(len(self.pages))}{name}", "muted"))
+        self.home().show(self.pages, Context(mill.time, self.mill_app.marks), title)
+        self._show_side()
+
+    def _show_side(self) -> None:
+        mill = self.mill_app.shown
+        side = self.query_one("#side")
+        side.display = self.size.width >= 120 and self.size.height >= 30
+        if mill is not None and side.display:
+            self.query_one(TaskDetails).show(self.home().current, mill.time)
+            self.query_one(Preview).follow(*self.selection())
+
+    def on_resize(self, _: Resize) -> None:
+        """A wide screen has room for more."""
+        self._show_side()
+
+    def refresh_tasks(self) -> None:
+        """Ask for the pages on the screen, unless an answer is still to come."""
+        if self.home().source is not self.pages:
+            return
+        if any(worker.group == "tasks" and worker.is_running for worker in self.workers):
+            self._stale = True
+            return
+        self._stale = False
+        self.run_worker(self._fetch(), group="tasks", name=f"tasks of {self.job}")
+
+    async def _fetch(self) -> None:
+        table, state = self.home(), self.state
+        numbers = self.pages.wanted(table.top, table.top + max(1, table.visible_rows))
+        found: dict[int, list[TaskView]] = {}
+        total = 0
+        for number in numbers[:3]:
+            try:
+                data = await self.mill_app.ask("tasks", job=str(self.job), offset=number * PAGE, limit=PAGE,
+                                               state=state or None)  # fmt: skip
+            except GristError as error:
+                self.query_one(JobHead).show(self.view, table.context.now if table.context else 0, str(error))
+                return
+            answer = msgspec.convert(data, Answer)
+            total = answer.total
+            found[number] = answer.tasks
+            if self.view is None:
+                self.view = answer.job
+        if state == self.state and self.mill_app.shown is not None and not self.mill_app.is_frozen:
+            self.pages.renew(total, dict(found))
+            self._show_tasks(self.mill_app.shown)
+            if self.view is not None:
+                self.query_one(JobHead).show(self.view, self.mill_app.shown.time)
+
+    @on(Table.Moved)
+    def _moved(self, event: Table.Moved) -> None:
+        event.stop()
+        self._show_side()
+        table = self.home()
+        if any(self.pages.row(index) is None
+               for index in range(table.top, min(table.top + table.visible_rows, len(self.pages)))):  # fmt: skip
+            self.refresh_tasks()
+
+    def selection(self) -> tuple[str | None, str]:
+        """The task under the cursor, as an id and as people call it."""
+        task = self.home().current
+        if task is None:
+            return None, ""
+        return task.id, f"{self.view.name if self.view else self.job}/{task.number}"
+
+    def targets(self) -> list[str]:
+        """The ids of the marked tasks, or of the one under the cursor."""
+        table = self.home()
+        target = self.selection()[0]
+        return sorted(table.marked, key=_by_number) or ([target] if target else [])
+
+    def action_open(self) -> None:
+        """In, to the log."""
+        self.action_log()
+
+    def action_log(self) -> None:
+        """To the log."""
+        self.mill_app.open_log(*self.selection())
+
+    def action_cancel(self) -> None:
+        """Ask, then cancel."""
+        self.mill_app.cancel(self.targets(), self.home().marked)
+
+    def action_retry(self) -> None:
+        """Run again what failed."""
+        self.mill_app.retry(self.targets(), self.home().marked)
+
+    def action_copy(self) -> None:
+        """The id of the task."""
+        self.mill_app.copy(self.selection()[0] or "")
+
+    def action_sort(self) -> None:
+        """Next choice of states."""
+        place = STATES.index(self.state) if self.state in STATES else -1
+        self._choose(STATES[(place + 1) % len(STATES)])
+
+    def action_filter(self) -> None:
+        """Type a state, or the number of a task."""
+        self.open_prompt("a state (run, fail, queued …) or the number of a task", self.state)
+
+    def entered(self, text: str) -> None:
+        """Go to the task, or show one state only."""
+        text = text.strip().casefold().removeprefix("state:")
+        if text.isdecimal():
+            self._go_to(int(text))
+            return
+        state = next((state for state in KNOWN if text and state.startswith(text)), "")
+        if text and not state:
+            self.say(f"{text}: no such state", "warn")
+            return
+        self._choose(state)
+
+    def _go_to(self, number: int) -> None:
+        table = self.home()
+        table.go_to(min(number, len(self.pages) - 1))
+        table.key = f"{self.job}/{number}"
+        self.refresh_tasks()
+
+    def _choose(self, state: str) -> None:
+        if state == self.state:
+            return
+        self.state = state
+        self.pages = TaskPages(PAGE)
+        self.pages.renew(0, {})
+        if self.mill_app.shown is not None:
+            self._show_tasks(self.mill_app.shown)
+        self.refresh_tasks()
+
+    def action_back(self) -> None:
+        """Clear the choice and the marks, then one screen out."""
+        table = self.home()
+        if self.state or table.marked:
+            table.marked.clear()
+            self._choose("")
+            table.renew()
+        else:
+            super().action_back()
+
+
+def _by_number(task: str) -> int:
+    return int(task.rpartition("/")[2])

@@ -1,0 +1,81 @@
+"""The last lines of the log of whatever is selected, beside the lists."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+
+from rich.segment import Segment
+from textual.strip import Strip
+
+from gristmill.supervisor.core.errors import GristError
+from gristmill.tui.columns import rule
+from gristmill.tui.logfile import open_log
+from gristmill.tui.sanitise import colour_runs
+from gristmill.tui.widgets.lines import Lines
+
+
+class Asking(Protocol):
+    """The part of the app that can ask the daemon."""
+
+    async def ask(self, op: str, **fields: Any) -> Any: ...
+
+    async def task_of(self, target: str) -> str | None: ...
+
+
+class Preview(Lines):
+    """Follows a target, which is a job or a task; what it shows is read anew at each update."""
+
+    target: str | None = None
+    label = ""
+    _path: str | None = None
+    _shown_task: str | None = None
+    _note = ""
+
+    def follow(self, target: str | None, name: str) -> None:
+        """Show the log of this job or task, called `name`; read what was added since."""
+        changed = target != self.target
+        self.target, self.label = target, name
+        if changed:
+            self._path, self._shown_task = None, None
+            self._note = "asking for the log …" if target else "nothing selected that has a log"
+        if target is not None and not any(worker.group == "preview" and worker.is_running for worker in self.workers):
+            self.run_worker(self._look_up(target), group="preview", name=f"log of {target}")
+        self.renew()
+
+
+    async def _look_up(self, target: str) -> None:
+        asking = cast("Asking", self.app)
+        try:
+            task = await asking.task_of(target)
+            data = await asking.ask("log", task=task) if task is not None else {}
+        except GristError as error:
+            data, task = {}, None
+            self._note = str(error)
+        else:
+            self._note = "nothing written yet" if task else "no task has started yet"
+        if target == self.target:
+            self._path, self._shown_task = data.get("path"), task
+            self.renew()
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        """A title and the tail of the log."""
+        marks = self.look.marks
+        named = self._shown_task is not None and self.target is not None and "/" in self.target
+        number = "" if named or not self._shown_task else "/" + self._shown_task.rpartition("/")[2]
+        title = f"Log  {self.label}{number}" if self.label else "Log"
+        lines = [self.strip(rule(((title, "muted"),), (), width, marks.rule))]
+        note, tail = self._note, []
+        try:
+            log = open_log(self._path)
+            if log is not None:
+                with log:
+                    tail = log.last_lines(max(0, height - 1))
+        except OSError as error:
+            note = f"can't read the log: {error.strerror}"
+        if not tail:
+            lines.append(self.strip(((f"  {note}", "muted"),)))
+        palette = self.look.palette
+        for line in tail:
+            segments = [Segment(text, palette.sgr(look)) for text, look in colour_runs(line)]
+            lines.append(Strip([Segment("  ", self.tone("text")), *segments]).crop(0, width))
+        return lines
