@@ -18,19 +18,24 @@ class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
     """A value that is compared by its fields and never changed."""
 
 
-class Axis(Frozen, kw_only=True):
-    """One parameter of a grid, with the values that it takes in turn."""
+class Axis(Frozen, frozen=True, kw_only=True):
+    """One parameter of a grid, with the values that it takes in turn: written out, or as Python's `range`.
+
+    Read them by `items.values`, so that a million seeds stay three numbers.
+    """
 
     name: str
-    values: tuple[Value, ...]
+    values: tuple[Value, ...] = ()
+    range: tuple[int, int, int] | None = None
 
 
-class Items(Frozen, kw_only=True):
+class Items(Frozen, frozen=True, kw_only=True):
     """The items of a job as a count and a rule: a million items are as small as one.
 
     `total` counts items after exclusion. With `axes`, an item is a point of their product, the last axis running
     fastest, or with `paired` the i-th value of each. `excluded` lists product indexes that are left out, ascending.
-    With `cases`, item i is the i-th case. With neither, an item is only its index 0…total-1.
+    With `cases`, item i is the i-th case; with both, the cases come after the points. With neither, an item is only
+    its index 0…total-1.
     """
 
     total: int = 1
@@ -41,7 +46,7 @@ class Items(Frozen, kw_only=True):
     cases: tuple[dict[str, Value], ...] = ()
 
 
-class Retry(Frozen, kw_only=True):
+class Retry(Frozen, frozen=True, kw_only=True):
     """How often a failed task is tried again. `on` empty: after any failure, timeout or loss of memory."""
 
     attempts: int = 1
@@ -49,7 +54,7 @@ class Retry(Frozen, kw_only=True):
     on: tuple[str, ...] = ()
 
 
-class Limits(Frozen, kw_only=True):
+class Limits(Frozen, frozen=True, kw_only=True):
     """Bounds of this job alone."""
 
     workers: int | None = None
@@ -57,7 +62,7 @@ class Limits(Frozen, kw_only=True):
     log_bytes: int | None = None
 
 
-class Resources(Frozen, kw_only=True):
+class Resources(Frozen, frozen=True, kw_only=True):
     """What a task claims; what is left out is learned."""
 
     cpus: float | None = None
@@ -65,17 +70,18 @@ class Resources(Frozen, kw_only=True):
     gpus: int = 0
 
 
-class Spec(Frozen, kw_only=True):
+class Spec(Frozen, frozen=True, kw_only=True):
     """A job in full, every default filled in, every path absolute.
 
     `command` is a template: a string is run by `sh -c`, a tuple is an argv. `kind` says where it came from: for a
-    `script` the placeholder `{script}` is the path of the frozen copy; for a `list` each item's `line` is a shell
-    command, taken as written.
+    `script` the placeholder `{script}` is `script`, the path of the frozen copy, which is set at acceptance; for a
+    `list` each item's `line` is a shell command, taken as written.
     """
 
     name: str
     kind: Literal["command", "script", "list"]
     command: str | tuple[str, ...]
+    script: str | None = None
     cwd: str
     items: Items = Items()
     stdin: str | None = None

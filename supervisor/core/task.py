@@ -180,6 +180,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return Key(self.job, self.number, self.attempts)
 
 
+def note(task: Task, **facts: Any) -> Task:
+    """`task` with `facts` about it, its state unchanged."""
+    return msgspec.structs.replace(task, **facts)
+
+
 def advance(task: Task, to: TaskState, **facts: Any) -> Task:
     """`task` in state `to`, with `facts` about it; raises ValueError for a move that is not allowed."""
     return msgspec.structs.replace(task, state=move(task.state, to), **facts)

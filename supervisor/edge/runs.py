@@ -7,29 +7,12 @@ of a file that names a pid.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import struct
 from pathlib import Path
 
 from gristmill.supervisor.core import journal
-
-_FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid
-
-
-def lock_holder(path: Path) -> int | None:
-    """The pid that holds the POSIX lock on `path`, None when nobody does."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        ask = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, ask))
-    finally:
-        os.close(fd)
-    return None if kind == fcntl.F_UNLCK else pid
+from gristmill.supervisor.edge.locks import holder
 
 
 class Runs:
@@ -75,12 +58,12 @@ class Runs:
         The lock is asked before the journal is read: a worker that ends in between has written its exit already.
         """
         path = self.path(run)
-        holder = lock_holder(path / "lock")
+        pid = holder(path / "lock")
         try:
             data = (path / "journal").read_bytes()
         except FileNotFoundError:
             data = b""
-        return journal.read(data), holder
+        return journal.read(data), pid
 
     def remove(self, run: int) -> None:
         """Removes the folder; only once all that it says has been committed."""

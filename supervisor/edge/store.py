@@ -50,7 +50,8 @@ CREATE INDEX tasks_open ON tasks (job, number) WHERE state IN ('queued', 'starti
 CREATE TABLE results (job INTEGER, number INTEGER, result BLOB NOT NULL, PRIMARY KEY (job, number)) WITHOUT ROWID;
 """
 
-ADD_JOB = "INSERT INTO jobs (id, claim, name, file, spec, source, submitted_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_JOB = """INSERT INTO jobs (id, claim, name, file, spec, source, place, submitted_at, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 SAVE_JOB = """UPDATE jobs SET state = ?, reason = ?, cursor = ?, tasks_ended = ?, items_done = ?, items_failed = ?,
     started_at = ?, ended_at = ?, footprint = ? WHERE id = ?"""
 PLACE_JOB = "UPDATE jobs SET place = ? WHERE id = ?"
@@ -70,10 +71,10 @@ class Statement(NamedTuple):
     values: tuple[Any, ...]
 
 
-def add_job(job: Job, source: bytes) -> Statement:
-    """A job as accepted, with the bytes of its file."""
+def add_job(job: Job, source: bytes, place: bytes) -> Statement:
+    """A job as accepted, with the bytes of its file and where that is to lie below the jobs folder."""
     spec = msgspec.json.encode(job.spec)
-    values = (job.id, job.claim, job.spec.name, job.file, spec, source, job.submitted_at, str(job.state))
+    values = (job.id, job.claim, job.spec.name, job.file, spec, source, place, job.submitted_at, str(job.state))
     return Statement(ADD_JOB, values)
 
 
@@ -187,9 +188,10 @@ class Queries:
         rows = self._db.execute("SELECT number FROM tasks WHERE job = ? AND number >= ?", (job, cursor))
         return {row[0] for row in rows}
 
-    def task(self, job: int, number: int) -> Task | None:
-        row = self._db.execute(_TASK + "WHERE job = ? AND number = ?", (job, number)).fetchone()
-        return _read_task(row) if row else None
+    def numbered(self, job: int, first: int, last: int) -> dict[int, Task]:
+        """Tasks `first`…`last` - 1 that have a record, by number."""
+        rows = self._db.execute(_TASK + "WHERE job = ? AND number >= ? AND number < ?", (job, first, last))
+        return {task.number: task for task in map(_read_task, rows)}
 
     def tasks(self, job: int, states: Iterable[str], offset: int, most: int) -> list[Task]:
         """A page of a job's tasks with a record, by number; no states means all."""
@@ -249,7 +251,8 @@ class Store:
                     " – install that version again; nothing was changed"
                 )
         except sqlite3.DatabaseError as error:
-            raise FolderError(f"{self._path}: {error} – free disk space, or move the file away to begin afresh") from error
+            mend = "free disk space, or move the file away to begin afresh"
+            raise FolderError(f"{self._path}: {error} – {mend}") from error
         return db
 
     def write(self, *statements: Statement) -> asyncio.Future[None]:
@@ -288,10 +291,15 @@ class Store:
             with self._ready:
                 batches, self._waiting = self._waiting, []
                 futures, self._futures = self._futures, []
-            if not self._commit_until_done([statement for batch in batches for statement in batch]):
-                return
+            fault: Exception | None = None
+            try:
+                if not self._commit_until_done([statement for batch in batches for statement in batch]):
+                    return
+            except sqlite3.Error as error:  # a defect of ours, told to those who wrote
+                self._db.rollback()
+                fault = error
             last = time.monotonic()
-            self._loop.call_soon_threadsafe(_resolve, futures)
+            self._loop.call_soon_threadsafe(_resolve, futures, fault)
 
     def _commit_until_done(self, statements: list[Statement]) -> bool:
         """Commits; on a full disk or a lock again and again. False when the store was closed meanwhile."""
@@ -321,7 +329,11 @@ class Store:
         db.execute("COMMIT")
 
 
-def _resolve(futures: list[asyncio.Future[None]]) -> None:
+def _resolve(futures: list[asyncio.Future[None]], fault: Exception | None) -> None:
     for future in futures:
-        if not future.done():
+        if future.done():
+            continue
+        if fault is None:
             future.set_result(None)
+        else:
+            future.set_exception(fault)

@@ -14,6 +14,8 @@ a worker's unclaimed tasks back appends a *fence* first. The kernel orders appen
 journal longer than it left it starts nothing more: no task can be run by both sides, however long one was frozen.
 """
 
+from __future__ import annotations
+
 import array
 import collections
 import ctypes
@@ -28,6 +30,7 @@ import socket
 import sys
 import time
 import zlib
+from typing import Any
 
 JOURNAL_STEP = 1 << 16  # bytes set aside at a time, so that a full disk can't lose an exit record
 JOURNAL_LIMIT = 1 << 19  # past this a worker asks to be replaced; a short journal keeps recovery fast
@@ -48,29 +51,29 @@ _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_u
 _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
-def encode(record):
+def encode(record: dict[str, Any]) -> bytes:
     """A message, and in the journal a record: compact JSON. Odd bytes in names survive as escapes."""
     return json.dumps(record, separators=(",", ":")).encode()
 
 
-def sealed(body):
+def sealed(body: bytes) -> bytes:
     """A journal line: the checksum of `body`, the body, a newline."""
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
-def name_process(name):
+def name_process(name: str) -> None:
     """What `ps` and `top` show."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
     _libc.prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
 
 
-def descendants(root):
+def descendants(root: int) -> list[int]:
     """The pids of all that descends from `root`, from one pass over /proc; `root` itself is left out."""
     children = collections.defaultdict(list)
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                with open("/proc/%s/stat" % entry, "rb") as file:
+                with open(f"/proc/{entry}/stat", "rb") as file:
                     stat = file.read()
             except OSError:
                 continue  # it ended while we looked
@@ -83,7 +86,7 @@ def descendants(root):
     return found
 
 
-def find_program(name, path):
+def find_program(name: str, path: str) -> str:
     """The file that `name` means on `path`, as execvp looks it up; raises FileNotFoundError."""
     if "/" in name:
         return name
@@ -101,12 +104,12 @@ class FencedError(Exception):
 class Journal:
     """The append-only record of one worker."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         self.end = 0  # where our own last record ends; more in the file than that is a fence
         self.reserved = 0
 
-    def reserve(self):
+    def reserve(self) -> None:
         """Sets room aside for a claim and its exit; raises OSError when there is none."""
         if self.end + RECORD_ROOM > self.reserved:
             if _libc.fallocate(self.fd, FALLOC_FL_KEEP_SIZE, self.reserved, JOURNAL_STEP):
@@ -115,7 +118,7 @@ class Journal:
                     raise OSError(code, os.strerror(code), "journal")
             self.reserved += JOURNAL_STEP
 
-    def append(self, body):
+    def append(self, body: bytes) -> None:
         """Writes one record; raises FencedError when somebody else wrote since our last one."""
         line = sealed(body)
         if os.write(self.fd, line) != len(line):
@@ -130,21 +133,21 @@ class Journal:
 class Task:
     """The task in hand."""
 
-    def __init__(self, key, pid, context):
+    def __init__(self, key: str, pid: int, context: dict[str, Any]) -> None:
         self.key = key
         self.pid = pid
         self.grace = context["grace"]
         self.started = time.time()
         self.born = time.monotonic()
         self.deadline = None if context["timeout"] is None else self.born + context["timeout"]
-        self.job = context["job"]
-        self.log_path = "%s/%s.log" % (context["logs"], key.split(".", 1)[1])
-        self.result_path = "%s/%s.json" % (context["results"], key.split(".", 1)[1])
+        name = key.split(".", 1)[1]
+        self.log_path = f"{context['logs']}/{name}.log"
+        self.result_path = f"{context['results']}/{name}.json"
         self.log_named = False
         self.announced = False
-        self.why = None  # "timeout" or "cancel" once its end was asked for
-        self.kill_at = None
-        self.status = None
+        self.why: str | None = None  # "timeout" or "cancel" once its end was asked for
+        self.kill_at: float | None = None
+        self.status: int | None = None
         self.cpu = 0.0
         self.rss = 0
 
@@ -152,16 +155,16 @@ class Task:
 class Worker:
     """One slot of the pool: runs one task after another until the daemon closes its socket or it is fenced."""
 
-    def __init__(self, sock, run, slot):
+    def __init__(self, sock: socket.socket, run: str, slot: int) -> None:
         self.sock, self.run, self.slot = sock, run, slot
         self.lock = os.open(run + "/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.journal = Journal(run + "/journal")
-        self.contexts = {}
-        self.waiting = collections.deque()
-        self.task = None
+        self.contexts: dict[int, dict[str, Any]] = {}
+        self.waiting: collections.deque[dict[str, Any]] = collections.deque()
+        self.task: Task | None = None
         self.inbox = b""
-        self.outbox = []
+        self.outbox: list[bytes] = []
         self.log = -1
         self.null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self.flushed = 0.0
@@ -170,7 +173,7 @@ class Worker:
 
     # ── the loop ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def serve(self, wake):
+    def serve(self, wake: int) -> None:
         """Runs until there is nothing left to do. `wake` is readable after a signal, one byte each."""
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
@@ -190,10 +193,9 @@ class Worker:
                     self.read_socket()
                     if self.orphaned:
                         poll.unregister(self.sock)
-            if self.task is not None:
-                self.look_after()
+            self.look_after()
 
-    def patience(self):
+    def patience(self) -> int | None:
         """Milliseconds until something is due, None for as long as nothing happens."""
         task = self.task
         if task is None:
@@ -206,15 +208,16 @@ class Worker:
             due.append(task.born + NAME_LOG_AFTER)
         return max(0, int((min(due) - now) * 1000) + 1) if due else None
 
-    def look_after(self):
+    def look_after(self) -> None:
         """Reaps, and does what the time asks for."""
-        self.reap()
+        if self.task is not None:
+            self.reap(self.task)
         task = self.task
         if task is None:
             return
         now = time.monotonic()
         if not task.announced and now >= task.born + EXIT_FIRST:
-            self.announce()
+            self.announce(task)
         if not task.log_named and now >= task.born + NAME_LOG_AFTER:
             self.name_log(task)
         if task.deadline is not None and now >= task.deadline:
@@ -225,10 +228,10 @@ class Worker:
 
     # ── talking to the daemon ─────────────────────────────────────────────────────────────────────────────────
 
-    def say(self, message):
+    def say(self, message: dict[str, Any]) -> None:
         self.outbox.append(encode(message) + b"\n")
 
-    def flush(self):
+    def flush(self) -> None:
         if self.outbox and not self.orphaned:
             try:
                 self.sock.sendall(b"".join(self.outbox))
@@ -237,7 +240,7 @@ class Worker:
         self.outbox.clear()
         self.flushed = time.monotonic()
 
-    def read_socket(self):
+    def read_socket(self) -> None:
         try:
             data = self.sock.recv(1 << 18)
         except OSError:
@@ -250,7 +253,7 @@ class Worker:
         for line in lines:
             self.obey(json.loads(line))
 
-    def obey(self, message):
+    def obey(self, message: dict[str, Any]) -> None:
         if "do" in message:
             self.waiting.append(message)
         elif "context" in message:
@@ -268,7 +271,7 @@ class Worker:
 
     # ── starting ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def start_next(self):
+    def start_next(self) -> None:
         """Claims and starts the next waiting task, if none is in hand."""
         while self.task is None and self.waiting and not self.orphaned:
             message = self.waiting.popleft()
@@ -293,7 +296,7 @@ class Worker:
             self.say({"retiring": True, "dropped": [waiting["do"] for waiting in self.waiting]})
             self.waiting.clear()
 
-    def spawn(self, key, message, log):
+    def spawn(self, key: str, message: dict[str, Any], log: int) -> None:
         context = self.contexts[int(key.split(".", 1)[0])]
         env = dict(context["env"], **message["env"])
         env["GRIST_WORKER"] = str(self.slot)
@@ -308,7 +311,7 @@ class Worker:
                 text = text[os.write(stdin, text) :]
             os.lseek(stdin, 0, os.SEEK_SET)
         files = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
-        how = {"file_actions": files, "setsid": True, "setsigmask": (), "setsigdef": DEFAULTED}
+        how: dict[str, Any] = {"file_actions": files, "setsid": True, "setsigmask": (), "setsigdef": DEFAULTED}
         try:
             program = find_program(argv[0], env.get("PATH", os.defpath))
             try:
@@ -316,7 +319,7 @@ class Worker:
             except OSError as error:
                 if error.errno != errno.ENOEXEC:
                     raise
-                pid = os.posix_spawn("/bin/sh", ["/bin/sh", program] + argv[1:], env, **how)  # as execvp does
+                pid = os.posix_spawn("/bin/sh", ["/bin/sh", program, *argv[1:]], env, **how)  # as execvp does
         finally:
             if stdin != self.null:
                 os.close(stdin)
@@ -325,32 +328,31 @@ class Worker:
         try:
             if context["nice"]:
                 os.setpriority(os.PRIO_PROCESS, pid, context["nice"])
-            with open("/proc/%d/oom_score_adj" % pid, "w") as file:
+            with open(f"/proc/{pid}/oom_score_adj", "w") as file:
                 file.write("300")  # if memory does run out, it is a task that goes, not the user's shell
         except OSError:
             pass  # it has ended already, or this user may not: politeness, not a condition
 
-    def not_spawned(self, key, error):
+    def not_spawned(self, key: str, error: Exception) -> None:
         """A start that failed: the machine's "not now" goes back, the task's own fault is its exit."""
-        if getattr(error, "errno", None) in NOT_STARTED:
-            record = {"n": key, "errno": error.errno, "text": str(error)}
+        if isinstance(error, OSError) and error.errno in NOT_STARTED:
+            record: dict[str, Any] = {"n": key, "errno": error.errno, "text": str(error)}
         else:
             code = 127 if isinstance(error, FileNotFoundError) else 126
             now = time.time()
             record = {"e": key, "code": code, "signal": None, "why": None, "t0": now, "t": now, "cpu": 0.0, "rss": 0}
-            record["text"] = "cannot start: %s" % error
+            record["text"] = f"cannot start: {error}"
         self.record(record)
 
-    def announce(self):
-        self.task.announced = True
-        self.say({"s": self.task.key, "pid": self.task.pid, "t": self.task.started})
+    def announce(self, task: Task) -> None:
+        task.announced = True
+        self.say({"s": task.key, "pid": task.pid, "t": task.started})
         self.flush()
 
     # ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def reap(self):
+    def reap(self, task: Task) -> None:
         """Collects what has ended; when nothing of the task is left, its exit is recorded."""
-        task = self.task
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -365,9 +367,9 @@ class Worker:
             task.rss = max(task.rss, usage.ru_maxrss * 1024)
             if pid == task.pid:
                 task.status = status
-        self.close_task()
+        self.close_task(task)
 
-    def end_task(self, why):
+    def end_task(self, why: str) -> None:
         """Asks the whole tree to end: TERM now, KILL after the grace."""
         task = self.task
         if task is None or task.why is not None:
@@ -378,23 +380,25 @@ class Worker:
         self.signal_tree(signal.SIGTERM)
         self.signal_tree(signal.SIGCONT)  # a stopped process could not hear the TERM
 
-    def signal_tree(self, number):
+    def signal_tree(self, number: int) -> None:
         for pid in descendants(os.getpid()):
             try:
                 os.kill(pid, number)
             except OSError:
                 pass  # it ended between the look and the signal
 
-    def close_task(self):
-        task, self.task = self.task, None
+    def close_task(self, task: Task) -> None:
+        self.task = None
         code = signum = None
+        assert task.status is not None  # all children were waited for, the task's own process among them
         if os.WIFSIGNALED(task.status):
             signum = os.WTERMSIG(task.status)
         else:
             code = os.WEXITSTATUS(task.status)
-        record = {"e": task.key, "code": code, "signal": signum, "why": task.why, "t0": task.started, "t": time.time()}
-        record["cpu"] = round(task.cpu, 6)
-        record["rss"] = task.rss
+        record = {
+            "e": task.key, "code": code, "signal": signum, "why": task.why, "t0": task.started, "t": time.time(),
+            "cpu": round(task.cpu, 6), "rss": task.rss,
+        }
         log = self.keep_log(task)
         if log:
             record["log"] = log
@@ -404,12 +408,12 @@ class Worker:
         except FileNotFoundError:
             pass  # this task gave none
         except OSError as error:
-            record["text"] = "result not kept: %s" % error
+            record["text"] = f"result not kept: {error}"
         if not task.announced:
             self.say({"s": task.key, "pid": task.pid, "t": task.started})
         self.record(record)
 
-    def record(self, record):
+    def record(self, record: dict[str, Any]) -> None:
         """Journal first, then the socket; many short tasks share one message."""
         body = encode(record)
         try:
@@ -422,14 +426,14 @@ class Worker:
 
     # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def open_log(self):
+    def open_log(self) -> int:
         """The file that takes stdout and stderr of the next task; an empty one is used again."""
         if self.log < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             self.log = os.open(self.run + "/log", flags, 0o600)
         return self.log
 
-    def rename(self, source, target):
+    def rename(self, source: str, target: str) -> None:
         try:
             os.rename(source, target)
         except FileNotFoundError:
@@ -437,15 +441,15 @@ class Worker:
             os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
             os.rename(source, target)
 
-    def name_log(self, task):
+    def name_log(self, task: Task) -> None:
         task.log_named = True
         try:
             self.rename(self.run + "/log", task.log_path)
         except OSError:
-            task.log_path = "%s/log.%s" % (self.run, task.key)  # kept where it can be, and said in the record
+            task.log_path = f"{self.run}/log.{task.key}"  # kept where it can be, and said in the record
             os.rename(self.run + "/log", task.log_path)
 
-    def keep_log(self, task):
+    def keep_log(self, task: Task) -> str:
         """The path of what the task wrote, or "" when it wrote nothing. The task and all its children are gone."""
         written = os.fstat(self.log).st_size > 0
         if written and not task.log_named:
@@ -458,10 +462,10 @@ class Worker:
         return task.log_path if written else ""
 
 
-def work(sock, run, slot):
+def work(sock: socket.socket, run: str, slot: int) -> None:
     """The life of a worker process, from the fork on."""
     os.setsid()
-    name_process("grist-%s" % slot)
+    name_process(f"grist-{slot}")
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
@@ -474,10 +478,10 @@ def work(sock, run, slot):
 class Spawner:
     """Forks workers on request and reaps them; a packet of the daemon's carries the new worker's socket."""
 
-    def __init__(self, sock):
+    def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
 
-    def serve(self):
+    def serve(self) -> None:
         wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         poll = select.poll()
@@ -491,7 +495,7 @@ class Spawner:
                 elif not self.fork():
                     return
 
-    def fork(self):
+    def fork(self) -> bool:
         room = socket.CMSG_SPACE(array.array("i").itemsize)
         try:
             packet, ancillary, _, _ = self.sock.recvmsg(1 << 16, room)
@@ -524,7 +528,7 @@ class Spawner:
         self.sock.send(encode({"forked": order["run"], "pid": pid}))
         return True
 
-    def reap(self):
+    def reap(self) -> None:
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -538,7 +542,7 @@ class Spawner:
                 return  # the daemon is gone
 
 
-def main():
+def main() -> None:
     """Runs the spawner on the socket whose descriptor is the only argument."""
     name_process("grist-spawner")
     for number in IGNORED:

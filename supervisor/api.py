@@ -1,0 +1,276 @@
+"""What can be asked of the daemon: one method a request, found by its name in one table.
+
+Reads and orders only; it holds no state of its own. Sentences for people are the clients', save the one-line
+messages that say what was done or why not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from gristmill.supervisor.core import items
+from gristmill.supervisor.core.errors import RequestError
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.protocol import SCHEMA, TaskView
+from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
+from gristmill.supervisor.edge.server import Connection
+from gristmill.supervisor.edge.store import Store
+from gristmill.supervisor.feed import Feed
+from gristmill.supervisor.intake import Intake
+from gristmill.supervisor.ledger import Ledger
+from gristmill.supervisor.pool import Pool
+from gristmill.supervisor.tuner import Tuner
+
+PAGE = 1000
+RESULTS_BYTES = 1 << 19
+
+
+class Api:
+    """Answers requests."""
+
+    def __init__(
+        self, ledger: Ledger, pool: Pool, feed: Feed, tuner: Tuner, intake: Intake, record: Store,
+        stop: Callable[[str], None],
+    ) -> None:
+        self._ledger, self._pool, self._feed, self._tuner = ledger, pool, feed, tuner
+        self._intake, self._store, self._stop = intake, record, stop
+        self._table: dict[str, Callable[[Connection, dict[str, Any]], Awaitable[Any]]] = {
+            "status": self._status, "tasks": self._tasks, "job": self._job_status, "log": self._log,
+            "results": self._results, "cancel": self._cancel, "retry": self._retry, "limit": self._limit,
+            "add": self._add, "shutdown": self._shutdown, "subscribe": self._subscribe,
+            "changed": self._changed,
+        }
+
+    async def handle(self, connection: Connection, request: dict[str, Any]) -> Any:
+        """Carries out one request; raises GristError when it can't be."""
+        operation = self._table.get(str(request.get("op")))
+        if operation is None:
+            raise RequestError(f"unknown request {request.get('op')!r} – known: {', '.join(sorted(self._table))}")
+        return await operation(connection, request)
+
+    # ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _status(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+        await self._store.settled()
+        return {
+            "schema": SCHEMA, "daemon": self._feed.daemon(), "limit": self._feed.limit, "machine": self._feed.machine,
+            "jobs": self._feed.jobs(), "workers": self._feed.workers(),
+        }
+
+    async def _job_status(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        page = await self._tasks(connection, request)
+        return {"schema": SCHEMA, **page}
+
+    async def _tasks(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        job = await self._find(request)
+        offset, most = _whole(request, "offset", 0), min(PAGE, _whole(request, "limit", 100))
+        state = request.get("state")
+        states = [str(state)] if state else []
+        await self._store.settled()
+        if states:
+            rows = await self._page_of(job, states, offset, most)
+        else:
+            rows = await self._page(job, offset, most)
+        return {"job": job.view(), "tasks": [self._task_view(job, task) for task in rows], "total": job.tasks}
+
+    async def _page(self, job: Job, offset: int, most: int) -> list[Task]:
+        """Tasks `offset`… by number: from the store, from memory where they live, and made up where none was yet."""
+        last = min(job.tasks, offset + most)
+        stored = await self._store.ask("numbered", job.id, offset, last)
+        rows = []
+        for number in range(offset, last):
+            task = job.live.get(number) or stored.get(number)
+            if task is None:
+                start, count = items.span(job.spec.items, number)
+                state = TaskState.CANCELED if job.state is JobState.CANCELED else TaskState.QUEUED
+                task = Task(job=job.id, number=number, start=start, count=count, state=state)
+            rows.append(task)
+        return rows
+
+    async def _page_of(self, job: Job, states: list[str], offset: int, most: int) -> list[Task]:
+        live = [task for _, task in sorted(job.live.items()) if task.state in states]
+        stored = await self._store.ask("tasks", job.id, states, offset, most)
+        return (live[offset:] + [task for task in stored if task.number not in job.live])[:most]
+
+    def _task_view(self, job: Job, task: Task) -> TaskView:
+        log: str | None = task.log
+        if task.number in job.live:
+            path = self._feed.log_path(task)
+            log = str(path) if task.started_at is not None and path.exists() else None
+        return TaskView(
+            id=f"{job.id}/{task.number}", number=task.number, start=task.start, count=task.count,
+            state=task.state.value, reason=task.reason, attempts=task.attempts, worker=task.worker, pid=task.pid,
+            exit_code=task.exit_code, signal=task.signal, started_at=task.started_at, ended_at=task.ended_at,
+            cpu_s=task.cpu_s, memory_peak_bytes=task.memory_peak_bytes, log=log,
+            params=items.params(job.spec.items, task.start) if task.count == 1 else {},
+        )
+
+    async def _log(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        job, number = await self._find_task(str(request.get("task")))
+        task = (await self._page(job, number, 1))[0]
+        live = number in job.live
+        path = str(self._feed.log_path(task)) if live else task.log
+        return {"path": path, "live": live, "state": task.state.value, "attempt": task.attempts, "reason": task.reason}
+
+    async def _results(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """Results one an item, a page of tasks at a time; `next` is where to go on, null at the end."""
+        job = await self._find(request)
+        after = _whole(request, "after", -1)
+        await self._store.settled()
+        rows: list[dict[str, Any]] = []
+        size, last = 0, None
+        for number, data in await self._store.ask("results", job.id, after, 200):
+            if rows and size + len(data) > RESULTS_BYTES:
+                break
+            size, last = size + len(data), number
+            start, count = items.span(job.spec.items, number)
+            result = msgspec.json.decode(data)
+            spread = isinstance(result, list) and len(result) == count
+            rows += [
+                {"item": start + at, "params": items.params(job.spec.items, start + at), "task": f"{job.id}/{number}",
+                 "result": result[at] if spread else result}
+                for at in range(count)
+            ]
+        return {"rows": rows, "next": last}
+
+    # ── orders ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _cancel(self, _: Connection, request: dict[str, Any]) -> dict[str, str]:
+        said = []
+        for which in _names(request):
+            job, number = await self._either(which)
+            if number is None:
+                live = await self._ledger.cancel(self._active(job))
+                said.append(f"job {job.id} ({job.spec.name}) canceled, {len(live)} running tasks told to end")
+            else:
+                task = await self._ledger.cancel_task(self._active(job), number)
+                live = [task] if task is not None else []
+                said.append(f"task {job.id}/{number} " + ("told to end" if live else "canceled"))
+            for task in live:
+                self._pool.end(task)
+        return {"message": "; ".join(said)}
+
+    def _active(self, job: Job) -> Job:
+        if job.id not in self._ledger.jobs:
+            raise RequestError(f"job {job.id} ({job.spec.name}) has ended already: {job.state}")
+        return job
+
+    async def _retry(self, _: Connection, request: dict[str, Any]) -> dict[str, str]:
+        failed_only = bool(request.get("failed", False))
+        states = [str(s) for s in TASK_FINAL if not (failed_only and s is TaskState.DONE)]
+        said = []
+        for which in _names(request):
+            job, number = await self._either(which)
+            if job.live and job.state is JobState.CANCELED:
+                raise RequestError(f"job {job.id} ({job.spec.name}) is still ending – try again in a moment")
+            if number is None:
+                tasks = await self._ended(job, states)
+            else:
+                page = await self._page(job, number, 1)
+                tasks = [task for task in page if task.state in TASK_FINAL and task.attempts]
+            if not tasks and not (job.state is JobState.CANCELED and job.cursor < job.tasks):
+                how = " badly" if failed_only else ""
+                raise RequestError(f"{which}: nothing to retry – no task of it has ended{how}")
+            left = await self._ledger.retry(job, tasks)
+            await self._intake.bring_back(job.id)
+            said.append(f"job {job.id} ({job.spec.name}): {len(tasks)} tasks queued again, {left} to do")
+        return {"message": "; ".join(said)}
+
+    async def _ended(self, job: Job, states: list[str]) -> list[Task]:
+        found: list[Task] = []
+        while page := await self._store.ask("tasks", job.id, states, len(found), 10_000):
+            found += page
+        return found
+
+    async def _limit(self, _: Connection, request: dict[str, Any]) -> dict[str, str]:
+        workers = request.get("workers")
+        whole = isinstance(workers, int) and not isinstance(workers, bool)
+        if workers is not None and not (whole and 0 <= workers <= 4096):
+            raise RequestError("the limit is a whole number from 0 to 4096, or auto")
+        self._tuner.fixed = workers
+        self._tuner.step()
+        return {"message": "limit: found by the governor" if workers is None else f"limit: {workers}, fixed"}
+
+    async def _add(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        job = await self._intake.submit(str(request.get("file")), str(request.get("text")))
+        return {"id": job.id, "name": job.spec.name, "items": job.spec.items.total}
+
+    async def _shutdown(self, _: Connection, request: dict[str, Any]) -> dict[str, str]:
+        if request.get("kill"):
+            for job in list(self._ledger.jobs.values()):
+                for task in list(job.live.values()):
+                    marked = await self._ledger.cancel_task(job, task.number)
+                    if marked is not None:
+                        self._pool.end(marked)
+        how = "kill" if request.get("kill") else "drain" if request.get("drain") else "now"
+        asyncio.get_running_loop().call_later(0.05, self._stop, how)  # after this answer
+        running = sum(len(job.live) for job in self._ledger.live.values())
+        words = {"now": f"the daemon stops; {running} running tasks go on without it",
+                 "drain": f"the daemon stops when {running} running tasks have ended",
+                 "kill": f"{running} running tasks were told to end; the daemon stops when they have"}
+        return {"message": words[how]}
+
+    async def _changed(self, _: Connection, request: dict[str, Any]) -> dict[str, bool]:
+        """Waits until a job ends, `timeout` seconds at most."""
+        seconds = request.get("timeout", 1.0)
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= 60:
+            raise RequestError("timeout is a number of seconds from 0 to 60")
+        try:
+            async with asyncio.timeout(seconds):
+                await self._ledger.finished.wait()
+        except TimeoutError:
+            return {"ended": False}
+        return {"ended": True}
+
+    async def _subscribe(self, connection: Connection, _: dict[str, Any]) -> dict[str, Any]:
+        await self._feed.subscribe(connection)
+        return {}
+
+    # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _find(self, request: dict[str, Any]) -> Job:
+        return await self._job(str(request.get("job")))
+
+    async def _job(self, which: str) -> Job:
+        if which == "last" and (known := max([*self._ledger.jobs, *self._ledger.recent], default=None)):
+            which = str(known)
+        job = self._ledger.resolve(which) or await self._store.ask("job", which)
+        if job is None:
+            raise RequestError(f"no job {which!r} – `grist status` lists them")
+        return job
+
+    async def _find_task(self, which: str) -> tuple[Job, int]:
+        job, number = await self._either(which)
+        if number is None:
+            if job.tasks != 1:
+                raise RequestError(f"job {job.id} has {job.tasks} tasks – name one, such as {job.id}/{job.tasks - 1}")
+            number = 0
+        return job, number
+
+    async def _either(self, which: str) -> tuple[Job, int | None]:
+        """`JOB` or `JOB/NUMBER`."""
+        name, slash, number = which.rpartition("/")
+        if not slash:
+            return await self._job(which), None
+        job = await self._job(name)
+        if not number.isdigit() or int(number) >= job.tasks:
+            raise RequestError(f"no task {which!r} – job {job.id} has tasks {job.id}/0 … {job.id}/{job.tasks - 1}")
+        return job, int(number)
+
+
+def _whole(request: dict[str, Any], key: str, default: int) -> int:
+    value = request.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise RequestError(f"{key} is a whole number")
+    return value
+
+
+def _names(request: dict[str, Any]) -> list[str]:
+    ids = request.get("ids")
+    if not isinstance(ids, list) or not ids:
+        raise RequestError("ids: name at least one job or task")
+    return [str(which) for which in ids]

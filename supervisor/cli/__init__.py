@@ -1,0 +1,84 @@
+"""The command `grist`: one verb, one file, over the socket.
+
+Only the verb that was typed is imported, so that `grist status` answers at once; asyncio, rich, numpy and textual
+are imported by the verbs that need them, when they run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from gristmill import __version__
+from gristmill.supervisor.core.errors import GristError
+
+VERBS = {
+    "up": "start the daemon if none runs, and open the screens",
+    "daemon": "run the daemon in the foreground",
+    "tui": "open the screens of a running daemon",
+    "add": "add a job from the command line",
+    "check": "say what a job file would run, or what is wrong with it",
+    "status": "show jobs, or the tasks of one job",
+    "log": "print or follow the log of a task",
+    "results": "print what the tasks of a job gave back",
+    "wait": "wait for jobs to end; exits with 1 when one failed",
+    "cancel": "cancel jobs or tasks",
+    "retry": "run ended tasks again",
+    "limit": "set how many workers may run, or let the governor find it",
+    "shutdown": "stop the daemon; running tasks go on unless --kill",
+    "demo": "run the examples and measure what the machine can do",
+}
+
+STATE_ACTION = {"status": "append"}
+"""`status JOB --state failed` means a task's state and `--state DIR` the folder: that verb tells them apart."""
+
+EPILOG = """\
+The jobs folder is --jobs, GRIST_JOBS, or the nearest folder jobs/ upward. Drop a job file into it, and it runs.
+Exit codes: 0 good, 1 a job failed, 2 usage or a bad job file, 3 no daemon, 4 the wait ended first."""
+
+
+def parser_for(verb: str | None) -> argparse.ArgumentParser:
+    """The parser with all verbs named, and the arguments of `verb` alone filled in."""
+    parser = argparse.ArgumentParser(
+        prog="grist", description="Drop a job file into a folder; the machine does the rest.", epilog=EPILOG,
+        formatter_class=_help_format(),
+    )
+    parser.add_argument("--version", action="version", version=f"gristmill {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, summary in VERBS.items():
+        sub = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".",
+                               formatter_class=_help_format())
+        sub.add_argument("--jobs", metavar="DIR", help="the jobs folder")
+        sub.add_argument("--state", metavar="DIR", action=STATE_ACTION.get(name, "store"),
+                         help="the state folder (default: one per jobs folder)")
+        if name == verb:
+            importlib.import_module(f"gristmill.supervisor.cli.{name}").configure(sub)
+    return parser
+
+
+def _help_format() -> type[argparse.HelpFormatter]:
+    """Colours for --help alone: importing them costs more than most verbs."""
+    if {"-h", "--help"} & set(sys.argv) and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        from rich_argparse import RawDescriptionRichHelpFormatter
+
+        return RawDescriptionRichHelpFormatter
+    return argparse.RawDescriptionHelpFormatter
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; the one place where a fault becomes a line and an exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    verb = next((word for word in words if not word.startswith("-")), None)
+    args = parser_for(verb).parse_args(words)
+    try:
+        return int(importlib.import_module(f"gristmill.supervisor.cli.{args.verb}").run(args))
+    except GristError as error:
+        print(f"grist: {error}", file=sys.stderr)
+        return error.code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `grist … | head` is no fault
+        return 0
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,78 @@
+"""`grist add -- CMD`: a job without a file of its own; it becomes one in the folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import time
+
+from gristmill.supervisor.cli.place import place_of
+from gristmill.supervisor.core.errors import GristError, NoDaemonError
+from gristmill.supervisor.core.sanitise import safe
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.usage = "grist add [options] -- COMMAND [ARGUMENT …]"
+    parser.add_argument("--name", help="the job's name (default: the command's)")
+    parser.add_argument("--priority", type=int, metavar="N", help="higher runs first (default 0)")
+    parser.add_argument("--timeout", metavar="TIME", help="such as 90s or 2h")
+    parser.add_argument("--cwd", metavar="DIR", help="where it runs (default: here)")
+    parser.add_argument("command", nargs="+", metavar="COMMAND", help="one word: a shell command; more: an argv")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hands the job to the daemon, or leaves it in the folder for the next one."""
+    place = place_of(args)
+    command: str | list[str] = args.command[0] if len(args.command) == 1 else args.command
+    name = args.name or re.sub(r"[^\w.+-]+", "-", os.path.basename(args.command[0].split()[0])).strip("-.") or "job"
+    text = job_text(name, command, args.cwd or os.getcwd(), args, os.environ.get("VIRTUAL_ENV"))
+    file = f"{re.sub(r'[^A-Za-z0-9_.+-]+', '-', name)[:80] or 'job'}.toml"
+    try:
+        with place.connect() as client:
+            job = client.ask("add", file=file, text=text)
+        print(f"job {job['id']} {safe(job['name'])}")
+    except NoDaemonError:
+        drop(place.jobs, file, text)
+        print(f"left in {place.jobs}: no daemon runs; it starts with the next `grist up`")
+    return 0
+
+
+def job_text(name: str, command: str | list[str], cwd: str, args: argparse.Namespace, venv: str | None) -> str:
+    """The job file. Braces mean nothing on a command line, so they are written as literal ones."""
+    lines = [f"name = {quoted(name)}"]
+    if isinstance(command, str):
+        lines.append(f"command = {quoted(literal(command))}")
+    else:
+        lines.append(f"command = [{', '.join(quoted(literal(word)) for word in command)}]")
+    lines.append(f"cwd = {quoted(os.path.abspath(cwd))}")
+    if venv:
+        lines.append(f"venv = {quoted(venv)}")
+    if args.priority is not None:
+        lines.append(f"priority = {args.priority}")
+    if args.timeout is not None:
+        lines.append(f"timeout = {quoted(args.timeout)}")
+    return "\n".join(lines) + "\n"
+
+
+def literal(text: str) -> str:
+    """`text` with braces that stay braces."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def quoted(text: str) -> str:
+    """`text` as a TOML string."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
+
+
+def drop(jobs: os.PathLike[str], file: str, text: str) -> None:
+    """Writes a job file into the folder whole: under a hidden name first."""
+    if not os.path.isdir(jobs):
+        raise GristError(f"{os.fspath(jobs)}: no such folder – make it: mkdir {os.fspath(jobs)}")
+    stem, suffix = os.path.splitext(file)
+    hidden = os.path.join(jobs, f".{stem}.{os.getpid()}.tmp")
+    with open(hidden, "w", encoding="utf-8") as out:
+        out.write(text)
+    os.rename(hidden, os.path.join(jobs, f"{stem}-{time.time_ns() // 1_000_000:x}{suffix}"))

@@ -1,0 +1,81 @@
+"""`grist check FILE`: what a job file would run, or everything that is wrong with it. Needs no daemon."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from gristmill.supervisor.cli.place import place_of
+from gristmill.supervisor.core import items, jobfile, launch
+from gristmill.supervisor.core.errors import GristError, JobFileError, Problem
+from gristmill.supervisor.core.sanitise import safe
+from gristmill.supervisor.core.spec import Spec
+from gristmill.supervisor.edge import environment, folder
+
+SHOWN = 3
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--all", action="store_true", help="show every task, not only the first few")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Checks each file; 2 when one is bad."""
+    base = str(place_of(args).jobs.parent)
+    bad = 0
+    for file in args.files:
+        try:
+            spec = understand(Path(file), base)
+        except JobFileError as error:
+            print(safe_lines(str(error)))
+            bad += 1
+            continue
+        describe(file, spec, args.all)
+    return 2 if bad else 0
+
+
+def understand(path: Path, cwd: str) -> Spec:
+    """The job in a file, checked against this machine; raises JobFileError with all that is wrong."""
+    file = str(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise GristError(f"{file}: {error.strerror} – name a job file") from error
+    if len(data) > folder.SIZE_LIMIT:
+        raise JobFileError(file, (Problem(0, 0, "is longer than 1 MiB", "keep data outside the job file"),))
+    text = data.decode("utf-8", "replace")
+    spec = jobfile.parse(
+        text, path.name, cwd=cwd, home=os.path.expanduser("~"), executable=os.access(path, os.X_OK),
+        read=lambda name: Path(name).read_text(encoding="utf-8"),
+    )
+    environ = {**os.environ, "GRIST_PYTHON": "python3"}
+    complaints = environment.examine(spec, environ)
+    if complaints:
+        raise JobFileError(
+            file, tuple(Problem(*jobfile.locate(text, path.name, c.path), c.what, c.mend) for c in complaints)
+        )
+    return spec
+
+
+def describe(file: str, spec: Spec, everything: bool) -> None:
+    """Says what would run."""
+    total = items.tasks(spec.items)
+    print(f"{safe(file)}: job {safe(spec.name)}: {total} tasks, {spec.items.total} items, in {safe(spec.cwd)}")
+    numbers = list(range(total if everything else min(SHOWN, total)))
+    if not everything and total > SHOWN:
+        numbers.append(total - 1)
+    for number in numbers:
+        if number == total - 1 and total > SHOWN + 1 and not everything:
+            print("  …")
+        start = launch.launch(spec, job=0, number=number, attempt=1, script=spec.script or "{script}")
+        words = start.argv[2] if start.argv[:2] == ("/bin/sh", "-c") else " ".join(start.argv)
+        fed = f"  < {start.stdin!r}" if start.stdin is not None else ""
+        print(f"  {number}: {safe(words)}{safe(fed)}")
+
+
+def safe_lines(text: str) -> str:
+    """Foreign text of several lines, safe for a terminal."""
+    return "\n".join(safe(line) for line in text.split("\n"))

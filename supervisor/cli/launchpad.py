@@ -1,0 +1,69 @@
+"""Starting a daemon from a command: in the background for good, or as a child for as long as the command runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from gristmill.supervisor.cli.place import Place
+from gristmill.supervisor.core.errors import GristError, NoDaemonError
+
+
+def runs(place: Place) -> bool:
+    """Whether a daemon answers."""
+    try:
+        with place.connect(timeout=5):
+            return True
+    except NoDaemonError:
+        return False
+
+
+def prepare_folder(place: Place) -> None:
+    """Makes the jobs folder where there is none yet."""
+    if not place.jobs.exists():
+        place.jobs.mkdir(parents=True, mode=0o755)
+        print(f"made {place.jobs}: drop job files there")
+
+
+def start(place: Place) -> int:
+    """Starts a daemon in a session of its own and waits until it is ready; returns its pid."""
+    command = [
+        sys.executable, "-m", "gristmill.supervisor.cli", "daemon", "--quiet", "--allow-root",
+        "--jobs", os.fspath(place.jobs), "--state", os.fspath(place.state),
+    ]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        text=True, errors="replace",
+    )
+    assert process.stdout is not None and process.stderr is not None
+    with process.stdout, process.stderr:
+        if process.stdout.readline().strip() == "ready":
+            return process.pid
+        words = process.stderr.read().strip().splitlines()
+    process.wait()
+    last = words[-1].removeprefix("grist: ") if words else f"look at {place.state / 'daemon.log'}"
+    raise GristError(last)
+
+
+def drop_examples(place: Place) -> list[str]:
+    """Drops the examples into the jobs folder, as a user would; returns the files' names."""
+    import shutil
+    from pathlib import Path
+
+    import gristmill
+
+    origin = Path(gristmill.__file__).with_name("examples")
+    beside = place.jobs / "examples"
+    if not (beside.exists() and beside.samefile(origin)):
+        for folder in ("code", "data"):
+            shutil.copytree(origin / folder, beside / folder, dirs_exist_ok=True)
+    names = []
+    for file in sorted(origin.iterdir()):
+        if file.suffix not in (".toml", ".sh", ".txt"):
+            continue
+        hidden = place.jobs / f".{file.name}.tmp"
+        shutil.copyfile(file, hidden)
+        hidden.rename(place.jobs / file.name)
+        names.append(file.name)
+    return names

@@ -1,0 +1,72 @@
+"""One live line about all jobs, for those who have no screen or want none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from gristmill.supervisor.core import figures
+from gristmill.supervisor.core.sanitise import safe
+
+ENDED = ("done", "failed", "canceled")
+
+
+def line(update: dict[str, Any], jobs: dict[int, dict[str, Any]]) -> str:
+    """`3 of 4 jobs, 812 of 1867 items, 2 of 2 workers, CPU 98 %, ~12s left: reason`."""
+    limit, machine = update["limit"], update["machine"]
+    open_jobs = [job for job in jobs.values() if job["state"] not in ENDED]
+    items = sum(job["items"] for job in jobs.values())
+    over = sum(job.get("items_done", 0) + job.get("items_failed", 0) for job in jobs.values())
+    failed = sum(job.get("items_failed", 0) for job in jobs.values())
+    parts = [
+        f"{len(jobs) - len(open_jobs)} of {len(jobs)} jobs",
+        f"{over} of {items} items" + (f" ({failed} failed)" if failed else ""),
+        f"{limit['busy']} of {limit['workers']} workers",
+        f"CPU {machine['cpu_percent']:.0f} %",
+    ]
+    left = max((job.get("eta_s") or 0.0 for job in open_jobs), default=0.0)
+    if left:
+        parts.append(f"{figures.about(left)} left")
+    reason = update["daemon"].get("reason") or limit["reason"]
+    return ", ".join(parts) + f" – {safe(reason)}"
+
+
+class Progress:
+    """Shows the line: rewritten in place on a terminal, now and then a new one elsewhere."""
+
+    def __init__(self, every: float = 5.0) -> None:
+        self._terminal = sys.stdout.isatty()
+        self._every = 0.0 if self._terminal else every
+        self._last = -1e9
+        self.jobs: dict[int, dict[str, Any]] = {}
+
+    def take(self, update: dict[str, Any], since: float = 0.0) -> bool:
+        """Folds an update in and shows it when it is time; True when jobs were seen and all of them have ended."""
+        for job in update["jobs"]:
+            if job["submitted_at"] >= since:
+                self.jobs[job["id"]] = job
+        over = bool(self.jobs) and all(j["state"] in ENDED and j.get("ended_at") for j in self.jobs.values())
+        now = time.monotonic()
+        if over or now - self._last >= self._every:
+            self._last = now
+            self._write(line(update, self.jobs))
+        return over
+
+    def _write(self, text: str) -> None:
+        if self._terminal:
+            sys.stdout.write(f"\r\x1b[K{text[: _columns() - 1]}")
+        else:
+            sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def end(self) -> None:
+        """Leaves the line."""
+        if self._terminal:
+            print()
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns

@@ -1,0 +1,100 @@
+"""`grist status`: jobs, or one job's tasks; for people, or as JSON with a schema that only grows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from gristmill.supervisor.cli.place import place_of
+from gristmill.supervisor.core import figures
+from gristmill.supervisor.core.sanitise import safe
+
+MARKS = {
+    "queued": "○ queued", "held": "◌ held", "starting": "◐ starting", "running": "● running", "done": "✓ done",
+    "failed": "✗ failed", "canceled": "⊘ canceled", "timeout": "◷ timeout", "oom": "! oom", "lost": "? lost",
+    "interrupted": "! interrupted", }
+STATES = frozenset(MARKS)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options; `--state` with the name of a task state shows only such tasks of JOB."""
+    parser.add_argument("job", nargs="?", metavar="JOB", help="an id, a name (the newest of it) or `last`")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--offset", type=int, default=0, metavar="N", help="of a job's tasks: pass over the first N")
+    parser.add_argument("--limit", type=int, default=100, metavar="N", help="of a job's tasks: show N (default 100)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Shows what the daemon says."""
+    words = args.state or []
+    task_state = next((word for word in words if args.job is not None and word in STATES), None)
+    args.state = next((word for word in words if word != task_state), None)
+    with place_of(args).connect() as client:
+        if args.job is None:
+            answer = client.ask("status")
+        else:
+            answer = client.ask("job", job=args.job, offset=args.offset, limit=args.limit, state=task_state)
+    if args.json:
+        print(json.dumps(answer))
+    elif args.job is None:
+        show_jobs(answer, time.time())
+    else:
+        show_tasks(answer, time.time())
+    return 0
+
+
+def show_jobs(answer: dict[str, Any], now: float) -> None:
+    """The daemon's line, the limit's reason, a table of jobs."""
+    daemon, limit, machine = answer["daemon"], answer["limit"], answer["machine"]
+    print(f"daemon {daemon['state']}, pid {daemon['pid']}, up {figures.clock_span(daemon['uptime_s'])}, "
+          f"{safe(daemon['jobs_dir'])}")
+    if daemon.get("reason"):
+        print(f"HELD: {safe(daemon['reason'])}")
+    print(f"workers {limit['busy']} of {limit['workers']} busy: {safe(limit['reason'])}")
+    print(f"machine: CPU {machine['cpu_percent']:.0f} % of {machine['cores']:g} cores, memory "
+          f"{figures.size(machine['memory_available_bytes'])} of {figures.size(machine['memory_total_bytes'])} free")
+    if not answer["jobs"]:
+        print("no jobs yet: drop a job file into the folder")
+        return
+    rows = [("ID", "STATE", "NAME", "DONE", "FAILED", "RUN", "LEFT", "REASON")]
+    rows += [
+        (
+            str(job["id"]), MARKS.get(job["state"], job["state"]), safe(job["name"])[:40],
+            f"{job.get('items_done', 0)}/{job['items']}", str(job.get("items_failed") or ""),
+            str(job.get("tasks_running") or ""), figures.about(job.get("eta_s")), safe(job.get("reason", ""))[:60],
+        )
+        for job in answer["jobs"]
+    ]
+    print_table(rows)
+
+
+def show_tasks(answer: dict[str, Any], now: float) -> None:
+    """One job and a page of its tasks."""
+    job = answer["job"]
+    print(f"job {job['id']} {safe(job['name'])}: {MARKS.get(job['state'], job['state'])}, "
+          f"{job['items_done']} of {job['items']} items done, {job['items_failed']} failed")
+    if job.get("reason"):
+        print(safe(job["reason"]))
+    rows = [("TASK", "STATE", "ITEMS", "TRY", "EXIT", "TIME", "CPU", "PEAK", "PARAMETERS", "REASON")]
+    for task in answer["tasks"]:
+        began, ended = task["started_at"], task["ended_at"]
+        span = figures.clock_span((ended or now) - began) if began else ""
+        params = " ".join(f"{key}={value}" for key, value in task.get("params", {}).items())
+        rows.append((
+            task["id"], MARKS.get(task["state"], task["state"]), figures.item_range(task["start"], task["count"]),
+            str(task["attempts"] or ""), figures.exit_word(task["exit_code"], task["signal"]), span,
+            f"{task['cpu_s']:.1f}s" if task["cpu_s"] is not None else "", figures.size(task["memory_peak_bytes"]),
+            safe(params)[:40], safe(task.get("reason", ""))[:60],
+        ))
+    print_table(rows)
+
+
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns as wide as they need be; empty ones are left out."""
+    kept = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    widths = [max(len(cell) for cell in column) for column in kept]
+    for row in zip(*kept, strict=True):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

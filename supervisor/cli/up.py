@@ -1,0 +1,79 @@
+"""`grist up`: everything at once: the daemon if none runs, then the screens; without a terminal, a progress line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+
+from gristmill.supervisor.cli import launchpad
+from gristmill.supervisor.cli.place import Place, place_of
+from gristmill.supervisor.cli.progress import Progress
+from gristmill.supervisor.cli.tui import show
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.add_argument("folder", nargs="?", metavar="JOBS", help="the jobs folder (the same as --jobs)")
+    parser.add_argument("--examples", action="store_true", help="drop the examples into the folder first")
+    parser.add_argument("--until-done", action="store_true", help="without a terminal: end when all jobs have ended")
+    parser.add_argument("--plain", action="store_true", help="a progress line even on a terminal")
+    parser.add_argument("--ascii", action="store_true", help="no glyphs beyond ASCII")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Opens the screens, or serves in the foreground."""
+    args.jobs = args.folder or args.jobs
+    place = place_of(args)
+    launchpad.prepare_folder(place)
+    screens = sys.stdout.isatty() and sys.stdin.isatty() and not args.plain
+    began = time.time()
+    if screens:
+        if not launchpad.runs(place):
+            launchpad.start(place)
+        if args.examples:
+            launchpad.drop_examples(place)
+        return show(place, args)
+    if args.examples:
+        launchpad.drop_examples(place)
+    since = began if args.examples else 0.0
+    if launchpad.runs(place):
+        return follow(place, args.until_done, since, stop=False)
+    return serve(place, args.until_done, since)
+
+
+def serve(place: Place, until_done: bool, since: float) -> int:
+    """The daemon in this process, its progress on standard output."""
+    import asyncio
+
+    from gristmill.supervisor.daemon import Daemon, Settings
+
+    daemon = Daemon(Settings(jobs=place.jobs, state=place.state, foreground=False))
+    daemon.prepare()
+    outcome: list[int] = []
+    watcher = threading.Thread(
+        target=lambda: outcome.append(follow(place, until_done, since, stop=until_done)), name="progress", daemon=True
+    )
+
+    async def ready() -> None:
+        print(f"ready: {place.jobs}", flush=True)
+        watcher.start()
+
+    asyncio.run(daemon.run(ready))
+    watcher.join(5)
+    return outcome[0] if until_done and outcome else 0
+
+
+def follow(place: Place, until_done: bool, since: float, stop: bool) -> int:
+    """Shows the progress until all is done (if so asked) or the daemon goes; 1 when a job failed."""
+    progress = Progress()
+    with place.connect() as client:
+        for update in client.updates():
+            if progress.take(update, since) and until_done:
+                break
+    progress.end()
+    if stop:
+        with place.connect() as client:
+            client.ask("shutdown")
+    return 1 if any(job["state"] != "done" for job in progress.jobs.values()) and until_done else 0

@@ -1,0 +1,230 @@
+"""The composition root: builds every part, starts them in one TaskGroup, and takes them down in order.
+
+Nothing is decided here but the order of things. Start: lock, store, ledger, recovery of what runs, intake, socket,
+`ready`. Stop: hang up on clients, hang up on workers (their tasks go on), close the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import logging.handlers
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gristmill import __version__
+from gristmill.supervisor.api import Api
+from gristmill.supervisor.core.errors import FolderError
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.launch import launch
+from gristmill.supervisor.core.protocol import DaemonView
+from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.dispatch import Dispatcher
+from gristmill.supervisor.edge import environment, places, store
+from gristmill.supervisor.edge.folder import JobsFolder
+from gristmill.supervisor.edge.locks import Lock
+from gristmill.supervisor.edge.runs import Runs
+from gristmill.supervisor.edge.sampler import Sample, Sampler
+from gristmill.supervisor.edge.server import Server
+from gristmill.supervisor.edge.store import Store
+from gristmill.supervisor.feed import Feed
+from gristmill.supervisor.intake import Intake
+from gristmill.supervisor.ledger import Ledger
+from gristmill.supervisor.pool import Pool
+from gristmill.supervisor.tuner import Tuner
+
+log = logging.getLogger(__name__)
+
+NICE = 10
+"""Tasks give way to people at the keyboard unless their job says otherwise."""
+DISK_RESERVE = 256 << 20
+LOG_BYTES, LOG_FILES = 5 << 20, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a daemon is told at its start. `disk_reserve` in bytes: with less free than this nothing is started."""
+
+    jobs: Path
+    state: Path
+    foreground: bool = True
+    disk_reserve: int | None = None
+    limit: int | None = None
+
+
+class Daemon:
+    """One daemon on one jobs folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._started = time.monotonic()
+        self._stop: asyncio.Queue[str] = asyncio.Queue()
+        self._environ = {**os.environ, "GRIST_PYTHON": sys.executable}
+        self._troubles: dict[str, str] = {}
+
+    def prepare(self) -> None:
+        """Checks and locks the folders; raises FolderError with the mend."""
+        self.folder = JobsFolder(self.settings.jobs)
+        self.folder.check()
+        self.folder.prepare()
+        places.prepare_state(self.settings.state)
+        self._locks = [Lock(self.settings.jobs / ".gristmill" / "lock"), Lock(self.settings.state / "lock")]
+        set_up_log(self.settings.state / "daemon.log", self.settings.foreground)
+
+    async def run(self, ready: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Serves until it is told to stop. `ready` runs once files are accepted."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.put_nowait, "now")
+        loop.add_signal_handler(signal.SIGHUP, log.info, "hangup ignored: tasks and daemon go on")
+        with Store(self.settings.state / "queue.db") as record:
+            await self._serve(record, ready)
+
+    async def _serve(self, record: Store, ready: Callable[[], Awaitable[None]] | None) -> None:
+        self._check_owner(record)
+        boot = places.boot_id()
+        rebooted = record.queries.meta("boot") not in (None, boot)
+        self.ledger = Ledger(record, time.time, random.random)
+        self.pool = Pool(self.ledger, Runs(self.settings.state / "runs"), self._context, order, self._spawner_log())
+        self.intake = Intake(
+            self.folder, record, self.ledger, self.settings.state / "scripts", self._environ, time.time
+        )
+        self.feed = Feed(self.ledger, self.pool, record, self.view, self.log_path)
+        self.dispatcher = Dispatcher(self.ledger, self.pool, time.time)
+        sampler = Sampler(self.settings.state)
+        self.tuner = Tuner(
+            self.ledger, self.pool, self.dispatcher, self.feed, sampler, lambda sample: self._faults(record, sample)
+        )
+        self.tuner.fixed = self.settings.limit
+        api = Api(
+            self.ledger, self.pool, self.feed, self.tuner, self.intake, record, self._stop.put_nowait
+        )
+        server = Server(places.socket_path(self.settings.state, os.environ), api.handle, self.feed.unsubscribe)
+        live = self.ledger.load()
+        async with asyncio.TaskGroup() as group:
+            await self.pool.start(group, live, rebooted)
+            await record.write(store.save_meta("boot", boot), store.save_meta("jobs", str(self.settings.jobs)))
+            await server.start()
+            await self.intake.recover()
+            loops = [
+                group.create_task(self._keep("intake", self.intake.run), name="intake"),
+                group.create_task(self._keep("filing", self.intake.file_away), name="filing"),
+                group.create_task(self._keep("dispatch", self.dispatcher.run), name="dispatch"),
+                group.create_task(self._keep("tuner", self.tuner.run), name="tuner"),
+            ]
+            log.info("Gristmill %s on %s, state in %s", __version__, self.settings.jobs, self.settings.state)
+            if ready is not None:
+                await ready()
+            await self._until_told()
+            for loop in loops:
+                loop.cancel()
+            await server.stop()
+            await self.pool.stop()
+            self.intake.close()
+            await asyncio.wait([self.ledger.flush()], timeout=5)
+        for lock in self._locks:
+            lock.release()
+        log.info("stopped")
+
+    async def _until_told(self) -> None:
+        how = await self._stop.get()
+        while how in ("drain", "kill"):
+            self._troubles["drain"] = "draining: nothing new is started, the daemon stops when all tasks have ended"
+            try:
+                async with asyncio.timeout(0.2):
+                    how = await self._stop.get()
+            except TimeoutError:
+                if not any(job.live for job in self.ledger.live.values()):
+                    return
+
+    async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Runs a loop that must not end: an OSError is shown as a state, and the loop begins again."""
+        while True:
+            try:
+                await run()
+            except OSError as error:
+                log.exception("%s stumbled and goes on", name)
+                self._troubles[name] = f"{name}: {error}"
+                await asyncio.sleep(1)
+                del self._troubles[name]
+
+    # ── what the parts ask ────────────────────────────────────────────────────────────────────────────────────
+
+    def view(self) -> DaemonView:
+        """The daemon itself, and what holds it up."""
+        reason = self.dispatcher.held or self.pool.fault or self.intake.fault
+        return DaemonView(
+            pid=os.getpid(), version=__version__, uptime_s=round(time.monotonic() - self._started, 3),
+            state="held" if reason else "ok", reason=reason, jobs_dir=str(self.settings.jobs),
+            state_dir=str(self.settings.state),
+        )
+
+    def log_path(self, task: Task) -> Path:
+        """Where the log of a live attempt is: its final name once it has lived a moment, its worker's before."""
+        final = self.settings.state / "logs" / str(task.job) / f"{task.number}.{task.attempts}.log"
+        if task.run is None or final.exists():
+            return final
+        return self.settings.state / "runs" / str(task.run) / "log"
+
+    def _context(self, job: Job) -> dict[str, Any]:
+        """What all tasks of a job share, sent once to each worker that runs one."""
+        spec = job.spec
+        return {
+            "cwd": spec.cwd, "env": environment.base(spec, self._environ), "timeout": spec.timeout_s,
+            "grace": spec.grace_s, "nice": NICE if spec.nice is None else spec.nice,
+            "logs": str(self.settings.state / "logs" / str(job.id)),
+            "results": str(self.settings.state / "results" / str(job.id)),
+        }
+
+    def _faults(self, record: Store, sample: Sample) -> str:
+        if record.fault:
+            return f"the database can't be written: {record.fault}"
+        reserve = self.settings.disk_reserve
+        if reserve is None:
+            reserve = min(DISK_RESERVE, sample.disk_total // 50)
+        if sample.disk_free < reserve:
+            return (
+                f"disk: {sample.disk_free / 1e6:.0f} MB are free in {self.settings.state}, "
+                f"{reserve / 1e6:.0f} MB are kept in reserve – free some space"
+            )
+        return next(iter(self._troubles.values()), "")
+
+    def _check_owner(self, record: Store) -> None:
+        owner = record.queries.meta("jobs")
+        if owner is not None and os.path.realpath(owner) != os.path.realpath(self.settings.jobs):
+            raise FolderError(f"{self.settings.state}: holds the state of {owner} – name another folder with --state")
+
+    def _spawner_log(self) -> int:
+        return os.open(self.settings.state / "daemon.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def order(job: Job, task: Task) -> dict[str, Any]:
+    """The message that starts a task."""
+    start = launch(job.spec, job=job.id, number=task.number, attempt=task.attempts, script=job.spec.script)
+    message: dict[str, Any] = {"do": str(task.key), "argv": start.argv, "env": start.env}
+    if start.stdin is not None:
+        message["stdin"] = start.stdin
+    return message
+
+
+def set_up_log(path: Path, foreground: bool) -> None:
+    """daemon.log, rotated; in the foreground the terminal as well."""
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handlers: list[logging.Handler] = [
+        logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8",
+                                             errors="backslashreplace")
+    ]
+    if foreground:
+        handlers.append(logging.StreamHandler(sys.stderr))
+    for handler in handlers:
+        handler.setFormatter(form)
+        root.addHandler(handler)

@@ -1,0 +1,50 @@
+"""Fills the bounded queue: while there is room, the next task of the job that `schedule` chooses.
+
+Owns the room between two readings of the machine. The queue's bound is the back-pressure: tasks are made from their
+job's rule only as fast as workers take them, so that a million waiting tasks exist nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gristmill.supervisor.core import schedule
+from gristmill.supervisor.core.schedule import Room
+from gristmill.supervisor.ledger import Ledger
+from gristmill.supervisor.pool import Pool
+
+
+class Dispatcher:
+    """From the ledger's jobs to the pool's queue."""
+
+    def __init__(self, ledger: Ledger, pool: Pool, clock: Callable[[], float]) -> None:
+        self._ledger, self._pool, self._clock = ledger, pool, clock
+        self.limit = 1
+        self.room: Room | None = None
+        self.held = ""
+        """Why nothing is started at all, "" when it may be."""
+
+    async def run(self) -> None:
+        """Hands out tasks whenever something has changed, for as long as the daemon lives."""
+        while True:
+            await self._ledger.work.wait()
+            self._ledger.work.clear()
+            await self._fill()
+
+    async def _fill(self) -> None:
+        self._widen()
+        while self.room is not None and not (self.held or self._pool.fault):
+            busy = schedule.width(self._ledger.live.values())
+            job = schedule.choose(self._ledger.in_order(), self.room, self._clock(), busy, self.limit)
+            if job is None:
+                return
+            schedule.charge(job, self.room)
+            task = self._ledger.take(job)
+            self._widen()
+            await self._pool.queue.put(task)
+
+    def _widen(self) -> None:
+        """Opens workers for what has been handed out, up to the limit."""
+        wanted = min(self.limit, schedule.width(self._ledger.live.values()))
+        while len(self._pool.slots) + len(self._pool.adopted) < wanted and self._pool.open_slot():
+            pass

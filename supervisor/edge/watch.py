@@ -1,0 +1,62 @@
+"""Hints from the kernel that a file came; never the truth, which is the rescan's.
+
+Uses watchdog's low layer: its observers hold events back half a second to pair moves, and a hint that is late is of
+no use. A hint that is lost costs one rescan's delay and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
+
+log = logging.getLogger(__name__)
+
+MASK = Mask(InotifyConstants.IN_MOVED_TO | InotifyConstants.IN_CLOSE_WRITE | InotifyConstants.IN_ONLYDIR)
+
+
+class Watch:
+    """Watches one folder; calls `hint` in watchdog's thread with a file's name and whether it is complete already."""
+
+    def __init__(self, hint: Callable[[bytes | None, bool], None]) -> None:
+        self._hint = hint
+        self._descriptor: WatchDescriptor | None = None
+        self._inode: tuple[int, int] | None = None
+        self._id = CallbackId(id(self))
+
+    def follow(self, folder: Path) -> None:
+        """Watches `folder`, anew if it was removed and remade since; without inotify only the rescan is left."""
+        status = os.stat(folder)
+        inode = (status.st_dev, status.st_ino)
+        if inode == self._inode and self._descriptor is not None:
+            return
+        self.close()
+        try:
+            self._descriptor = InotifyFD.get_instance().add_callback(os.fsencode(folder), MASK, self, self._id)
+        except OSError as error:
+            log.warning("no hints for %s (%s): files are found by looking every few seconds", folder, error)
+        self._inode = inode
+
+    def close(self) -> None:
+        """Stops watching."""
+        if self._descriptor is not None:
+            InotifyFD.get_instance().remove_callbacks([(self._descriptor, self._id)])
+            self._descriptor = None
+
+    def on_event(self, event: InotifyEvent) -> None:
+        """A file was moved here or closed after writing (called by watchdog)."""
+        if not event.is_directory:
+            self._hint(event.name, event.is_moved_to)
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        """The folder is gone (called by watchdog); `follow` finds the next one."""
+        if wd == self._descriptor:
+            self._descriptor = None
+            self._hint(None, False)
+
+    def on_queue_overflow(self) -> None:
+        """Events were dropped (called by watchdog)."""
+        self._hint(None, False)

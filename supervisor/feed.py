@@ -1,0 +1,162 @@
+"""What the screens see: one picture of everything, then what changed in it, in order, numbered.
+
+Owns the pictures and their subscribers. Store before feed: a change goes out only when it is durable, so that no
+screen shows what a crash would forget. A reader that can't keep up is skipped and gets a whole picture later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from gristmill.supervisor.core import progress
+from gristmill.supervisor.core.protocol import (
+    DaemonView,
+    DecisionView,
+    JobView,
+    LimitView,
+    MachineView,
+    Update,
+    WorkerView,
+)
+from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.edge import tail
+from gristmill.supervisor.edge.sampler import Tree
+from gristmill.supervisor.edge.store import Store
+from gristmill.supervisor.ledger import CANCELING, Ledger
+from gristmill.supervisor.pool import Pool
+
+DECISIONS_KEPT = 50
+
+
+class Subscriber(Protocol):
+    """Whoever gets updates; `push` says whether the line was taken."""
+
+    stale: bool
+
+    def push(self, line: bytes) -> bool:
+        """Sends one line, or refuses when too much is waiting already."""
+
+
+class Feed:
+    """Turns the state of the daemon into updates."""
+
+    def __init__(
+        self, ledger: Ledger, pool: Pool, record: Store, daemon: Callable[[], DaemonView],
+        log_path: Callable[[Task], Path],
+    ) -> None:
+        self._ledger, self._pool, self._store = ledger, pool, record
+        self.log_path, self.daemon = log_path, daemon
+        self._subscribers: set[Subscriber] = set()
+        self._seq = 0
+        self._fresh: list[DecisionView] = []
+        self.decisions: deque[DecisionView] = deque(maxlen=DECISIONS_KEPT)
+        self.machine = MachineView(cores=0, cpu_percent=0, memory_total_bytes=0, memory_available_bytes=0)
+        self.limit = LimitView(workers=0, busy=0, reason="starting")
+        self.trees: dict[int, Tree] = {}
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody looks."""
+        return bool(self._subscribers)
+
+    def decided(self, decision: DecisionView) -> None:
+        """Adds a change of the limit to the history."""
+        self.decisions.append(decision)
+        self._fresh.append(decision)
+
+    async def subscribe(self, subscriber: Subscriber) -> None:
+        """Sends the whole picture, then every delta until `unsubscribe`."""
+        await self._store.settled()
+        self._subscribers.add(subscriber)
+        subscriber.stale = not subscriber.push(self._encode(self._snapshot()))
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Forgets a reader that left."""
+        self._subscribers.discard(subscriber)
+
+    async def publish(self) -> None:
+        """Sends what has changed since the last time, once it is durable."""
+        changed, self._ledger.changed = self._ledger.changed, set()
+        forgotten, self._ledger.forgotten = self._ledger.forgotten, []
+        fresh, self._fresh = self._fresh, []
+        if not self._subscribers:
+            return
+        jobs = [job.view() for number in sorted(changed) if (job := self._ledger.find(number))]
+        update = self._update("delta", jobs, fresh)
+        update.removed = forgotten
+        await self._store.settled()
+        self._seq += 1
+        update.seq = self._seq
+        line = self._encode(update)
+        for subscriber in list(self._subscribers):
+            if subscriber.stale:
+                subscriber.stale = not subscriber.push(self._encode(self._snapshot()))
+            else:
+                subscriber.stale = not subscriber.push(line)
+
+    def jobs(self) -> list[JobView]:
+        """All jobs in memory, oldest first."""
+        known = {**self._ledger.recent, **self._ledger.jobs}
+        return [known[number].view() for number in sorted(known)]
+
+    def _snapshot(self) -> Update:
+        return self._update("snapshot", self.jobs(), list(self.decisions))
+
+    def _update(self, event: str, jobs: list[JobView], decisions: list[DecisionView]) -> Update:
+        return Update(
+            event="snapshot" if event == "snapshot" else "delta", seq=self._seq, time=time.time(),
+            daemon=self.daemon(), limit=self.limit, machine=self.machine, workers=self.workers(), jobs=jobs,
+            decisions=decisions,
+        )
+
+    @staticmethod
+    def _encode(update: Update) -> bytes:
+        return msgspec.json.encode(update) + b"\n"
+
+    # ── workers ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def workers(self) -> list[WorkerView]:
+        """Every worker, by number."""
+        views = [
+            self._worker(slot.number, next(iter(slot.flight.values()), None), slot.pid, adopted=False)
+            for slot in self._pool.slots.values()
+        ]
+        views += [
+            self._worker(task.worker or 0, task, adopted.pid, adopted=True)
+            for adopted, task in self._pool.adopted.values()
+        ]
+        return sorted(views, key=lambda view: (view.worker, view.adopted))
+
+    def _worker(self, number: int, sent: Task | None, pid: int | None, adopted: bool) -> WorkerView:
+        job = self._ledger.jobs.get(sent.job) if sent else None
+        task = job.live.get(sent.number) if job and sent else None
+        if job is None or task is None:
+            return WorkerView(worker=number, state="idle", pid=pid, adopted=adopted)
+        tree = self.trees.get(pid or 0)
+        words, told = "", None
+        if self.watched and task.started_at is not None:
+            words, told = progress.last_words(tail.read(self.log_path(task)))
+        stopping = task.reason == CANCELING
+        return WorkerView(
+            worker=number,
+            state="stopping" if stopping else "starting" if task.started_at is None else "running",
+            task=f"{task.job}/{task.number}",
+            job=task.job,
+            job_name=job.spec.name,
+            start=task.start,
+            count=task.count,
+            attempt=task.attempts,
+            pid=task.pid,
+            cpu_percent=round(100 * tree.cpu, 1) if tree else 0.0,
+            memory_bytes=tree.memory_bytes if tree else 0,
+            started_at=task.started_at,
+            progress=told,
+            last_line=words[:200],
+            adopted=adopted,
+        )

@@ -1,0 +1,311 @@
+"""The jobs in memory and on disk, kept equal: every change of an account is written down here, in order.
+
+Owns the accounts (`core.job`) and their path into the store. What it does not do: decide when something starts
+(`dispatch`), run it (`pool`), move job files (`intake`) or show anything (`feed`). Changes made in one turn of the
+event loop share one write; `changed` names the jobs for the feed, which shows them only once that write is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from gristmill.supervisor.core.errors import RequestError
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.journal import Exit
+from gristmill.supervisor.core.spec import Spec
+from gristmill.supervisor.core.task import (
+    JOB_FINAL,
+    TASK_FINAL,
+    JobState,
+    Outcome,
+    Task,
+    TaskState,
+    advance,
+    close,
+    note,
+    settle,
+    settle_loss,
+    settle_reboot,
+)
+from gristmill.supervisor.edge import results, store
+from gristmill.supervisor.edge.store import Statement, Store
+
+RECENT = 500
+"""Ended jobs kept in memory for the screens; older ones are asked of the store."""
+CANCELING = "canceling"
+"""The reason of a live task whose end was asked for: the durable mark that a later daemon acts on."""
+
+
+class Ledger:
+    """All jobs that matter now, by id."""
+
+    def __init__(self, record: Store, clock: Callable[[], float], chance: Callable[[], float]) -> None:
+        self._store, self._clock, self._chance = record, clock, chance
+        self.jobs: dict[int, Job] = {}
+        self.live: dict[int, Job] = {}
+        """Those of `jobs` that have tasks handed out."""
+        self.recent: OrderedDict[int, Job] = OrderedDict()
+        self.order: list[tuple[int, int]] = []
+        self.changed: set[int] = set()
+        self.forgotten: list[int] = []
+        """Ended jobs that left memory since the feed last looked."""
+        self.ended: asyncio.Queue[Job] = asyncio.Queue()
+        self.finished = asyncio.Event()
+        """Set, and replaced by a fresh one, whenever a job has ended."""
+        self.work = asyncio.Event()
+        """Set when something may be startable that was not before."""
+        self._rows: dict[tuple[int, int], Task] = {}
+        self._results: list[Statement] = []
+        self._collected: list[Path] = []
+        self._dirty: set[int] = set()
+        self._closing: list[Job] = []
+        self._flushing: asyncio.Future[None] | None = None
+        self._last = 0
+
+    # ── memory ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def load(self) -> list[Task]:
+        """Reads what is not finished from the store; returns the tasks that were live when it was written."""
+        queries = self._store.queries
+        self._last = queries.last_job()
+        for job in queries.finished(RECENT):
+            self.recent[job.id] = job
+        for job in queries.unfinished():
+            self._admit(job)
+            job.skipped = queries.numbers_from(job.id, job.cursor)
+        live = []
+        for task in queries.open_tasks():
+            if task.job not in self.jobs:
+                continue
+            if task.state is TaskState.QUEUED:
+                self.jobs[task.job].queue(task)
+            else:
+                self.jobs[task.job].live[task.number] = task
+                self.live[task.job] = self.jobs[task.job]
+                live.append(task)
+        for job in list(self.jobs.values()):
+            self._touch(job)  # one whose last task ended with the old daemon ends now
+        return live
+
+    def in_order(self) -> Iterable[Job]:
+        """Jobs in memory by falling priority, then age."""
+        return (self.jobs[number] for _, number in self.order)
+
+    def find(self, number: int) -> Job | None:
+        """The job with this id, if it is in memory."""
+        return self.jobs.get(number) or self.recent.get(number)
+
+    def resolve(self, which: str) -> Job | None:
+        """The job that `which` means in memory: an id, or the newest of this name."""
+        if which.isdigit() and (job := self.find(int(which))):
+            return job
+        named = [job for job in itertools.chain(self.recent.values(), self.jobs.values()) if job.spec.name == which]
+        return max(named, key=lambda job: job.id, default=None)
+
+    def _admit(self, job: Job) -> None:
+        self.jobs[job.id] = job
+        bisect.insort(self.order, (-job.spec.priority, job.id))
+        self.work.set()
+
+    def _release(self, job: Job) -> None:
+        del self.jobs[job.id]
+        del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]
+        self.recent[job.id] = job
+        while len(self.recent) > RECENT:
+            self.forgotten.append(self.recent.popitem(last=False)[0])
+
+    # ── jobs ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def accept(self, claim: str, file: str, spec: Spec, source: bytes, place: bytes) -> Job:
+        """Takes a job in under its claim; returns once it is durable. `place` is where its file is to lie."""
+        self._last += 1
+        job = Job(id=self._last, spec=spec, file=file, submitted_at=self._clock(), claim=claim)
+        await self._store.write(store.add_job(job, source, place))
+        self._admit(job)
+        self.changed.add(job.id)
+        return job
+
+    async def cancel(self, job: Job) -> list[Task]:
+        """Cancels all that is not over; returns the live tasks, whose ends the pool has to ask for."""
+        if job.state in JOB_FINAL:
+            raise RequestError(f"job {job.id} ({job.spec.name}) has ended already: {job.state}")
+        job.enter(JobState.CANCELED, "canceled by the user")
+        for number, task in list(job.live.items()):
+            self._keep(job, number, task)
+        self._touch(job)
+        await self.flush()
+        return list(job.live.values())
+
+    async def cancel_task(self, job: Job, number: int) -> Task | None:
+        """Cancels one task; returns it when it is live, so that the pool can ask for its end."""
+        if number in job.live:
+            self._keep(job, number, job.live[number])
+            await self.flush()
+            return job.live.get(number)
+        task = job.withdraw(number) if job.open else None
+        if task is None:
+            raise RequestError(f"task {job.id}/{number} is neither waiting nor running: nothing to cancel")
+        self._end(job, advance(task, TaskState.CANCELED, reason="canceled by the user", ended_at=self._clock()))
+        await self.flush()
+        return None
+
+    def _keep(self, job: Job, number: int, task: Task) -> None:
+        """Marks a live task as asked to end."""
+        marked = note(task, reason=CANCELING)
+        job.live[number] = marked
+        self._rows[job.id, number] = marked
+
+    async def retry(self, job: Job, ended: list[Task]) -> int:
+        """Queues ended tasks of a job once more; returns how many tasks that gives it to do."""
+        if job.id not in self.jobs:
+            self.recent.pop(job.id, None)
+            self._admit(job)
+        if job.state in JOB_FINAL:
+            job.enter(JobState.QUEUED)
+            job.ended_at = None
+        for task in job.reopen(ended):
+            self._rows[job.id, task.number] = task
+        self._touch(job)
+        await self.flush()
+        return job.tasks - job.tasks_ended
+
+    # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def take(self, job: Job) -> Task:
+        """Hands out the next task of a job; nothing is written before it has a worker."""
+        self.live[job.id] = job
+        return job.take(self._clock())
+
+    def starting(self, tasks: list[Task], run: int, worker: int) -> asyncio.Future[None]:
+        """Writes down to which worker tasks are about to be sent; durable when the future is done."""
+        for task in tasks:
+            job = self.jobs[task.job]
+            sent = note(task, run=run, worker=worker)
+            job.live[task.number] = sent
+            self._rows[task.job, task.number] = sent
+            if job.state is JobState.QUEUED:
+                job.enter(JobState.RUNNING)
+                job.started_at = job.started_at or self._clock()
+            self._dirty.add(job.id)
+        return self.flush()
+
+    def running(self, job: int, number: int, pid: int, started_at: float) -> None:
+        """Notes that a task runs; the worker's journal is the record of that."""
+        account = self.jobs.get(job)
+        task = account.live.get(number) if account else None
+        if account is None or task is None or task.state is not TaskState.STARTING:
+            return
+        account.live[number] = advance(task, TaskState.RUNNING, pid=pid, started_at=started_at)
+        self.changed.add(job)
+
+    def seen(self, job: Job, number: int, memory_bytes: int) -> None:
+        """Notes the memory that a task was seen to use; its peak goes into the record when it ends."""
+        task = job.live.get(number)
+        if task is not None and memory_bytes > (task.memory_peak_bytes or 0):
+            job.live[number] = note(task, memory_peak_bytes=memory_bytes)
+
+    def exited(self, job: Job, number: int, end: Exit) -> None:
+        """Settles an attempt that ended with an exit record."""
+        task = job.live[number]
+        outcome = settle(end, job.spec.retry, task.attempts, job.spec.timeout_s, self._chance())
+        if outcome.state is TaskState.QUEUED and (task.reason == CANCELING or job.state is JobState.CANCELED):
+            outcome = Outcome(TaskState.CANCELED, "canceled by the user")
+        closed = close(task, end, outcome, self._clock())
+        if end.result is not None:
+            closed = self._collect(closed, Path(end.result))
+        self._end(job, closed)
+
+    def _collect(self, task: Task, path: Path) -> Task:
+        """Takes a task's result into the next write; returns the task, with what was wrong about it."""
+        try:
+            result = results.collect(path)
+        except OSError as error:
+            return note(task, reason=f"its result can't be read: {error}")
+        self._results.append(store.save_result(task.job, task.number, result.row))
+        if result.file is not None:
+            self._collected.append(result.file)
+        return note(task, reason=result.fault) if result.fault else task
+
+    def lost(self, job: Job, number: int) -> None:
+        """Settles an attempt whose worker vanished without an exit record."""
+        self._gone(job, number, settle_loss(job.spec.retry, job.live[number].attempts, self._chance()))
+
+    def interrupted(self, job: Job, number: int) -> None:
+        """Settles an attempt that a restart of the machine cut off."""
+        self._gone(job, number, settle_reboot(job.spec.on_reboot))
+
+    def _gone(self, job: Job, number: int, outcome: Outcome) -> None:
+        if outcome.state is TaskState.QUEUED and job.state is JobState.CANCELED:
+            outcome = Outcome(TaskState.CANCELED, "canceled by the user")
+        now = self._clock()
+        facts = {"reason": outcome.reason, "run": None, "pid": None, "not_before": now + outcome.delay_s}
+        if outcome.state in TASK_FINAL:
+            facts["ended_at"] = now
+        self._end(job, advance(job.live[number], outcome.state, **facts))
+
+    def put_back(self, job: Job, number: int, reason: str = "", delay_s: float = 0.0) -> None:
+        """An attempt that no worker claimed is queued again, or canceled if that was asked for."""
+        task = job.live[number]
+        if task.reason == CANCELING or job.state is JobState.CANCELED:
+            self._end(job, advance(task, TaskState.CANCELED, reason="canceled by the user", ended_at=self._clock()))
+            return
+        self._rows[job.id, number] = job.put_back(task, reason, self._clock() + delay_s if delay_s else 0.0)
+        self._touch(job)
+
+    def _end(self, job: Job, task: Task) -> None:
+        job.settle(task)
+        self._rows[job.id, task.number] = task
+        self._touch(job)
+
+    # ── the way to the store ──────────────────────────────────────────────────────────────────────────────────
+
+    def _touch(self, job: Job) -> None:
+        if not job.live:
+            self.live.pop(job.id, None)
+        verdict = job.verdict()
+        if verdict is not None and job.ended_at is None:
+            if verdict is not job.state:
+                reason = f"{job.items_failed} of {job.spec.items.total} items failed" if job.items_failed else ""
+                job.enter(verdict, reason)
+            job.ended_at = self._clock()
+            self._closing.append(job)
+        self._dirty.add(job.id)
+        self.work.set()
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> asyncio.Future[None]:
+        """Writes what has changed since the last flush, together; done when it is durable."""
+        self._flushing = None
+        rows = [store.save_task(task) for task in self._rows.values()]
+        collected, self._collected = self._collected, []
+        given, self._results = self._results, []
+        accounts = [store.save_job(job) for number in self._dirty if (job := self.find(number))]
+        closing, self._closing = self._closing, []
+        self.changed |= self._dirty
+        self._rows.clear()
+        self._dirty.clear()
+        written = self._store.write(*rows, *given, *accounts)
+        for job in closing:
+            self._release(job)
+        if closing or collected:
+            written.add_done_callback(lambda future: self._after(future, closing, collected))
+        return written
+
+    def _after(self, written: asyncio.Future[None], closing: list[Job], collected: list[Path]) -> None:
+        """What must wait for the commit: a result's file may go, an ended job's file may move."""
+        if written.cancelled() or written.exception():
+            return
+        for path in collected:
+            path.unlink(missing_ok=True)
+        for job in closing:
+            self.ended.put_nowait(job)
+        if closing:
+            self.finished.set()
+            self.finished = asyncio.Event()

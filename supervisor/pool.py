@@ -1,0 +1,353 @@
+"""The bounded pool: takes tasks from the queue, hands them to worker processes, learns how they ended.
+
+One slot is one worker process and one coroutine that feeds it. The pool never chooses a task and never sets its own
+size; it writes down before it sends (through the ledger), and believes the journal in a run folder over anything
+that it heard or did not hear over a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gristmill.supervisor.core import journal
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.journal import Key
+from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.edge.runs import Runs
+from gristmill.supervisor.edge.spawner import Adopted, Line, Spawner
+from gristmill.supervisor.ledger import CANCELING, Ledger
+
+log = logging.getLogger(__name__)
+
+STUCK_S = 0.5
+"""A task in hand for longer than this gives the tasks sent ahead behind it to other workers."""
+IDLE_S = 60.0
+"""An idle worker is let go after so long."""
+FORK_PAUSE_S = 1.0
+"""Seconds between attempts to get processes from a machine that has refused one."""
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One worker process of ours. `flight` are the tasks sent to it and not yet answered, oldest first."""
+
+    number: int
+    run: int
+    line: Line | None = None
+    pid: int | None = None
+    flight: dict[Key, Task] = field(default_factory=dict)
+    told: set[int] = field(default_factory=set)
+    feeder: asyncio.Task[None] | None = None
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    since: float = 0.0
+    retiring: bool = False
+
+
+class Pool:
+    """Slots 1…n and the workers adopted from an earlier daemon."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        runs: Runs,
+        context: Callable[[Job], dict[str, Any]],
+        order: Callable[[Job, Task], dict[str, Any]],
+        spawner_log: int,
+    ) -> None:
+        self._ledger, self._runs = ledger, runs
+        self._context, self._order = context, order
+        self._spawner = Spawner(spawner_log, self._spawner_told, self._spawner_gone)
+        self._group: asyncio.TaskGroup | None = None
+        self.queue: asyncio.Queue[Task] = asyncio.Queue(maxsize=256)
+        self.slots: dict[int, Slot] = {}
+        self.adopted: dict[int, tuple[Adopted, Task]] = {}
+        self.fault = ""
+        self._fault_until = 0.0
+        self.draining = False
+
+    # ── starting and stopping ─────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self, group: asyncio.TaskGroup, live: list[Task], rebooted: bool) -> None:
+        """Starts the spawner and settles what an earlier daemon left: adopts, records or requeues each live task."""
+        self._group = group
+        self._spawn_spawner()
+        by_run: dict[int, dict[Key, Task]] = {run: {} for run in self._runs.existing()}
+        for task in live:
+            by_run.setdefault(task.run or 0, {})[task.key] = task
+        for run, tasks in by_run.items():
+            self._recover(run, tasks, rebooted)
+
+    async def stop(self) -> None:
+        """Hangs up on all workers: they finish what they have in hand and write it down for the next daemon."""
+        self.draining = True
+        feeders = [slot.feeder for slot in self.slots.values() if slot.feeder]
+        for feeder in feeders:
+            feeder.cancel()
+        await asyncio.gather(*feeders, return_exceptions=True)
+        while not self.queue.empty():
+            task = self.queue.get_nowait()
+            self._ledger.put_back(self._ledger.jobs[task.job], task.number)
+        for slot in self.slots.values():
+            if slot.line is not None:
+                slot.line.close()
+        for adopted, _ in self.adopted.values():
+            adopted.close()
+        self._spawner.close()
+
+    def _spawn_spawner(self) -> None:
+        try:
+            self._spawner.start()
+        except OSError as error:
+            self._refuse(f"the spawner can't be started: {error}")
+
+    def _spawner_gone(self) -> None:
+        if not self.draining:
+            log.warning("the spawner ended; starting another")
+            self._spawn_spawner()
+
+    def _refuse(self, reason: str) -> None:
+        """The machine gives no process now: a state, shown, and left by itself."""
+        if not self.fault:
+            log.error("%s", reason)
+        self.fault = reason
+        self._fault_until = time.monotonic() + FORK_PAUSE_S
+
+    # ── size ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def busy(self) -> int:
+        """How many workers have a task in hand."""
+        return sum(1 for slot in self.slots.values() if slot.flight) + len(self.adopted)
+
+    @property
+    def hungry(self) -> bool:
+        """Whether a worker stands ready that has nothing to do."""
+        return any(not slot.flight for slot in self.slots.values()) and self.queue.empty()
+
+    def open_slot(self) -> bool:
+        """Adds a worker; False while the machine refuses one."""
+        if self.fault and time.monotonic() < self._fault_until:
+            return False
+        taken = set(self.slots) | {task.worker for _, task in self.adopted.values()}
+        number = next(n for n in range(1, len(taken) + 2) if n not in taken)
+        try:
+            if self._spawner.pid is None:
+                self._spawner.start()
+            run = self._runs.create()
+            sock = self._spawner.fork(self._runs.path(run), number)
+        except OSError as error:
+            self._refuse(f"no worker can be started: {error}")
+            return False
+        slot = Slot(number, run, since=time.monotonic())
+        self.slots[number] = slot
+        assert self._group is not None
+        slot.feeder = self._group.create_task(self._feed(slot, sock), name=f"slot-{number}")
+        return True
+
+    def tick(self, limit: int) -> None:
+        """Once a second: lets go of workers that are not needed, takes tasks back from behind a slow one."""
+        now = time.monotonic()
+        if self.fault and now >= self._fault_until:
+            self.fault = ""
+            self._ledger.work.set()
+        spare = len(self.slots) + len(self.adopted) - limit
+        for slot in sorted(self.slots.values(), key=lambda slot: -slot.number):
+            if not slot.flight and not slot.retiring and (spare > 0 or now - slot.since > IDLE_S):
+                self._retire(slot)
+                spare -= 1
+            elif len(slot.flight) > 1 and now - slot.since > STUCK_S and slot.line is not None:
+                slot.line.send([{"drop": True}])
+
+    def _retire(self, slot: Slot) -> None:
+        slot.retiring = True
+        if slot.feeder is not None:
+            slot.feeder.cancel()
+        if slot.line is not None:
+            slot.line.send([{"quit": True}])
+
+    # ── feeding one worker ────────────────────────────────────────────────────────────────────────────────────
+
+    async def _feed(self, slot: Slot, sock: Any) -> None:
+        """The coroutine of one slot: a task (or, of a tiny class, a few) at a time, written down, then sent."""
+        loop = asyncio.get_running_loop()
+        _, slot.line = await loop.create_unix_connection(
+            lambda: Line(lambda messages: self._hear(slot, messages), lambda: self._hung_up(slot)), sock=sock
+        )
+        while True:
+            batch = self._gather(slot, await self.queue.get())
+            if not batch:
+                continue
+            await asyncio.shield(self._ledger.starting(batch, slot.run, slot.number))
+            self._send(slot, batch)
+            ahead = max(self._ahead(task) for task in batch)
+            while len(slot.flight) > ahead // 2:
+                slot.answered.clear()
+                await slot.answered.wait()
+
+    def _ahead(self, task: Task) -> int:
+        job = self._ledger.jobs.get(task.job)
+        return job.ahead if job else 1
+
+    def _gather(self, slot: Slot, first: Task) -> list[Task]:
+        """`first` and what else may be sent with it; tasks whose job was canceled meanwhile fall out here."""
+        batch: list[Task] = []
+        task: Task | None = first
+        while task is not None:
+            job = self._ledger.jobs.get(task.job)
+            if job is None or not job.open or job.live[task.number].reason == CANCELING:
+                if job is not None:
+                    self._ledger.put_back(job, task.number)
+            else:
+                batch.append(task)
+                slot.flight[task.key] = task
+            room = self._ahead(task) > max(1, len(slot.flight))
+            task = self.queue.get_nowait() if room and not self.queue.empty() else None
+        return batch
+
+    def _send(self, slot: Slot, batch: list[Task]) -> None:
+        messages: list[dict[str, Any]] = []
+        for task in batch:
+            job = self._ledger.jobs.get(task.job)
+            if job is None:
+                continue
+            if job.id not in slot.told:
+                slot.told.add(job.id)
+                messages.append({"context": self._context(job), "job": job.id})
+            messages.append(self._order(job, task))
+        slot.since = time.monotonic()
+        if slot.line is not None:
+            slot.line.send(messages)
+        for task in batch:
+            job = self._ledger.jobs.get(task.job)
+            if job and job.live[task.number].reason == CANCELING:
+                self.end(job.live[task.number])  # canceled while its start was being written down
+
+    # ── hearing from one worker ───────────────────────────────────────────────────────────────────────────────
+
+    def _hear(self, slot: Slot, messages: list[dict[str, Any]]) -> None:
+        for message in messages:
+            if "s" in message:
+                key = Key.parse(message["s"])
+                self._ledger.running(key.job, key.number, message["pid"], message["t"])
+            elif "e" in message:
+                key = self._answered(slot, message["e"])
+                self._ledger.exited(self._ledger.jobs[key.job], key.number, journal.read_exit(message))
+            elif "n" in message:
+                key = self._answered(slot, message["n"])
+                self._refuse(f"no task can be started: {message['text']}")
+                self._ledger.put_back(self._ledger.jobs[key.job], key.number, delay_s=FORK_PAUSE_S)
+            elif "ready" in message:
+                slot.pid = message["ready"]
+            for text in message.get("dropped", ()):
+                key = self._answered(slot, text)
+                self._ledger.put_back(self._ledger.jobs[key.job], key.number)
+            if "retiring" in message:
+                self._retire(slot)
+
+    def _answered(self, slot: Slot, text: str) -> Key:
+        key = Key.parse(text)
+        del slot.flight[key]
+        slot.since = time.monotonic()
+        slot.answered.set()
+        return key
+
+    def _hung_up(self, slot: Slot) -> None:
+        """A worker's socket closed: it left, was killed, or never came to be. Its journal says what is what."""
+        if self.draining:
+            return
+        if slot.feeder is not None:
+            slot.feeder.cancel()
+        self.slots.pop(slot.number, None)
+        if slot.flight and not slot.retiring:
+            log.warning("worker %d (pid %s) ended with %d tasks unanswered", slot.number, slot.pid, len(slot.flight))
+        self._recover(slot.run, slot.flight, rebooted=False)
+        self._ledger.work.set()
+
+    def _spawner_told(self, message: dict[str, Any]) -> None:
+        if "failed" in message:
+            self._refuse(f"no worker can be forked: {message['text']}")
+
+    # ── recovery ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _recover(self, run: int, tasks: dict[Key, Task], rebooted: bool) -> None:
+        """Settles `tasks`, which were sent to the worker of `run`, by what its folder says. Fenced first."""
+        if not self._runs.path(run).exists():
+            for key in tasks:
+                self._ledger.put_back(self._ledger.jobs[key.job], key.number)
+            return
+        try:
+            self._runs.fence(run)
+            fates, holder = self._runs.survey(run)
+        except OSError as error:  # no room even for the fence: nothing is settled until there is
+            self._refuse(f"run folder {run} can't be recovered yet: {error}")
+            asyncio.get_running_loop().call_later(FORK_PAUSE_S, self._recover, run, tasks, rebooted)
+            return
+        adopted = None
+        for key, task in tasks.items():
+            job = self._ledger.jobs[key.job]
+            if key in fates.ended:
+                self._ledger.exited(job, key.number, fates.ended[key])
+            elif key not in fates.running:
+                self._ledger.put_back(job, key.number)  # sent, never claimed
+            elif rebooted:
+                self._ledger.interrupted(job, key.number)
+            elif holder is None:
+                self._ledger.lost(job, key.number)
+            else:
+                adopted = task
+        if adopted is not None and holder is not None and self._adopt(run, holder, adopted, fates.running[adopted.key]):
+            return
+        written = self._ledger.flush()  # the folder is the only record until this is durable
+        written.add_done_callback(lambda future: self._remove(future, run))
+
+    def _remove(self, written: asyncio.Future[None], run: int) -> None:
+        if written.cancelled() or written.exception():
+            return
+        try:
+            self._runs.remove(run)
+        except FileNotFoundError:
+            log.info("run folder %d was removed by somebody else", run)
+
+    def _adopt(self, run: int, pid: int, task: Task, started_at: float) -> bool:
+        """Watches a worker that an earlier daemon left with a task in hand; False when it has just ended."""
+        try:
+            adopted = Adopted(pid, lambda: self._adopted_ended(run))
+        except ProcessLookupError:
+            return self._adopt_again(run, task)
+        if self._runs.survey(run)[1] != pid:  # it ended, and its pid may be a stranger's by now
+            adopted.close()
+            return self._adopt_again(run, task)
+        job = self._ledger.jobs[task.job]
+        self.adopted[run] = (adopted, task)
+        self._ledger.running(task.job, task.number, pid, started_at)
+        log.info("adopted worker %s (pid %d) with task %d/%d", task.worker, pid, task.job, task.number)
+        if not job.open or task.reason == CANCELING:
+            adopted.end_task()
+        return True
+
+    def _adopt_again(self, run: int, task: Task) -> bool:
+        self._recover(run, {task.key: task}, rebooted=False)
+        return True
+
+    def _adopted_ended(self, run: int) -> None:
+        _, task = self.adopted.pop(run)
+        self._recover(run, {task.key: task}, rebooted=False)
+
+    # ── ending tasks ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def end(self, task: Task) -> None:
+        """Asks for the end of a live task, which the ledger has marked."""
+        for adopted, mine in self.adopted.values():
+            if mine.key == task.key:
+                adopted.end_task()
+                return
+        for slot in self.slots.values():
+            if task.key in slot.flight and slot.line is not None:
+                behind = [{"drop": True}] if len(slot.flight) > 1 else []
+                slot.line.send([*behind, {"end": str(task.key)}])
+                return
