@@ -47,11 +47,12 @@ class MillApp(App[int]):
 
     def __init__(self, socket_path: str, jobs_dir: str, *, use_ascii: bool = False, theme: str | None = None,
                  read_only: bool = False) -> None:  # fmt: skip
-        super().__init__()
+        no_color = bool(os.environ.get("NO_COLOR"))
+        super().__init__(ansi_color=True if no_color else None)
         self.animation_level = "none"
         for palette in PALETTES.values():
             self.register_theme(palette.theme())
-        self.theme = NAMES[theme or "dark"].name
+        self.theme = NAMES[theme or ("terminal-16" if no_color else "dark")].name
         self.jobs_dir = jobs_dir
         self.host = socket.gethostname().partition(".")[0]
         self.read_only = read_only

@@ -29,47 +29,47 @@ class Command:
 
 ROOMS = {
     "all": "Everywhere",
+    "rows": "Workers, jobs and tasks",
     "overview": "Overview",
-    "job": "Job",
+    "list": "Marking",
     "log": "Log",
-    "list": "Lists",
-    "pager": "Moving in a log",
+    "pager": "Panning",
+    "moving": "Moving in lists and logs",
     "prompt": "Typing",
     "question": "Questions",
 }
-"""Where a command can hold; `list` and `pager` are widgets, the others screens and dialogs."""
+"""Where a command can hold: on all screens, on some, or in a widget that has the focus."""
 
 
 def _in(*rooms: str) -> frozenset[str]:
     return frozenset(rooms)
 
 
-_ROWS = _in("overview", "job")
 COMMANDS = (
-    Command(("enter",), "Enter", "open", "open", "Go in: a worker's job, a job's tasks, a task's log", _ROWS, 1),
-    Command(("l",), "l", "log", "log", "Read the log of the task, or of a task of the job", _ROWS, 2),
-    Command(("c",), "c", "cancel", "cancel", "Cancel what is marked or under the cursor, after a question", _ROWS, 3,
+    Command(("enter",), "Enter", "open", "open", "Go in: a worker's job, a job's tasks, a task's log", _in("rows"), 1),
+    Command(("l",), "l", "log", "log", "Read the log of the task, or of a task of the job", _in("rows"), 2),
+    Command(("c",), "c", "cancel", "cancel", "Cancel what is marked or under the cursor, after a question",
+            _in("rows"), 3, writes=True),
+    Command(("r",), "r", "retry", "retry", "Run again what failed: a task, or all failed ones of a job", _in("rows"), 4,
             writes=True),
-    Command(("r",), "r", "retry", "retry", "Run again what failed: a task, or all failed ones of a job", _ROWS, 4,
-            writes=True),
-    Command(("slash",), "/", "filter", "filter", "Show only rows with these words; state:fail, !word", _ROWS, 5),
-    Command(("s",), "s", "sort", "sort", "Next order of the rows; in a job, next choice of states", _ROWS, 6),
+    Command(("slash",), "/", "filter", "filter", "Show only rows with these words; state:fail, !word", _in("rows"), 5),
+    Command(("s",), "s", "sort", "sort", "Next order of the rows; in a job, next choice of states", _in("rows"), 6),
     Command(("tab",), "Tab", "next_panel", "panel", "Next panel", _in("overview"), 7),
     Command(("shift+tab",), "⇧Tab", "last_panel", "panel", "Panel before", _in("overview"), palette=False),
     Command(("space",), "Space", "mark", "mark", "Mark the row for cancel and retry", _in("list"), palette=False),
-    Command(("y",), "y", "copy", "copy", "Copy the id of the row, or the path of the log, to the clipboard",
-            _in("overview", "job", "log")),
+    Command(("y",), "y", "copy", "copy", "Copy the id of the row to the clipboard", _in("rows")),
     Command(("f",), "f", "follow", "follow", "Follow the end of the log", _in("log"), 1),
     Command(("slash",), "/", "search", "search", "Search in the log", _in("log"), 2),
     Command(("n",), "n", "next_match", "next", "Next match", _in("log"), 3),
     Command(("N", "shift+n"), "N", "last_match", "previous", "Match before", _in("log"), 4),
+    Command(("y",), "y", "copy", "copy", "Copy the path of the log to the clipboard", _in("log")),
     Command(("w",), "w", "wrap", "wrap", "Wrap long lines, or pan over them", _in("log"), 5),
-    Command(("j", "down"), "j ↓", "down", "down", "Down", _in("list", "pager"), palette=False),
-    Command(("k", "up"), "k ↑", "up", "up", "Up", _in("list", "pager"), palette=False),
-    Command(("pagedown", "ctrl+f"), "PgDn", "page_down", "page", "A screen down", _in("list", "pager"), palette=False),
-    Command(("pageup", "ctrl+b"), "PgUp", "page_up", "page", "A screen up", _in("list", "pager"), palette=False),
-    Command(("g", "home"), "g", "first", "first", "To the beginning", _in("list", "pager"), palette=False),
-    Command(("G", "shift+g", "end"), "G", "last", "last", "To the end", _in("list", "pager"), palette=False),
+    Command(("j", "down"), "j ↓", "down", "down", "Down", _in("moving"), palette=False),
+    Command(("k", "up"), "k ↑", "up", "up", "Up", _in("moving"), palette=False),
+    Command(("pagedown", "ctrl+f"), "PgDn", "page_down", "page", "A screen down", _in("moving"), palette=False),
+    Command(("pageup", "ctrl+b"), "PgUp", "page_up", "page", "A screen up", _in("moving"), palette=False),
+    Command(("g", "home"), "g", "first", "first", "To the beginning", _in("moving"), palette=False),
+    Command(("G", "shift+g", "end"), "G", "last", "last", "To the end", _in("moving"), palette=False),
     Command(("left",), "←", "pan_left", "left", "Pan to the left", _in("pager"), palette=False),
     Command(("right",), "→", "pan_right", "right", "Pan to the right", _in("pager"), palette=False),
     Command(("y",), "y", "yes", "yes", "Do it, to the one that the question names", _in("question"), 1, palette=False),
@@ -103,7 +103,7 @@ def bindings(*rooms: str) -> list[BindingType]:
             for command in commands_in(*rooms) if command.keys]  # fmt: skip
 
 
-def footer(room: str, read_only: bool = False) -> list[Command]:
+def footer(*rooms: str, read_only: bool = False) -> list[Command]:
     """What the footer of a screen names, in order; the last ones give way where it is narrow."""
-    named = [command for command in commands_in(room, "all", read_only=read_only) if command.footer]
+    named = [command for command in commands_in(*rooms, "all", read_only=read_only) if command.footer]
     return sorted(named, key=lambda command: command.footer)

@@ -38,10 +38,10 @@ class TaskPages:
         """Where the task with this id stands, if its page is known."""
         return self._places.get(key)
 
-    def wanted(self, first: int, last: int) -> list[int]:
-        """The pages to ask for, so that these rows are known and new."""
-        last = max(first, min(last, self.total - 1))
-        return list(range(max(0, first) // PAGE, last // PAGE + 1))
+    def wanted(self, first: int, last: int, total: int) -> list[int]:
+        """The pages to ask for, so that these of `total` rows are known and new."""
+        first = max(0, min(first, total - 1))
+        return list(range(first // PAGE, max(first, min(last, total - 1)) // PAGE + 1))
 
     def renew(self, total: int, pages: dict[int, Sequence[TaskView]]) -> None:
         """Keep these pages and forget all others: what is not on the screen grows old."""

@@ -18,7 +18,7 @@ class TableProvider(Provider):
         screen = self.screen
         if not isinstance(screen, MillScreen):
             return []
-        commands = commands_in(screen.ROOM, "all", read_only=screen.mill_app.read_only)
+        commands = commands_in(*screen.ROOMS, "all", read_only=screen.mill_app.read_only)
         return [(command, f"{command.label}  {command.shown}".rstrip()) for command in commands if command.palette]
 
     async def discover(self) -> Hits:

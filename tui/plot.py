@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 _LEFT = (0x00, 0x40, 0x44, 0x46, 0x47)
 _RIGHT = (0x00, 0x80, 0xA0, 0xB0, 0xB8)
 _ASCII = " .:|#"
+BRIDGED = 2
+"""Buckets without a sample that are taken for jitter, not for a time in which nobody looked."""
 
 
 def bucket(samples: Iterable[tuple[float, float]], now: float, seconds: float, number: int) -> list[float | None]:
@@ -21,6 +23,17 @@ def bucket(samples: Iterable[tuple[float, float]], now: float, seconds: float, n
         if 0 <= index < number:
             before = columns[index]
             columns[index] = value if before is None else max(before, value)
+    return _bridge(columns)
+
+
+def _bridge(columns: list[float | None]) -> list[float | None]:
+    """Short holes filled with what was before them: one sample a second does not hit every second."""
+    last, age = None, 0
+    for index, value in enumerate(columns):
+        last, age = (last, age + 1) if value is None else (value, 0)
+        near = columns[index + 1 : index + 1 + BRIDGED]
+        if value is None and age <= BRIDGED and (not near or any(later is not None for later in near)):
+            columns[index] = last
     return columns
 
 

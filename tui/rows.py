@@ -85,11 +85,10 @@ def job_bar(job: JobView, marks: Marks, width: int) -> Runs:
     if not job.items or width < 3:
         return ()
     ended = job.items_done + job.items_failed
-    tone = "ok" if job.state == "done" else "run" if job.state in OPEN else tone_of(job.state)
-    runs = marks.progress(ended / job.items, width, tone)
-    if not job.items_failed or job.state == "failed":
-        return runs
-    bar, rest = runs
+    tone = "run" if job.state in OPEN else "muted" if job.state == "canceled" else "ok"
+    bar, rest = marks.progress(ended / job.items, width, tone)
+    if not job.items_failed:
+        return (bar, rest)
     lost = min(len(bar[0]), max(1, round(job.items_failed / job.items * width)))
     keep = len(bar[0]) - lost
     return ((bar[0][:keep], tone), (bar[0][keep:], "fail"), rest)
@@ -161,7 +160,7 @@ def _task_tries(task: TaskView, _: Context, __: int) -> Runs:
 TASKS: Layout[TaskView] = Layout((
     Cell(Column("TASK", 6, right=True), lambda task, _, __: _text(str(task.number), "strong")),
     Cell(Column("STATE", 7), lambda task, context, _: context.marks.state(task.state)),
-    Cell(Column("ITEMS", 9, most=15, right=True, rank=3),
+    Cell(Column("ITEMS", 9, most=12, right=True, rank=3),
          lambda task, _, __: _text(figures.item_range(task.start, task.count))),
     Cell(Column("TIME", 8, right=True, rank=1), lambda task, context, _: _text(task_time(task, context.now))),
     Cell(Column("EXIT", 5, right=True, rank=1), lambda task, _, __: task_exit(task)),

@@ -43,8 +43,8 @@ class MillScreen(Screen[None]):
     """Header, body, footer."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("all")
-    ROOM = ""
-    AUTO_FOCUS = None
+    ROOMS: tuple[str, ...] = ()
+    AUTO_FOCUS = ""
     CSS_PATH = "base.tcss"
 
     @property
@@ -57,7 +57,7 @@ class MillScreen(Screen[None]):
         yield Header(self.mill_app.host, id="header")
         yield from self.compose_body()
         yield Prompt()
-        yield Footer(footer(self.ROOM, self.mill_app.read_only), id="footer")
+        yield Footer(footer(*self.ROOMS, read_only=self.mill_app.read_only), id="footer")
 
     def compose_body(self) -> ComposeResult:
         """What is between the bars."""
@@ -85,12 +85,14 @@ class MillScreen(Screen[None]):
         with prompt.prevent(Input.Changed):
             prompt.value = value
         prompt.display = True
+        self.query_one("#footer").display = False
         prompt.focus()
         prompt.cursor_position = len(value)
 
     def close_prompt(self, text: str) -> None:
         """Take the line away again, and go by this text."""
         self.query_one(Prompt).display = False
+        self.query_one("#footer").display = True
         self.home().focus()
         self.entered(text)
 

@@ -47,7 +47,7 @@ def flow(blocks: list[list[Runs]], width: int) -> list[Runs]:
 class Keys(Lines):
     """The text of the help, scrolled where it is too long."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("pager")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("moving")
     can_focus = True
     top = 0
     read_only = False
@@ -93,8 +93,6 @@ class Keys(Lines):
 
 class HelpScreen(MillScreen):
     """The help."""
-
-    ROOM = "help"
 
     def compose_body(self) -> ComposeResult:
         """Only the text."""

@@ -40,8 +40,8 @@ class Answer(msgspec.Struct):
 class JobScreen(MillScreen):
     """The tasks of a job."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("job")
-    ROOM = "job"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("rows")
+    ROOMS = ("rows",)
     CSS_PATH: ClassVar[list[str]] = ["base.tcss", "job.tcss"]  # type: ignore[assignment]
 
     def __init__(self, job: int, task: str | None = None) -> None:
@@ -50,7 +50,7 @@ class JobScreen(MillScreen):
         self.view: JobView | None = None
         self.pages = TaskPages()
         self.state = ""
-        self._start_at = task
+        self._sought = task
         self._drawn: JobView | None = None
         self._stale = True
 
@@ -68,9 +68,6 @@ class JobScreen(MillScreen):
         super().on_mount()
         table = self.home()
         table.empty = "No tasks in this state."
-        if self._start_at is not None:
-            table.go_to(int(self._start_at.rpartition("/")[2]))
-            table.key = self._start_at
         table.focus()
 
     def home(self) -> Table[TaskView]:
@@ -116,8 +113,10 @@ class JobScreen(MillScreen):
         self.run_worker(self._fetch(), group="tasks", name=f"tasks of {self.job}")
 
     async def _fetch(self) -> None:
-        table, state = self.home(), self.state
-        numbers = self.pages.wanted(table.top, table.top + max(1, table.visible_rows))
+        table, state, sought = self.home(), self.state, self._sought
+        place = _by_number(sought) if sought is not None else table.top
+        first = place - 1 if sought is not None else place
+        numbers = self.pages.wanted(first, place + max(1, table.visible_rows), len(self.pages) or place + 1)
         found: dict[int, list[TaskView]] = {}
         total = 0
         for number in numbers[:3]:
@@ -134,6 +133,9 @@ class JobScreen(MillScreen):
                 self.view = answer.job
         if state == self.state and self.mill_app.shown is not None and not self.mill_app.is_frozen:
             self.pages.renew(total, dict(found))
+            if sought is not None and sought == self._sought:
+                self._sought = None
+                table.go_to_key(sought)
             self._show_tasks(self.mill_app.shown)
             if self.view is not None:
                 self.query_one(JobHead).show(self.view, self.mill_app.shown.time)
@@ -202,17 +204,14 @@ class JobScreen(MillScreen):
         self._choose(state)
 
     def _go_to(self, number: int) -> None:
-        table = self.home()
-        table.go_to(min(number, len(self.pages) - 1))
-        table.key = f"{self.job}/{number}"
+        self._sought = f"{self.job}/{number}"
         self.refresh_tasks()
 
     def _choose(self, state: str) -> None:
         if state == self.state:
             return
         self.state = state
-        self.pages = TaskPages(PAGE)
-        self.pages.renew(0, {})
+        self.pages = TaskPages()
         if self.mill_app.shown is not None:
             self._show_tasks(self.mill_app.shown)
         self.refresh_tasks()

@@ -41,7 +41,7 @@ class LogScreen(MillScreen):
     """A log and its title."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("log")
-    ROOM = "log"
+    ROOMS = ("log",)
     CSS_PATH: ClassVar[list[str]] = ["base.tcss", "log.tcss"]  # type: ignore[assignment]
 
     def __init__(self, task: str, name: str) -> None:

@@ -13,7 +13,7 @@ from textual.events import Resize
 
 from gristmill.supervisor.core.protocol import JobView, WorkerView
 from gristmill.tui import figures
-from gristmill.tui.commands import bindings
+from gristmill.tui.commands import bindings, footer
 from gristmill.tui.present import (
     JOB_ORDERS,
     OPEN,
@@ -26,6 +26,7 @@ from gristmill.tui.present import (
 )
 from gristmill.tui.rows import JOBS, WORKERS, Context
 from gristmill.tui.screens.base import MillScreen
+from gristmill.tui.widgets.bars import Footer
 from gristmill.tui.widgets.graphs import Graphs
 from gristmill.tui.widgets.lobby import Lobby
 from gristmill.tui.widgets.preview import Preview
@@ -62,15 +63,15 @@ def plan(width: int, height: int, workers: int) -> Plan:
 class Overview(MillScreen):
     """The first screen."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("overview")
-    ROOM = "overview"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("rows", "overview")
+    ROOMS = ("rows", "overview")
     CSS_PATH: ClassVar[list[str]] = ["base.tcss", "overview.tcss"]  # type: ignore[assignment]
 
     def __init__(self) -> None:
         super().__init__()
         self.orders = {"workers": 0, "jobs": 0}
         self.filters = {"workers": Filter(), "jobs": Filter()}
-        self.panel = "jobs"
+        self.panel = "workers"
         self.mill: Mill | None = None
         self._plan: Plan | None = None
 
@@ -84,9 +85,10 @@ class Overview(MillScreen):
             yield Preview(id="preview")
 
     def on_mount(self) -> None:
-        """Jobs have the keys first."""
+        """Say what empty lists mean."""
         super().on_mount()
         self.set_class(True, "nobody")
+        self.query_one("#footer", Footer).commands = footer("nobody")
         self.query_one("#jobs", Table).empty = "No jobs. Drop a file into the jobs folder, and it runs."
         self.query_one("#workers", Table).empty = "No workers yet."
 
@@ -106,7 +108,11 @@ class Overview(MillScreen):
         context = Context(mill.time, self.mill_app.marks)
         self._show_workers(mill, context)
         self._show_jobs(mill, context)
-        if first and self.focused is None:
+        if first:
+            bar = self.query_one("#footer", Footer)
+            bar.commands = footer(*self.ROOMS, read_only=self.mill_app.read_only)
+            bar.renew()
+            self.panel = "workers" if mill.workers else "jobs"
             self.home().focus()
         self.query_one(Graphs).show(mill, self._plan.panels if self._plan else 2)
         self._show_preview()

@@ -36,10 +36,10 @@ def job_head(job: JobView, now: float, marks: Marks, width: int) -> list[Runs]:
               ("   of ", "muted"), (f"{figures.count(job.items)} items", "text"),
               ("   running ", "muted"), (running, "text")]
     facts = _pairs(("dropped", figures.wall_clock(job.submitted_at, now)), ("ran", figures.clock_span(spent)),
-                   ("a task", figures.clock_span(job.wall_s_mean)), ("peak", figures.size(job.memory_peak_bytes)),
+                   ("per task", figures.clock_span(job.wall_s_mean)), ("peak", figures.size(job.memory_peak_bytes)),
                    ("priority", str(job.priority) if job.priority else ""))  # fmt: skip
     why: Runs = (((f" {job.reason}"), "fail" if job.state == "failed" else "text"),) if job.reason else (
-        (f" {job.command}", "faint"),)  # fmt: skip
+        (f" {job.command}", "muted"),)  # fmt: skip
     return [spread(top, ((left, "accent"),), width), tuple(counts), facts, why]
 
 
@@ -95,5 +95,7 @@ class TaskDetails(Lines):
             ("why", ((task.reason, "text"),)),
         ]
         lines = [rule(((f"Task {task.id}", "muted"),), (), width, marks.rule)]
-        lines += [((f"  {name:<13}", "muted"), *value) for name, value in facts if "".join(text for text, _ in value)]
+        blank: Runs = ((marks.dot, "faint"),)
+        lines += [((f"  {name:<13}", "muted"), *(value if any(text for text, _ in value) else blank))
+                  for name, value in facts]  # fmt: skip
         return [self.strip(cut(line, width, marks.cut)) for line in lines[:height]]

@@ -30,7 +30,7 @@ PAN = 8
 class LogView(Lines):
     """A log, by default at its end and staying there."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("pager")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("moving", "pager")
     can_focus = True
 
     class Changed(Message):

@@ -70,7 +70,7 @@ class Listed(Generic[T]):
 class Table(Lines, Generic[T]):
     """A title in a rule, a line of column names, and rows."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("list")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("moving", "list")
     can_focus = True
 
     class Moved(Message):
