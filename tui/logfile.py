@@ -94,13 +94,13 @@ class LogFile:
 
     def last_lines(self, number: int) -> list[str]:
         """The last lines, the newest one last."""
-        size = self.size
-        place = size
-        starts: list[int] = []
-        while place > 0 and len(starts) < number:
-            starts.append(place := self.line_before(place))
-        starts.reverse()
-        return [self.text(start, end) for start, end in zip(starts, [*starts[1:], size], strict=True)]
+        place = self.size
+        lines: list[str] = []
+        while place > 0 and len(lines) < number:
+            start = self.line_before(place)
+            lines.append(self.text(start, place))
+            place = start
+        return lines[::-1]
 
 
 @dataclass(slots=True)

@@ -52,6 +52,7 @@ class Marks:
     ascii: bool
     rule: str
     cursor: str
+    resting: str
     marked: str
     live: str
     cut: str
@@ -76,11 +77,11 @@ class Marks:
 
 
 UNICODE = Marks(
-    ascii=False, rule="─", cursor="▎", marked="◆", live="●", cut="…", bar="━", bar_half="╸", bar_rest="─", divider="│",
+    ascii=False, rule="─", cursor="▎", resting="▏", marked="◆", live="●", cut="…", bar="━", bar_half="╸", bar_rest="─", divider="│",
     thumb="▐", dot="·",
 )  # fmt: skip
 ASCII = Marks(
-    ascii=True, rule="-", cursor=">", marked="+", live="*", cut="~", bar="#", bar_half="=", bar_rest="-", divider="|",
+    ascii=True, rule="-", cursor=">", resting=".", marked="+", live="*", cut="~", bar="#", bar_half="=", bar_rest="-", divider="|",
     thumb="#", dot="-",
 )  # fmt: skip
 

@@ -85,11 +85,11 @@ class Header(Lines):
             return ()
         if pulse.stale:
             why = f" ({pulse.lost})" if pulse.lost else ""
-            return ((f" stale {pulse.age_s:.0f} s, retrying{why}".ljust(400), "banner"),)
+            return ((f" stale {pulse.age_s:.0f} s, retrying{why}", "banner"),)
         if mill.daemon.state == "held":
-            return ((f" held: {mill.daemon.reason or 'no reason given'}".ljust(400), "banner"),)
+            return ((f" held: {mill.daemon.reason or 'no reason given'}", "banner"),)
         if pulse.frozen_s is not None:
-            return ((f" frozen {pulse.frozen_s:.0f} s ago; work goes on (p)".ljust(400), "banner"),)
+            return ((f" frozen {pulse.frozen_s:.0f} s ago; work goes on (p)", "banner"),)
         return ((f" limit {mill.limit.workers}: ", "muted"), (mill.limit.reason or "no reason given", "text"))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from textual.binding import BindingType
-from textual.events import Blur, Click, Focus, MouseScrollDown, MouseScrollUp
+from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 from textual.strip import Strip
 
@@ -128,6 +128,7 @@ class Table(Lines, Generic[T]):
         place = self.source.find(key)
         if place is not None:
             self.cursor = place
+            self.top = place - self.visible_rows // 2
         self._settle()
 
     def _settle(self) -> None:
@@ -172,7 +173,8 @@ class Table(Lines, Generic[T]):
         under_cursor = index == self.cursor
         suffix = "+" if under_cursor and self.has_focus else ""
         key = self.source.key(index)
-        sign = marks.cursor if under_cursor else marks.marked if key in self.marked else " "
+        cursor = marks.cursor if self.has_focus else marks.resting
+        sign = cursor if under_cursor else marks.marked if key in self.marked else " "
         second = marks.marked if under_cursor and key in self.marked else " "
         runs: list[tuple[str, str]] = [(sign, "accent" if self.has_focus else "muted"), (second, "accent")]
         value = self.source.row(index)
@@ -244,11 +246,9 @@ class Table(Lines, Generic[T]):
         if 0 <= (index := self.top + event.y - 2) < len(self.source) and event.y >= 2:
             self.go_to(index)
 
-    def on_focus(self, _: Focus) -> None:
+    def watch_has_focus(self, value: bool) -> None:
         """The title and the cursor's row show the focus."""
+        super().watch_has_focus(value)
         self.renew()
-        self.post_message(self.Moved(self))
-
-    def on_blur(self, _: Blur) -> None:
-        """The title and the cursor's row show the focus."""
-        self.renew()
+        if value:
+            self.post_message(self.Moved(self))

@@ -1,0 +1,130 @@
+"""A job and its tasks, page by page and live."""
+
+from pathlib import Path
+
+from conftest import Daemon, Opened, job  # type: ignore[import-not-found]
+
+from gristmill.supervisor.core.protocol import TaskView
+from gristmill.tui.pages import PAGE, TaskPages
+
+
+async def test_it_shows_the_head_and_the_tasks(mill: Opened, size: tuple[int, int]) -> None:
+    async with mill(*size) as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter")
+        await eye.sees("Tasks  1,000", "left ~48m", "ok 15   failed 2   of 40 items", "running 2 of 40 tasks", "ValueError")
+        assert eye.line("✗FAIL").split()[:6] == ["9", "✗FAIL", "8", "1", "1", "ValueError:"]
+        assert "fold=3" in eye.line("3 ✓OK")
+
+
+async def test_from_a_worker_the_cursor_stands_on_its_task(mill: Opened) -> None:
+    async with mill() as eye:
+        await eye.sees("sweep/18")
+        await eye.press("j", "enter")
+        await eye.until(lambda: "18 ●RUN" in eye.cursor, "stands on task 18")
+
+
+async def test_pages_come_as_they_are_looked_at(daemon: Daemon, mill: Opened) -> None:
+    async with mill() as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter")
+        await eye.sees("Tasks  1,000")
+        assert {request["offset"] for request in daemon.ops("tasks")} == {0}
+        await eye.press("G")
+        await eye.until(lambda: "1000 ○QUE" in eye.cursor, "the last task")
+        await eye.press("slash", *"412", "enter")
+        await eye.until(lambda: "412 ○QUE" in eye.cursor, "task 412")
+        assert {request["offset"] for request in daemon.ops("tasks")} <= {0, 200, 400, 800}
+
+
+async def test_tasks_change_while_they_are_looked_at(daemon: Daemon, mill: Opened, size: tuple[int, int]) -> None:
+    async with mill(*size) as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter")
+        await eye.sees("10 ●RUN")
+        daemon.tasks["4"][9] = TaskView(id="4/10", number=10, start=9, count=1, state="oom", signal=9, attempts=3,
+                                        reason="killed at 4.0G")  # fmt: skip
+        daemon.push(job(4, "sweep", items_failed=3))
+        await eye.sees("10 ✗OOM")
+        assert "KILL   3" in eye.line("10 ✗OOM")
+        assert "killed at 4.0G" in eye.line("10 ✗OOM")
+
+
+async def test_one_state_can_be_chosen(daemon: Daemon, mill: Opened) -> None:
+    async with mill() as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter")
+        await eye.sees("Tasks  1,000")
+        await eye.press("slash", *"fail", "enter")
+        await eye.sees("Tasks  1  failed only")
+        assert "9 ✗FAIL" in eye.cursor
+        await eye.press("escape")
+        await eye.sees("Tasks  1,000")
+        assert "9 ✗FAIL" in eye.cursor
+        await eye.press("s")
+        await eye.sees("running only")
+        await eye.press("slash", *"nonsense", "enter")
+        await eye.sees("nonsense: no such state")
+
+
+async def test_commands_name_the_task(daemon: Daemon, mill: Opened) -> None:
+    async with mill() as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter")
+        await eye.sees("9 ✗FAIL")
+        await eye.press(*"jjjjjjjj", "r")
+        await eye.sees("queued again: 4/9")
+        assert daemon.ops("retry") == [{"ids": ["4/9"], "failed": False}]
+        await eye.press("k", "c")
+        await eye.sees("Cancel task 4/8?")
+        await eye.press("y")
+        await eye.sees("canceled 4/8")
+
+
+async def test_in_and_out(daemon: Daemon, mill: Opened, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("hello from nine\n")
+    daemon.logs["4/9"] = {"path": str(tmp_path / "log"), "live": False, "state": "failed", "attempt": 2}
+    async with mill() as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter")
+        await eye.sees("9 ✗FAIL")
+        await eye.press(*"jjjjjjjj", "enter")
+        await eye.sees("Log  sweep/9", "✗FAIL  attempt 2", "hello from nine")
+        await eye.press("escape")
+        await eye.sees("Tasks  1,000")
+        assert "9 ✗FAIL" in eye.cursor
+        await eye.press("l")
+        await eye.sees("Log  sweep/9")
+        await eye.press("1")
+        await eye.sees("Workers  2 of 3 busy")
+        assert "sweep" in eye.cursor
+
+
+async def test_a_wide_screen_tells_all_about_one_task(daemon: Daemon, mill: Opened, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("last words\n")
+    daemon.logs["4/9"] = {"path": str(tmp_path / "log"), "live": False, "state": "failed", "attempt": 1}
+    async with mill(160, 45) as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter")
+        await eye.sees("9 ✗FAIL")
+        await eye.press(*"jjjjjjjj")
+        await eye.sees("Task 4/9", "parameters   fold=9", "last words")
+
+
+async def test_a_refused_question_is_shown(daemon: Daemon, mill: Opened) -> None:
+    daemon.refusals["tasks"] = "the store is busy"
+    async with mill() as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter")
+        await eye.sees("Tasks  0")
+        await eye.until(lambda: daemon.ops("tasks"), "asks")
+        del daemon.refusals["tasks"]
+        daemon.push()
+        await eye.sees("Tasks  1,000")
+
+
+def test_pages_know_what_to_ask_for() -> None:
+    pages = TaskPages()
+    assert pages.wanted(0, 20, 1) == [0]
+    assert pages.wanted(PAGE - 5, PAGE + 5, 1000) == [0, 1]
+    assert pages.wanted(5000, 5020, 1000) == [4]

@@ -1,0 +1,159 @@
+"""A log that grows, is searched, wrapped, and can't touch the terminal."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from conftest import OSC52, Daemon, Eye, Opened  # type: ignore[import-not-found]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "task.log"
+    path.write_text("".join(f"step {number} loss\n" for number in range(1, 501)))
+    return path
+
+
+@pytest.fixture
+def reading(daemon: Daemon, mill: Opened, log: Path) -> Opened:
+    """Opens the log of the first worker's task."""
+    daemon.logs["4/17"] = {"path": str(log), "live": True, "state": "running", "attempt": 1}
+
+    @asynccontextmanager
+    async def opened(width: int = 80, height: int = 24) -> AsyncIterator[Eye]:
+        async with mill(width, height) as eye:
+            await eye.sees("sweep/17")
+            await eye.press("l")
+            await eye.sees("Log  sweep/17")
+            yield eye
+
+    return opened
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+async def test_it_opens_at_the_end_and_follows(reading: Opened, log: Path, size: tuple[int, int]) -> None:
+    async with reading(*size) as eye:
+        await eye.sees("step 500 loss", "● follow", "500 lines")
+        append(log, "fresh line\n")
+        await eye.sees("fresh line", "501 lines")
+        assert eye.lines[-2].strip() == "fresh line"
+
+
+async def test_scrolling_up_pauses_and_counts_what_is_new(reading: Opened, log: Path, size: tuple[int, int]) -> None:
+    async with reading(*size) as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("k")
+        await eye.sees("PAUSED (f)")
+        top = eye.lines[3]
+        append(log, "one\ntwo\nthree\n")
+        await eye.sees("PAUSED +3 new (f)")
+        assert eye.lines[3] == top
+        assert "three" not in eye.text
+        await eye.press("f")
+        await eye.sees("three", "● follow")
+
+
+async def test_keys_move_through_it(reading: Opened) -> None:
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        for key, first in (("g", 1), ("j", 2), ("pagedown", 21), ("k", 20), ("pageup", 1), ("G", 481), ("home", 1)):
+            await eye.press(key)
+            assert eye.lines[3].strip() == f"step {first} loss", key
+
+
+async def test_long_lines_pan_or_wrap(reading: Opened, log: Path) -> None:
+    append(log, "a" * 100 + "END" + "\n")
+    async with reading() as eye:
+        await eye.sees("aaaa")
+        assert "END" not in eye.text
+        await eye.press("right", "right", "right", "right")
+        await eye.sees("END", "+32 cells")
+        await eye.press("left", "left", "left", "left", "left", "w")
+        await eye.sees("END", "wrap")
+        await eye.press("up")
+        await eye.misses("END")
+        await eye.press("down")
+        await eye.sees("END")
+
+
+async def test_search_goes_to_matches_and_counts_them(reading: Opened, log: Path) -> None:
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("slash", *"STEP", "enter")
+        await eye.sees("/STEP 0")
+        await eye.press("slash", *["backspace"] * 4, *"step 7", "enter")
+        await eye.sees("/step 7 11/11", "step 79 loss")
+        await eye.press("N")
+        await eye.sees("/step 7 10/11", "step 78 loss")
+        await eye.press("n", "n")
+        await eye.sees("/step 7 1/11", "step 7 loss")
+        append(log, "step 7 again\n")
+        await eye.sees("1/12")
+        await eye.press("escape")
+        await eye.misses("/step 7")
+        await eye.press("escape")
+        await eye.sees("Workers")
+
+
+async def test_colours_pass_and_commands_do_not(reading: Opened, log: Path) -> None:
+    append(log, f"\x1b[31mred\x1b[0m {OSC52}\x1b[2J\x1b]0;title\x07 [bold]x\n")
+    async with reading() as eye:
+        await eye.sees("red ^[]52;c;ZWNobyBwd25lZA==^G^[[2J^[]0;title^G [bold]x")
+        styles = {style.color.triplet for strip in eye.app.screen._compositor.render_strips() for text, style, _ in strip
+                  if text == "red" and style is not None and style.color is not None}  # fmt: skip
+        assert len(styles) == 1
+        assert styles != {eye.app.palette.style("text").color.triplet}  # type: ignore[union-attr]
+
+
+async def test_a_log_not_yet_written_is_waited_for(daemon: Daemon, mill: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "later.log"
+    daemon.logs["4/17"] = {"path": str(path), "live": True, "state": "starting", "attempt": 1}
+    async with mill() as eye:
+        await eye.sees("sweep/17")
+        await eye.press("l")
+        await eye.sees("nothing written yet")
+        path.write_text("at last\n")
+        await eye.sees("at last")
+
+
+async def test_a_renamed_log_keeps_its_place(daemon: Daemon, reading: Opened, log: Path) -> None:
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("g")
+        moved = log.rename(log.with_name("task-17.log"))
+        daemon.logs["4/17"] = {"path": str(moved), "live": False, "state": "done", "attempt": 1}
+        daemon.push()
+        await eye.sees("✓OK")
+        assert eye.lines[3].strip() == "step 1 loss"
+        await eye.press("f")
+        await eye.sees("step 500 loss")
+
+
+async def test_another_attempt_starts_another_log(daemon: Daemon, reading: Opened, tmp_path: Path) -> None:
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        second = tmp_path / "second.log"
+        second.write_text("second try\n")
+        daemon.logs["4/17"] = {"path": str(second), "live": True, "state": "running", "attempt": 2}
+        daemon.push()
+        await eye.sees("second try", "attempt 2")
+        assert "step 500" not in eye.text
+
+
+async def test_a_huge_log_opens_at_once(daemon: Daemon, mill: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "huge.log"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+        file.seek(1 << 30)
+        file.write(b"\nthe end of a gigabyte\n")
+    daemon.logs["4/17"] = {"path": str(path), "live": False, "state": "done", "attempt": 1}
+    async with mill() as eye:
+        await eye.sees("sweep/17")
+        await eye.press("l")
+        await eye.sees("the end of a gigabyte", "1.0G")
+        await eye.press("q")
