@@ -1,0 +1,273 @@
+"""Every key that a job file may hold, with its meaning, unit and default: the single source of them all.
+
+The walker checks files against these shapes, "did you mean" offers their names, and the JSON Schema that editors
+read is made from them. Values are kept here as a file writes them ("2h", "4 GiB"); what they amount to is `units`'
+and `jobfile`'s. `extra={"wants": …}` finishes the sentence "write …" when a value is of the wrong kind.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+
+class Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A table of a job file: each field is a key."""
+
+
+Scalar = str | int | float | bool
+Text = Annotated[str, Meta(extra={"wants": "text in quotes"})]
+Count = Annotated[int, Meta(ge=1, le=10**9, extra={"wants": "a whole number from 1 to 1,000,000,000, without quotes"})]
+Duration = Annotated[
+    str | int | float,
+    Meta(
+        examples=["2h", "1h30m", "90s", 30],
+        extra={"wants": 'a duration such as "2h", "1h30m" or "90s", or a number of seconds'},
+    ),
+]
+Size = Annotated[
+    str | int,
+    Meta(examples=["2 GiB", "500 MB"], extra={"wants": 'a size such as "2 GiB" or "500 MB", in quotes'}),
+]
+Command = Annotated[
+    str | list[Text],
+    Meta(extra={"wants": 'a shell line in quotes, or a list of texts such as ["python3", "train.py", "{index}"]'}),
+]
+Variables = Annotated[
+    dict[str, Annotated[str | int | float, Meta(extra={"wants": 'text in quotes, such as "1" or "true"'})]],
+    Meta(extra={"wants": 'a table: env = { NAME = "value" }'}),
+]
+Point = Annotated[
+    dict[str, Scalar], Meta(extra={"wants": "a table with one value for each parameter, such as {lr = 0.1, fold = 3}"})
+]
+Points = Annotated[list[Point], Meta(extra={"wants": "a list of tables, such as [{lr = 0.1, fold = 3}]"})]
+
+
+class GridTable(Table, frozen=True):
+    """Parameters whose every combination is an item. Any other key is a parameter: a list of values, or a range.
+
+    The last parameter runs fastest. `zip` pairs the values instead. `exclude` then drops every point that agrees
+    with one of its tables (a table may name only some parameters). `include` adds whole points at the end, each
+    naming every parameter; it never changes points that are there, and it may stand alone, as a list of points.
+    """
+
+    zip: Annotated[
+        bool,
+        Meta(
+            description="Pair the i-th values of all parameters instead of combining all with all. Default: false.",
+            extra={"wants": "true or false, without quotes"},
+        ),
+    ] = False
+    include: Annotated[
+        Points | UnsetType, Meta(description="Points added after the others, each naming every parameter.")
+    ] = UNSET
+    exclude: Annotated[
+        Points | UnsetType, Meta(description="Points left out: all that agree with one of these tables.")
+    ] = UNSET
+
+
+class RangeTable(Table, frozen=True):
+    """Numbers in equal steps, as Python's range: the end is left out."""
+
+    range: Annotated[
+        list[int | float], Meta(min_length=2, max_length=3, description="[first, end] or [first, end, step].")
+    ]
+
+
+class ItemsTable(Table, frozen=True):
+    """What the items of the job are, where they are not a grid: a number, a list, or the rows of a file."""
+
+    total: Annotated[Count | UnsetType, Meta(description="Number of items, counted 0…total-1 by {index}.")] = UNSET
+    per_task: Annotated[
+        Annotated[
+            Annotated[int, Meta(ge=1, le=10**9)] | Literal["auto"],
+            Meta(extra={"wants": 'a whole number of 1 or more, or "auto"'}),
+        ]
+        | UnsetType,
+        Meta(
+            description="Items that one task works on, given to it as {start} and {count}. "
+            'Default: "auto" where {count} is used, else 1.'
+        ),
+    ] = UNSET
+    file: Annotated[
+        Text | UnsetType,
+        Meta(description="A csv, tsv or jsonl file whose columns are placeholders, or a txt file: one {item} a line."),
+    ] = UNSET
+    listed: Annotated[
+        Annotated[list[Any], Meta(extra={"wants": 'a list such as ["a.nii", "b.nii"] or [{lr = 0.1}, {lr = 0.2}]'})]
+        | UnsetType,
+        Meta(description="The items one by one: values, for {item}, or tables of parameters."),
+    ] = msgspec.field(default=UNSET, name="list")
+
+
+class ResourcesTable(Table, frozen=True):
+    """What one task needs; what is left out is learned by watching."""
+
+    cpus: Annotated[
+        Annotated[float, Meta(gt=0, le=10_000, extra={"wants": "a number of cores above 0, such as 1 or 0.5"})]
+        | UnsetType,
+        Meta(description="CPU cores that a task keeps busy; also its number of threads. Default: learned, 1 thread."),
+    ] = UNSET
+    memory: Annotated[
+        Size | UnsetType, Meta(description='Memory that a task needs at its peak, such as "2 GiB". Default: learned.')
+    ] = UNSET
+    gpus: Annotated[
+        Annotated[int, Meta(ge=0, le=1024, extra={"wants": "a whole number of 0 or more, without quotes"})],
+        Meta(description="GPUs that a task needs for itself. Default: 0."),
+    ] = 0
+
+
+class RetryTable(Table, frozen=True):
+    """Whether a task that failed is tried again."""
+
+    attempts: Annotated[
+        Annotated[int, Meta(ge=1, le=1000, extra={"wants": "a whole number from 1 to 1000, without quotes"})],
+        Meta(description="Tries of a task in all, the first included. Default: 1."),
+    ] = 1
+    backoff: Annotated[
+        Duration, Meta(description='Pause before the second try; doubles each time, with jitter. Default: "10s".')
+    ] = "10s"
+    on: Annotated[
+        Annotated[list[Text], Meta(extra={"wants": 'a list such as ["oom", "timeout", "exit:75"]'})] | UnsetType,
+        Meta(
+            description="Fates that are tried again: oom, timeout, lost, failed, exit:N, signal:N. "
+            "Default: any failure, timeout or lack of memory."
+        ),
+    ] = UNSET
+
+
+class LimitsTable(Table, frozen=True):
+    """Bounds of this job alone."""
+
+    workers: Annotated[
+        Count | UnsetType, Meta(description="Tasks of this job that run at once, at most. Default: no bound.")
+    ] = UNSET
+    failures: Annotated[
+        Count | UnsetType, Meta(description="Failed tasks after which the job is stopped. Default: never.")
+    ] = UNSET
+    log: Annotated[
+        Size | UnsetType, Meta(description="Bytes of log kept of each task. Default: the daemon's setting.")
+    ] = UNSET
+
+
+class JobFile(Table, frozen=True):
+    """A job for Gristmill: one command, run once or for each of many items."""
+
+    name: Annotated[Text | UnsetType, Meta(description="Name of the job. Default: the file's name.")] = UNSET
+    command: Annotated[
+        Command | UnsetType,
+        Meta(
+            description="What a task runs. Text is run by sh -c, with each {placeholder} quoted for the shell; "
+            "a list is an argv without a shell. {{ and }} are literal braces. Required."
+        ),
+    ] = UNSET
+    cwd: Annotated[
+        Text | UnsetType, Meta(description="Folder that tasks run in. Default: the folder that holds jobs/.")
+    ] = UNSET
+    venv: Annotated[Text | UnsetType, Meta(description="Python virtual environment, a folder. Default: none.")] = UNSET
+    conda: Annotated[Text | UnsetType, Meta(description="Conda environment, by name or folder. Default: none.")] = UNSET
+    env: Annotated[
+        Variables | UnsetType, Meta(description="Environment variables; placeholders are filled in. Default: none.")
+    ] = UNSET
+    stdin: Annotated[
+        Text | UnsetType, Meta(description="Text given to a task as its input, placeholders filled in. Default: none.")
+    ] = UNSET
+    priority: Annotated[
+        Annotated[int, Meta(ge=-1_000_000, le=1_000_000, extra={"wants": "a whole number such as 10, without quotes"})],
+        Meta(description="Higher goes first. Default: 0."),
+    ] = 0
+    nice: Annotated[
+        Annotated[int, Meta(ge=0, le=19, extra={"wants": "a whole number from 0 (as usual) to 19 (most polite)"})]
+        | UnsetType,
+        Meta(description="Niceness of the processes, 0…19. Default: the daemon's setting."),
+    ] = UNSET
+    timeout: Annotated[
+        Duration | UnsetType, Meta(description='Longest that a task may run, such as "2h". Default: no limit.')
+    ] = UNSET
+    grace: Annotated[
+        Duration, Meta(description='From the polite signal (TERM) to the hard one (KILL). Default: "10s".')
+    ] = "10s"
+    on_reboot: Annotated[
+        Annotated[Literal["rerun", "hold"], Meta(extra={"wants": '"rerun" or "hold"'})],
+        Meta(description='Tasks that a reboot interrupted: "rerun" them, or "hold" them for you. Default: "rerun".'),
+    ] = "rerun"
+    grid: Annotated[
+        Annotated[GridTable, Meta(extra={"wants": "a table: [grid] and below it lr = [0.1, 0.2]"})] | UnsetType,
+        Meta(description="Parameters whose every combination is an item."),
+    ] = UNSET
+    items: Annotated[
+        Annotated[ItemsTable, Meta(extra={"wants": "a table: [items] and below it total = 100"})] | UnsetType,
+        Meta(description="The items, where they are not a grid. Default: one item."),
+    ] = UNSET
+    resources: Annotated[
+        Annotated[ResourcesTable, Meta(extra={"wants": 'a table: [resources] and below it memory = "2 GiB"'})]
+        | UnsetType,
+        Meta(description="What one task needs. Default: learned."),
+    ] = UNSET
+    retry: Annotated[
+        Annotated[RetryTable, Meta(extra={"wants": "a table: retry = {attempts = 3}"})] | UnsetType,
+        Meta(description="Whether a failed task is tried again. Default: it is not."),
+    ] = UNSET
+    limits: Annotated[
+        Annotated[LimitsTable, Meta(extra={"wants": "a table: limits = {workers = 4}"})] | UnsetType,
+        Meta(description="Bounds of this job alone. Default: none."),
+    ] = UNSET
+
+
+LATER: dict[tuple[str, ...], str] = {
+    ("call",): 'remove it and start Python by command, such as ["python3", "-m", "module"]',
+    ("preload",): "remove it; each task loads what it needs",
+    ("python",): "remove it and give venv or conda",
+    ("isolation",): "remove it; each task is a process of its own",
+    ("recycle",): "remove it; each task is a process of its own",
+    ("after",): "remove it and drop this file when the other job has ended (`grist wait JOB`)",
+    ("after_any",): "remove it and drop this file when the other job has ended (`grist wait JOB`)",
+    ("after_failed",): "remove it and drop this file when the other job has failed (`grist wait JOB`)",
+    ("start",): "remove it and drop this file when the job may start",
+    ("only",): "remove it and hold the job while it may not run (`grist hold JOB`)",
+    ("finally",): "remove it and run the last step when the job has ended (`grist wait JOB`)",
+    ("resources", "gpu_memory"): "remove it and give gpus = 1: the task gets a card for itself",
+}
+"""Keys of the design that this version does not know yet, each with what to do instead."""
+
+SYNONYMS: dict[str, str] = {
+    "cmd": "command", "run": "command", "exec": "command", "argv": "command", "args": "command", "shell": "command",
+    "script": "command", "title": "name", "job_name": "name", "workdir": "cwd", "working_dir": "cwd",
+    "working_directory": "cwd", "dir": "cwd", "directory": "cwd", "folder": "cwd", "chdir": "cwd",
+    "environment": "env", "vars": "env", "virtualenv": "venv", "conda_env": "conda", "input": "stdin",
+    "time": "timeout", "walltime": "timeout", "time_limit": "timeout", "matrix": "grid", "params": "grid",
+    "parameters": "grid", "sweep": "grid", "array": "items.total", "count": "items.total", "n": "items.total",
+    "chunk": "items.per_task", "chunksize": "items.per_task", "batch_size": "items.per_task", "csv": "items.file",
+    "ram": "resources.memory", "mem": "resources.memory", "cores": "resources.cpus", "cpu": "resources.cpus",
+    "threads": "resources.cpus", "ncpus": "resources.cpus", "gpu": "resources.gpus", "retries": "retry.attempts",
+    "tries": "retry.attempts", "max_retries": "retry.attempts", "jobs": "limits.workers", "parallel": "limits.workers",
+    "concurrency": "limits.workers", "max_workers": "limits.workers",
+}  # fmt: skip
+"""What other tools call our keys."""
+
+
+@cache
+def names(layout: type[Table]) -> tuple[str, ...]:
+    """The keys of one table, in order."""
+    return tuple(field.encode_name for field in msgspec.structs.fields(layout))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a `.toml` job file, for editors; `job.schema.json` beside this file is its copy."""
+    made = msgspec.json.schema(JobFile)
+    parameter: dict[str, Any] = {
+        "anyOf": [
+            {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}},
+            msgspec.json.schema(RangeTable)["$defs"]["RangeTable"],
+        ],
+        "description": "A parameter: the list of its values, or {range = [first, end, step]}, the end left out.",
+    }
+    made["$defs"]["GridTable"]["additionalProperties"] = parameter
+    made["$defs"]["JobFile"]["required"] = ["command"]
+    for table in made["$defs"].values():  # docstrings, whose line breaks differ between versions of Python
+        table["description"] = " ".join(table["description"].split())
+    parameter["anyOf"][1]["description"] = " ".join(parameter["anyOf"][1]["description"].split())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Gristmill job file", **made}

@@ -1,0 +1,88 @@
+"""What is started for a task: argv, folder, variables and input, worked out from the frozen spec alone.
+
+Opens nothing and knows no machine: the environment that all tasks of a job share is `edge.environment`'s, and the
+worker adds what only it knows (GRIST_WORKER, GRIST_RESULT).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from dataclasses import dataclass
+
+import msgspec
+
+from gristmill.supervisor.core import items, parameters, template
+from gristmill.supervisor.core.spec import Spec
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One start of a task. `env` holds only what the task adds to the environment of its job."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    env: dict[str, str]
+    stdin: str | None
+
+
+def launch(spec: Spec, *, job: int, number: int, attempt: int, script: str | None) -> Launch:
+    """The start of task `number` (from 0). `script` is the path of the frozen script of a `script` job."""
+    start, count = items.span(spec.items, number)
+    given = items.params(spec.items, start) if count == 1 else {}
+    values = {name: parameters.text(value) for name, value in given.items()}
+    env = _variables(spec, job, number, attempt, (start, count))
+    if count == 1:
+        env["GRIST_PARAMS"] = msgspec.json.encode(given).decode()
+        env.update({parameters.variable(name): value for name, value in values.items()})
+    values |= {"start": str(start), "count": str(count), "task": str(number), "job": str(job)}
+    if count == 1:
+        values["index"] = str(start)
+    if script is not None:
+        values["script"] = script
+    env.update({name: template.render(value, values) for name, value in spec.env.items()})
+    if is_python(spec) and "PYTHONPATH" in env:
+        env["PYTHONPATH"] = f"{spec.cwd}:{env['PYTHONPATH']}"
+    if isinstance(spec.command, str):
+        argv: tuple[str, ...] = ("/bin/sh", "-c", template.render(spec.command, values, shlex.quote))
+    else:
+        argv = tuple(template.render(part, values) for part in spec.command)
+    return Launch(argv, spec.cwd, env, None if spec.stdin is None else template.render(spec.stdin, values))
+
+
+def is_python(spec: Spec) -> bool:
+    """Whether the job is a Python script, which finds its own modules in the working folder."""
+    return spec.kind == "script" and spec.command == ("python3", "{script}")
+
+
+def summary(spec: Spec, width: int = 80) -> str:
+    """What the job runs, on one short line."""
+    if spec.kind == "list":
+        first = str(spec.items.cases[0]["line"])
+        text = first if spec.items.total == 1 else f"{spec.items.total:,} commands: {first}"
+    elif isinstance(spec.command, str):
+        text = spec.command
+    else:
+        text = " ".join(spec.name if part == "{script}" else part for part in spec.command)
+    line = re.sub(r"\s+", " ", text).strip()
+    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _variables(spec: Spec, job: int, number: int, attempt: int, span: tuple[int, int]) -> dict[str, str]:
+    cores = str(max(1, math.ceil(spec.resources.cpus or 1)))
+    return {
+        "GRIST_JOB": str(job),
+        "GRIST_JOB_NAME": spec.name,
+        "GRIST_TASK": str(number),
+        "GRIST_START": str(span[0]),
+        "GRIST_COUNT": str(span[1]),
+        "GRIST_ATTEMPT": str(attempt),
+        "SLURM_ARRAY_TASK_ID": str(number),
+        "SLURM_CPUS_PER_TASK": cores,
+        "PYTHONUNBUFFERED": "1",
+        **dict.fromkeys(_THREADS, cores),
+    }

@@ -1,0 +1,54 @@
+"""Where in a shell line a quoted value would not stay one word: in quotes, back-ticks, arithmetic, here-documents.
+
+A value is filled in quoted by itself. Within quotes that the user wrote, those quotes would become part of the value,
+and a `$(…)` in the value would even be run. This is no shell parser: in doubt it says "quoted", and a value that
+needs no quotes may stand anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_DOUBTFUL = ("<<", "$((", "((", "$[")
+"""Here-documents, whose end is hard to find, and arithmetic, which fills in what is quoted in it."""
+
+_STEP = re.compile(r"""\\.|\$?\(\(|\$[(\[]|<<|#|["'`()]|[^\\$<#"'`()]+|.""", re.DOTALL)
+
+
+def quoted(line: str, offsets: Iterable[int]) -> set[int]:
+    """Those of the offsets that stand inside quotes of some kind."""
+    wanted = sorted(offsets)
+    inside: set[int] = set()
+    open_: list[str] = []  # what is open, by the character that closes it; within $( ) quoting starts afresh
+    doubtful = False
+    at = number = 0
+    while at < len(line) and number < len(wanted):
+        step, end = _next(line, at, open_)
+        while number < len(wanted) and wanted[number] < end:
+            if doubtful or "`" in open_ or open_[-1:] == ['"'] or step[0] in "'\\#":
+                inside.add(wanted[number])
+            number += 1
+        doubtful = doubtful or step in _DOUBTFUL
+        if open_ and step == open_[-1]:
+            open_.pop()
+        elif step in ('"', "`") and step not in open_[-1:]:
+            open_.append(step)
+        elif step in ("$(", "(") and (step == "$(" or open_[-1:] != ['"']):
+            open_.append(")")
+        at = end
+    return inside
+
+
+def _next(line: str, at: int, open_: list[str]) -> tuple[str, int]:
+    """The next step and its end; a text in single quotes and a comment are one step."""
+    match = _STEP.match(line, at)
+    step = match.group() if match else line[at]
+    bare = open_[-1:] != ['"']
+    if step == "'" and bare:
+        end = line.find("'", at + 1)
+        return step, len(line) if end < 0 else end + 1
+    if step == "#" and bare and (at == 0 or line[at - 1] in " \t\n;&|("):
+        end = line.find("\n", at)
+        return step, len(line) if end < 0 else end
+    return step, at + len(step)

@@ -1,0 +1,248 @@
+"""The machine that tasks will find: the environment of a job, and whether its folders and programs are there.
+
+Reads folders and files, starts nothing and changes nothing. A venv or conda environment is entered as its `activate`
+would, by PATH and its variables; scripts in a conda environment's `activate.d` are not run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gristmill.supervisor.core import launch, template
+from gristmill.supervisor.core.errors import GristError
+from gristmill.supervisor.core.findings import Path, shown
+from gristmill.supervisor.core.spec import Spec
+
+_OURS = frozenset(
+    (
+        *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"),
+        *("INVOCATION_ID", "JOURNAL_STREAM"),
+    )
+)
+"""What the service manager means for the daemon alone; our own GRIST_… and TEXTUAL… come on top."""
+
+_BARE = re.compile(r"\s*([A-Za-z0-9_][A-Za-z0-9_.+-]*)(?=\s|$)")
+_BUILTIN = frozenset(
+    (
+        *("alias", "bg", "break", "case", "cd", "command", "continue", "declare", "echo", "eval", "exec", "exit"),
+        *(
+            "export",
+            "false",
+            "fg",
+            "for",
+            "function",
+            "getopts",
+            "hash",
+            "if",
+            "jobs",
+            "kill",
+            "let",
+            "local",
+            "printf",
+        ),
+        *("pwd", "read", "readonly", "return", "select", "set", "shift", "source", "test", "time", "times", "trap"),
+        *("true", "type", "typeset", "ulimit", "umask", "unalias", "unset", "until", "wait", "while"),
+    )
+)
+"""Words that a shell knows itself."""
+
+_HOMES_OF_CONDA = ("miniconda3", "miniforge3", "anaconda3", "mambaforge", "micromamba")
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something that a job names and the machine lacks, by the key that names it."""
+
+    path: Path
+    what: str
+    mend: str
+
+
+def base(spec: Spec, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment that all tasks of a job start from; raises `GristError` if its conda environment is gone."""
+    env = {name: value for name, value in environ.items() if not _is_ours(name)}
+    env["GRIST_PYTHON"] = environ.get("GRIST_PYTHON") or sys.executable
+    path = env.get("PATH") or os.defpath
+    if spec.venv is not None:
+        env |= {"VIRTUAL_ENV": spec.venv, "PATH": f"{spec.venv}/bin:{path}"}
+        for name in ("PYTHONHOME", "VIRTUAL_ENV_PROMPT"):
+            env.pop(name, None)
+    elif spec.conda is not None:
+        prefix = _conda_prefix(spec.conda, environ)
+        if prefix is None:
+            raise GristError(f"conda environment {shown(spec.conda)} is gone – create it, or change the job")
+        env |= {"CONDA_PREFIX": prefix, "CONDA_DEFAULT_ENV": spec.conda, "PATH": f"{prefix}/bin:{path}"}
+        for name in ("PYTHONHOME", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"):
+            env.pop(name, None)
+    if launch.is_python(spec):  # the frozen script lies elsewhere than the modules it imports
+        env["PYTHONPATH"] = ":".join(filter(None, (spec.cwd, env.get("PYTHONPATH"))))
+    return env
+
+
+def examine(spec: Spec, environ: Mapping[str, str]) -> list[Complaint]:
+    """What the job names and the machine lacks: folders, environments, programs; empty if all is there."""
+    complaints = [*_folder(spec.cwd), *_venv(spec), *_conda(spec, environ)]
+    if not complaints:
+        complaints += _program(spec, environ)
+    return complaints
+
+
+def _is_ours(name: str) -> bool:
+    return name in _OURS or name.startswith(("GRIST_", "TEXTUAL"))
+
+
+def _folder(cwd: str) -> Iterator[Complaint]:
+    if not os.path.lexists(cwd):
+        yield Complaint(("cwd",), f"cwd: {shown(cwd, 200)} does not exist", f"create it: mkdir -p {_typed(cwd)}")
+    elif not os.path.isdir(cwd):
+        yield Complaint(("cwd",), f"cwd: {shown(cwd, 200)} is no folder", "name the folder that tasks run in")
+    elif not os.access(cwd, os.X_OK):
+        yield Complaint(("cwd",), f"cwd: {shown(cwd, 200)} can't be entered", f"allow it: chmod u+x {_typed(cwd)}")
+
+
+def _venv(spec: Spec) -> Iterator[Complaint]:
+    if spec.venv is None:
+        return
+    key: Path = ("venv",)
+    if not os.path.isdir(spec.venv):
+        wrong = "is no folder" if os.path.lexists(spec.venv) else "does not exist"
+        mend = f"create it: python3 -m venv {_typed(spec.venv)}"
+        yield Complaint(key, f"venv: {shown(spec.venv, 200)} {wrong}", mend)
+    elif os.path.isdir(f"{spec.venv}/conda-meta"):
+        yield Complaint(key, f"venv: {shown(spec.venv, 200)} is a conda environment", "write conda instead of venv")
+    elif not os.access(f"{spec.venv}/bin/python", os.X_OK):
+        what = f"venv: {shown(spec.venv, 200)} has no bin/python that runs"
+        yield Complaint(
+            key, what, f"name the environment's own folder, or create it: python3 -m venv {_typed(spec.venv)}"
+        )
+
+
+def _conda(spec: Spec, environ: Mapping[str, str]) -> Iterator[Complaint]:
+    if spec.conda is None or _conda_prefix(spec.conda, environ) is not None:
+        return
+    known = sorted(_conda_environments(environ))
+    near = difflib.get_close_matches(spec.conda, known, n=1)
+    if spec.conda.startswith("/"):
+        mend = "name the folder that holds the environment's bin and conda-meta"
+    elif near:
+        mend = f"did you mean {near[0]}?"
+    elif known:
+        mend = f"use one of those there are: {', '.join(known[:12])}"
+    else:
+        mend = "no conda was found: write the environment's full path"
+    yield Complaint(("conda",), f"conda: no environment {shown(spec.conda, 200)}", mend)
+
+
+def _conda_prefix(name: str, environ: Mapping[str, str]) -> str | None:
+    if name.startswith("/"):
+        return name if os.path.isdir(f"{name}/bin") else None
+    return _conda_environments(environ).get(name)
+
+
+def _conda_environments(environ: Mapping[str, str]) -> dict[str, str]:
+    """The prefix of each environment by name; what stands first in the search wins."""
+    home = environ.get("HOME") or os.path.expanduser("~")
+    bases = [f"{home}/{folder}" for folder in _HOMES_OF_CONDA]
+    active = environ.get("CONDA_PREFIX")
+    if active:
+        parent, inner = os.path.split(os.path.dirname(active.rstrip("/")))
+        bases.insert(0, parent if inner == "envs" else active)
+    found: dict[str, str] = {}
+    for root in bases:
+        if os.path.isdir(f"{root}/conda-meta"):
+            found.setdefault("base", root)
+        for name in _names_in(f"{root}/envs"):
+            found.setdefault(name, f"{root}/envs/{name}")
+    for prefix in _listed(f"{home}/.conda/environments.txt"):
+        found.setdefault(os.path.basename(prefix), prefix)
+    return {name: prefix for name, prefix in found.items() if os.path.isdir(f"{prefix}/bin")}
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:  # no such place to search
+        return []
+
+
+def _listed(file: str) -> list[str]:
+    try:
+        with open(file, encoding="utf-8", errors="replace") as lines:
+            return [line.strip().rstrip("/") for line in lines if line.startswith("/")]
+    except OSError:  # no such place to search
+        return []
+
+
+def _program(spec: Spec, environ: Mapping[str, str]) -> Iterator[Complaint]:
+    """Whether what is started first can be run: of an argv its head, of a shell line its first word if it is plain."""
+    path = spec.env.get("PATH") or base(spec, environ).get("PATH") or os.defpath
+    if template.holes(path):  # differs from task to task
+        return
+    if isinstance(spec.command, str):
+        first = _BARE.match(spec.command)
+        fault = _unfit(first.group(1), spec.cwd, path) if first and first.group(1) not in _BUILTIN else None
+        if fault is not None:
+            yield Complaint(("command",), *fault)
+        return
+    words = [template.render(part, {}) for part in _settled(spec.command)]
+    if not words:
+        return
+    fault = _unfit(words[0], spec.cwd, path)
+    if fault is None and os.path.basename(words[0]) == "env":
+        inner = _behind_env(words[1:])
+        fault = _unfit(inner, spec.cwd, path) if inner else None
+    if fault is not None:
+        yield Complaint(("command",) if spec.kind == "script" else ("command", 0), *fault)
+
+
+def _settled(command: tuple[str, ...]) -> Iterator[str]:
+    """The first words of an argv, up to one that differs from task to task."""
+    for part in command:
+        if template.holes(part):
+            return
+        yield part
+
+
+def _behind_env(words: list[str]) -> str | None:
+    """The program that `env` starts, or None where it can't be told."""
+    if words[:1] == ["-S"]:
+        words = words[1:]
+    words = [word for part in words for word in part.removeprefix("-S ").split()]
+    while words and "=" in words[0]:
+        words = words[1:]
+    return words[0] if words and not words[0].startswith("-") else None
+
+
+def _typed(path: str) -> str:
+    """A path as one would type it in a shell."""
+    return shlex.quote(path) if path.isprintable() else shown(path, 200)
+
+
+def _unfit(program: str, cwd: str, path: str) -> tuple[str, str] | None:
+    """Why a program can't be run, and the mend; None if it can."""
+    if "/" not in program:
+        if shutil.which(program, path=path) is not None:
+            return None
+        mend = "install it, write its full path, or name the venv or conda environment that has it"
+        if " " in program:
+            mend = "write each argument as a text of its own, or the whole command as one text"
+        elif program == "python" and shutil.which("python3", path=path):
+            mend = "write python3, or name the venv or conda environment that has it"
+        return f"{shown(program)} is not found on PATH", mend
+    if program.startswith("~"):
+        return f"{shown(program, 200)} is not found: only a shell knows ~", "write the full path"
+    full = os.path.join(cwd, program)
+    if not os.path.exists(full):
+        return f"{shown(full, 200)} does not exist", "mend the path, or install it"
+    if os.path.isdir(full):
+        return f"{shown(full, 200)} is a folder", "name the program in it"
+    if not os.access(full, os.X_OK):
+        return f"{shown(full, 200)} is not executable", f"allow it: chmod +x {_typed(full)}"
+    return None
