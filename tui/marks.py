@@ -77,12 +77,12 @@ class Marks:
 
 
 UNICODE = Marks(
-    ascii=False, rule="─", cursor="▎", resting="▏", marked="◆", live="●", cut="…", bar="━", bar_half="╸", bar_rest="─", divider="│",
-    thumb="▐", dot="·",
+    ascii=False, rule="─", cursor="▎", resting="▏", marked="◆", live="●", cut="…", bar="━", bar_half="╸", bar_rest="─",
+    divider="│", thumb="▐", dot="·",
 )  # fmt: skip
 ASCII = Marks(
-    ascii=True, rule="-", cursor=">", resting=".", marked="+", live="*", cut="~", bar="#", bar_half="=", bar_rest="-", divider="|",
-    thumb="#", dot="-",
+    ascii=True, rule="-", cursor=">", resting=".", marked="+", live="*", cut="~", bar="#", bar_half="=", bar_rest="-",
+    divider="|", thumb="#", dot="-",
 )  # fmt: skip
 
 

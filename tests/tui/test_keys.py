@@ -54,7 +54,8 @@ def test_no_module_but_the_table_binds_a_key() -> None:
 
 
 def test_the_help_shows_every_key_of_the_table() -> None:
-    shown = "\n".join("".join(text for text, _ in line) for block in sections(UNICODE, read_only=False) for line in block)
+    lines = [line for block in sections(UNICODE, read_only=False) for line in block]
+    shown = "\n".join("".join(text for text, _ in line) for line in lines)
     for command in COMMANDS:
         if command.shown:
             assert f"  {command.shown:<7}{command.help}" in shown

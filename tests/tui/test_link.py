@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import DEADLINE_S, Daemon, job  # type: ignore[import-not-found]
+from stage import DEADLINE_S, Daemon, job
 from textual.message import Message
 
 from gristmill.supervisor.core.errors import NoDaemonError, RequestError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import gristmill.tui.logfile as logfile
+from gristmill.tui import logfile
 from gristmill.tui.logfile import LogFile, Matches, open_log
 
 WINDOW = 8
@@ -68,7 +68,8 @@ def test_matches_are_found_across_blocks_and_as_the_file_grows(tmp_path: Path) -
         found = Matches("error")
         while not found.extend(log, log.size, blocks=1):
             pass
-        assert [log.text(start, log.line_end(start, log.size))[:5] for start in found.starts] == ["an Er", "error", "ERROR"]
+        shown = [log.text(start, log.line_end(start, log.size)) for start in found.starts]
+        assert [line[:5] for line in shown] == ["an Er", "error", "ERROR"]
         with path.open("a") as file:
             file.write("\nerror again\n")
         while not found.extend(log, log.size):

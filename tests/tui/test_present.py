@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import Daemon, job, worker  # type: ignore[import-not-found]
+from stage import Daemon, job, worker
 
 from gristmill.supervisor.core.protocol import LimitView
 from gristmill.tui.present import (

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from conftest import Daemon, Eye, Opened  # type: ignore[import-not-found]
+from stage import Daemon, Eye, Opened
 
 from gristmill.tui.app import MillApp
 
@@ -12,7 +12,8 @@ async def test_without_a_daemon_it_says_how_to_start_one_and_comes_alive(tmp_pat
     app = MillApp(str(daemon.path), "/home/me/jobs")
     async with app.run_test(size=size) as pilot:
         eye = Eye(app, pilot)
-        await eye.sees("No daemon is running for /home/me/jobs", "grist up", "grist daemon --jobs DIR", "no socket there")
+        await eye.sees("No daemon is running for /home/me/jobs", "grist up", "grist daemon --jobs DIR")
+        await eye.sees("no socket there")
         await eye.press("c", "l", "enter", "tab", "s", "{")
         await eye.press("question_mark")
         await eye.sees("Everywhere")

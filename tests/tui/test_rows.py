@@ -1,7 +1,7 @@
 """Rows, figures and graphs as text."""
 
 import pytest
-from conftest import job, worker  # type: ignore[import-not-found]
+from stage import job, worker
 
 from gristmill.supervisor.core.protocol import JobView, TaskView
 from gristmill.tui import figures, plot
@@ -69,7 +69,8 @@ def test_the_bar_of_a_job_tells_done_failed_and_left() -> None:
 
 
 @pytest.mark.parametrize(("number", "shown"), [
-    (0, "0B"), (999, "999B"), (1000, "1.0K"), (3_300_000_000, "3.1G"), (64 << 30, "64G"), (1 << 50, "1024T"), (None, ""),
+    (0, "0B"), (999, "999B"), (1000, "1.0K"), (3_300_000_000, "3.1G"), (64 << 30, "64G"), (1 << 50, "1024T"),
+    (None, ""),
 ])  # fmt: skip
 def test_sizes(number: int | None, shown: str) -> None:
     assert figures.size(number) == shown

@@ -5,7 +5,7 @@ import os
 import pty
 import sys
 
-from conftest import DEADLINE_S, OSC52, Daemon, job, worker  # type: ignore[import-not-found]
+from stage import DEADLINE_S, OSC52, Daemon, job, worker
 
 PROGRAM = "import sys; from gristmill.tui.app import run; sys.exit(run(sys.argv[1], '/home/me/jobs'))"
 
@@ -21,18 +21,20 @@ async def test_no_foreign_command_reaches_the_terminal(daemon: Daemon) -> None:
     )  # fmt: skip
     os.close(slave)
     seen = bytearray()
+    shown = asyncio.Event()
 
     def read() -> None:
         try:
             seen.extend(os.read(master, 65536))
+            if b"evil^[]52" in seen:
+                shown.set()
         except OSError:  # EIO: the program has left its terminal
             asyncio.get_running_loop().remove_reader(master)
 
     asyncio.get_running_loop().add_reader(master, read)
     try:
         async with asyncio.timeout(DEADLINE_S * 2):
-            while b"evil^[]52" not in seen or b"7/1" in seen:
-                await asyncio.sleep(0.02)
+            await shown.wait()
             os.write(master, b"q")
             assert await process.wait() == 0
     finally:

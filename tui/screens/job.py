@@ -96,7 +96,8 @@ class JobScreen(MillScreen):
         side.display = self.size.width >= 120 and self.size.height >= 30
         if mill is not None and side.display:
             self.query_one(TaskDetails).show(self.home().current, mill.time)
-            self.query_one(Preview).follow(*self.selection())
+            task = self.home().current
+            self.query_one(Preview).follow(*self.selection(), task.state if task is not None else "")
 
     def on_resize(self, _: Resize) -> None:
         """A wide screen has room for more."""

@@ -157,7 +157,8 @@ class Overview(MillScreen):
     def _show_preview(self) -> None:
         preview = self.query_one(Preview)
         if preview.display:
-            preview.follow(*self.selection())
+            row = self.home().current
+            preview.follow(*self.selection(), row.state if row is not None else "")
 
     def selection(self) -> tuple[str | None, str]:
         """The task or job under the cursor, as an id and as people call it."""

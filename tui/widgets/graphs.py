@@ -13,7 +13,7 @@ from gristmill.tui.marks import Runs
 from gristmill.tui.present import Mill
 from gristmill.tui.widgets.lines import Lines
 
-SECONDS = 1.0
+SECONDS = 2.0
 """The time that one column of dots stands for."""
 _HEATS = ((0.4, "g0"), (0.65, "g1"), (0.85, "g2"), (9.0, "g3"))
 

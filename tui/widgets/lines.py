@@ -90,8 +90,13 @@ class Lines(Widget):
     def strip(self, runs: Runs, suffix: str | None = None) -> Strip:
         """Runs as a strip; whatever is foreign in them can't reach the terminal as a command."""
         ground = self.ground if suffix is None else suffix
-        return Strip([Segment(safe(text), self.tone(tone if tone[-1] in "+^" else tone + ground))
-                      for text, tone in runs if text])  # fmt: skip
+        merged: list[tuple[str, str]] = []
+        for text, tone in runs:
+            if merged and (tone == merged[-1][1] or text.isspace()):
+                merged[-1] = (merged[-1][0] + text, merged[-1][1])  # fewer segments are fewer bytes on the line
+            elif text:
+                merged.append((text, tone))
+        return Strip([Segment(safe(text), self.tone(tone + ground)) for text, tone in merged])
 
     def text_lines(self) -> list[str]:
         """What is on the screen, as text."""

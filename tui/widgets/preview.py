@@ -14,6 +14,10 @@ from gristmill.tui.sanitise import colour_runs
 from gristmill.tui.widgets.lines import Lines
 
 
+ASK_EVERY = 3
+"""Updates between two questions for the log of the same target: a task may end, another of the job may begin."""
+
+
 class Asking(Protocol):
     """The part of the app that can ask the daemon."""
 
@@ -30,18 +34,23 @@ class Preview(Lines):
     _path: str | None = None
     _shown_task: str | None = None
     _note = ""
+    _state = ""
+    _live = True
+    _turn = 0
 
-    def follow(self, target: str | None, name: str) -> None:
-        """Show the log of this job or task, called `name`; read what was added since."""
-        changed = target != self.target
-        self.target, self.label = target, name
+    def follow(self, target: str | None, name: str, state: str = "") -> None:
+        """Show the log of this job or task, called `name`; read what was added since. In another state, ask anew."""
+        changed = (target, state) != (self.target, self._state)
+        self.target, self.label, self._state = target, name, state
+        self._turn += 1
         if changed:
-            self._path, self._shown_task = None, None
+            self._path, self._shown_task, self._live, self._turn = None, None, True, 0
             self._note = "asking for the log …" if target else "nothing selected that has a log"
-        if target is not None and not any(worker.group == "preview" and worker.is_running for worker in self.workers):
-            self.run_worker(self._look_up(target), group="preview", name=f"log of {target}")
+        asking = any(worker.group == "preview" and worker.is_running for worker in self.workers)
+        due = self._turn % ASK_EVERY == 0 and (self._live or self._path is None) and not asking
+        if target is not None and (changed or due):
+            self.run_worker(self._look_up(target), group="preview", name=f"log of {target}", exclusive=True)
         self.renew()
-
 
     async def _look_up(self, target: str) -> None:
         asking = cast("Asking", self.app)
@@ -54,7 +63,7 @@ class Preview(Lines):
         else:
             self._note = "nothing written yet" if task else "no task has started yet"
         if target == self.target:
-            self._path, self._shown_task = data.get("path"), task
+            self._path, self._shown_task, self._live = data.get("path"), task, bool(data.get("live"))
             self.renew()
 
     def draw(self, width: int, height: int) -> list[Strip]:

@@ -1,0 +1,219 @@
+"""A daemon's socket for the screens to talk to: a real unix socket in this process, with updates as a test wants them.
+
+Refuses to decide anything: what is asked is recorded, what is answered was set before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from textual import events
+from textual.pilot import Pilot
+
+from gristmill.supervisor.core.protocol import (
+    DaemonView,
+    JobView,
+    LimitView,
+    MachineView,
+    TaskView,
+    Update,
+    WorkerView,
+)
+from gristmill.tui.app import MillApp
+
+DEADLINE_S = 8.0
+OSC52 = "\x1b]52;c;ZWNobyBwd25lZA==\x07"
+
+
+def job(number: int, name: str, state: str = "running", **fields: Any) -> JobView:
+    """A job of forty items."""
+    values: dict[str, Any] = {"items": 40, "items_done": 15, "submitted_at": time.time() - 600,
+                              "started_at": time.time() - 300, "tasks": 40, "file": f"{name}.toml"}  # fmt: skip
+    return JobView(id=number, name=name, state=state, **(values | fields))
+
+
+def worker(number: int, task: str | None = None, name: str | None = None, **fields: Any) -> WorkerView:
+    """A worker that runs a task, or none."""
+    if task is None:
+        return WorkerView(worker=number, state="idle")
+    values: dict[str, Any] = {"count": 1, "cpu_percent": 97.0, "memory_bytes": 3_300_000_000, "progress": 0.51,
+                              "started_at": time.time() - 724, "last_line": "ep 3 loss .41"}  # fmt: skip
+    return WorkerView(worker=number, state=fields.pop("state", "running"), task=task,
+                      job=int(task.partition("/")[0]), job_name=name, **(values | fields))  # fmt: skip
+
+
+class Daemon:
+    """Speaks the protocol; `state` is what the next update says."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.asked: list[dict[str, Any]] = []
+        self.subscriptions = 0
+        self.jobs: dict[int, JobView] = {}
+        self.workers: list[WorkerView] = []
+        self.tasks: dict[str, list[TaskView]] = {}
+        self.logs: dict[str, dict[str, Any]] = {}
+        self.refusals: dict[str, str] = {}
+        self.held = ""
+        self.limit = LimitView(workers=8, busy=1, reason="memory binds (84 %, cap 85 %)")
+        self.seq = 10
+        self._server: asyncio.Server | None = None
+        self._writers: list[asyncio.StreamWriter] = []
+        self._serving: set[asyncio.Task[Any]] = set()
+
+    async def start(self) -> None:
+        """Listen."""
+        self._server = await asyncio.start_unix_server(self._serve, str(self.path))
+
+    async def stop(self) -> None:
+        """Hang up and go."""
+        if self._server is not None:
+            self._server.close()
+            for writer in self._writers:
+                writer.close()
+            self._writers.clear()
+            if self._serving:
+                await asyncio.wait(self._serving, timeout=DEADLINE_S)
+            await self._server.wait_closed()
+            self._server = None
+            self.path.unlink(missing_ok=True)
+
+    def update(self, event: Any, jobs: list[JobView], removed: list[int] | None = None) -> Update:
+        """What is said now."""
+        return Update(
+            event=event, seq=self.seq, time=time.time(), jobs=jobs, removed=removed or [], workers=self.workers,
+            daemon=DaemonView(pid=1, version="0.1", uptime_s=60, state="held" if self.held else "ok", reason=self.held),
+            limit=self.limit,
+            machine=MachineView(cores=8, cpu_percent=71, cpu_ours_percent=60, memory_total_bytes=64 << 30,
+                                memory_available_bytes=10 << 30, memory_ours_bytes=12 << 30, load_1m=6.1),
+        )  # fmt: skip
+
+    def push(self, *changed: JobView, removed: list[int] | None = None, skip: int = 0) -> None:
+        """Send a delta; `skip` leaves numbers out, as if updates were lost."""
+        self.seq += 1 + skip
+        for one in changed:
+            self.jobs[one.id] = one
+        for gone in removed or []:
+            self.jobs.pop(gone, None)
+        self.send(msgspec.json.encode(self.update("delta", list(changed), removed)))
+
+    def send(self, line: bytes) -> None:
+        """Send a line to every subscriber as it is."""
+        for writer in self._writers:
+            if not writer.is_closing():
+                writer.write(line + b"\n")
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                self._take(msgspec.json.decode(line), writer)
+        writer.close()
+
+    def _take(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        op = request["op"]
+        if op == "subscribe":
+            self.subscriptions += 1
+            self._writers.append(writer)
+            writer.write(b'{"id":1,"ok":true,"data":{}}\n')
+            writer.write(msgspec.json.encode(self.update("snapshot", list(self.jobs.values()))) + b"\n")
+            return
+        self.asked.append(request)
+        answer: dict[str, Any] = {"id": request["id"], "ok": op not in self.refusals}
+        if op in self.refusals:
+            answer |= {"error": self.refusals[op], "code": 2}
+        else:
+            answer["data"] = getattr(self, f"_{op}")(request)
+        writer.write(msgspec.json.encode(answer) + b"\n")
+
+    def _tasks(self, request: dict[str, Any]) -> dict[str, Any]:
+        known = self.tasks.get(request["job"], [])
+        found = [task for task in known if request["state"] in (None, task.state)]
+        page = found[request["offset"] : request["offset"] + request["limit"]]
+        return {"job": self.jobs[int(request["job"])], "tasks": page, "total": len(found)}
+
+    def _log(self, request: dict[str, Any]) -> dict[str, Any]:
+        nothing = {"path": None, "live": False, "state": "queued", "attempt": 0}
+        return self.logs.get(request["task"], nothing)
+
+    def _cancel(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"message": f"canceled {', '.join(request['ids'])}"}
+
+    def _retry(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"message": f"queued again: {', '.join(request['ids'])}"}
+
+    def _limit(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"message": f"limit {request['workers'] or 'auto'}"}
+
+    def ops(self, op: str) -> list[dict[str, Any]]:
+        """What was asked of this kind, without the ids of the requests."""
+        return [{key: value for key, value in request.items() if key not in ("id", "op")}
+                for request in self.asked if request["op"] == op]  # fmt: skip
+
+
+class Eye:
+    """Sees what a user sees, and waits for it with a deadline."""
+
+    def __init__(self, app: MillApp, pilot: Pilot[int]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    @property
+    def lines(self) -> list[str]:
+        """The whole screen, line by line."""
+        return [strip.text.rstrip("▐ ") for strip in self.app.screen._compositor.render_strips()]
+
+    @property
+    def text(self) -> str:
+        """The whole screen."""
+        return "\n".join(self.lines)
+
+    def line(self, part: str) -> str:
+        """The first line with this text."""
+        return next((line for line in self.lines if part in line), "")
+
+    @property
+    def cursor(self) -> str:
+        """The line that the cursor of the focused list is on."""
+        return next((line for line in self.lines if line.startswith(("▎", ">"))), "")
+
+    async def until(self, condition: Callable[[], object], what: str = "") -> None:
+        """Wait until this holds."""
+        end = time.monotonic() + DEADLINE_S
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"never came true: {what}\n{self.text}")
+            await self.pilot.pause(0.01)
+
+    async def sees(self, *parts: str) -> None:
+        """Wait until all of this is on the screen."""
+        for part in parts:
+            await self.until(lambda part=part: part in self.text, f"sees {part!r}")  # type: ignore[misc]
+
+    async def misses(self, part: str) -> None:
+        """Wait until this is gone."""
+        await self.until(lambda: part not in self.text, f"misses {part!r}")
+
+    async def press(self, *keys: str) -> None:
+        """Press keys; what begins with `=` is text that is typed at once."""
+        for key in keys:
+            if len(key) > 1 and key.startswith("="):
+                for char in key[1:]:
+                    self.app.post_message(events.Key("space" if char == " " else char, char))
+                await self.pilot.pause()
+            else:
+                await self.pilot.press(key)
+
+
+Opened = Callable[..., AbstractAsyncContextManager[Eye]]
+"""Opens the app at a size, with options, and closes it."""
