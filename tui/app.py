@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import on
@@ -17,6 +18,7 @@ from textual.binding import BindingType
 
 from gristmill.supervisor.core.errors import GristError
 from gristmill.tui import figures
+from gristmill.tui.errands import send
 from gristmill.tui.link import Link
 from gristmill.tui.looks import DARK, NAMES, PALETTES, Palette
 from gristmill.tui.marks import ASCII, SIGNS, UNICODE, Marks
@@ -87,7 +89,7 @@ class MillApp(App[int]):
 
     def on_mount(self) -> None:
         """Begin to listen."""
-        self.run_worker(self.link.run(), name="link", group="link")
+        send(self, self.link.run, "link", "the line to the daemon")
         self.set_interval(1.0, self._tick)
 
     @on(Arrived)
@@ -168,7 +170,7 @@ class MillApp(App[int]):
         elif "/" in target:
             self.push_screen(LogScreen(target, name))
         else:
-            self.run_worker(self._open_log_of(target, name), group="open", name=f"open the log of {target}")
+            send(self, partial(self._open_log_of, target, name), "open", f"open the log of {target}")
 
     async def _open_log_of(self, job: str, name: str) -> None:
         try:
@@ -280,7 +282,7 @@ class MillApp(App[int]):
         return self.read_only
 
     def _command(self, op: str, **fields: Any) -> None:
-        self.run_worker(self._carry_out(op, fields), group=f"command {op}", name=op)
+        send(self, partial(self._carry_out, op, fields), "command", op)
 
     async def _carry_out(self, op: str, fields: dict[str, Any]) -> None:
         try:

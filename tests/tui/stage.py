@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from textual import events
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from gristmill.supervisor.core.protocol import (
     DaemonView,
@@ -205,9 +206,10 @@ class Eye:
         await self.until(lambda: part not in self.text, f"misses {part!r}")
 
     async def press(self, *keys: str) -> None:
-        """Press keys; what begins with `=` is text that is typed at once."""
+        """Press keys; what begins with `=` is text that is typed at once, into the line that waits for it."""
         for key in keys:
             if len(key) > 1 and key.startswith("="):
+                await self.until(lambda: isinstance(self.app.focused, Input), "a line to type in")
                 for char in key[1:]:
                     self.app.post_message(events.Key("space" if char == " " else char, char))
                 await self.pilot.pause()

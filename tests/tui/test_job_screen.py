@@ -73,7 +73,7 @@ async def test_commands_name_the_task(daemon: Daemon, mill: Opened) -> None:
         await eye.sees("4 ●RUN")
         await eye.press("tab", "enter")
         await eye.sees("9 ✗FAIL")
-        await eye.press("=jjjjjjjj", "r")
+        await eye.press(*"jjjjjjjj", "r")
         await eye.sees("queued again: 4/9")
         assert daemon.ops("retry") == [{"ids": ["4/9"], "failed": False}]
         await eye.press("k", "c")
@@ -89,7 +89,7 @@ async def test_in_and_out(daemon: Daemon, mill: Opened, tmp_path: Path) -> None:
         await eye.sees("4 ●RUN")
         await eye.press("tab", "enter")
         await eye.sees("9 ✗FAIL")
-        await eye.press("=jjjjjjjj", "enter")
+        await eye.press(*"jjjjjjjj", "enter")
         await eye.sees("Log  sweep/9", "✗FAIL  attempt 2", "hello from nine")
         await eye.press("escape")
         await eye.sees("Tasks  1,000")
@@ -108,7 +108,7 @@ async def test_a_wide_screen_tells_all_about_one_task(daemon: Daemon, mill: Open
         await eye.sees("4 ●RUN")
         await eye.press("tab", "enter")
         await eye.sees("9 ✗FAIL")
-        await eye.press("=jjjjjjjj")
+        await eye.press(*"jjjjjjjj")
         await eye.sees("Task 4/9", "parameters   fold=9", "last words")
 
 

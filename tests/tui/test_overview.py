@@ -39,9 +39,11 @@ async def test_keys_move_between_rows_and_panels(mill: Opened, size: tuple[int, 
     async with mill(*size) as eye:
         await eye.sees("sweep/17")
         assert "sweep/17" in eye.cursor
-        for keys, row in ((["j"], "sweep/18"), (["down"], "idle"), (["down"], "idle"), (["k"], "sweep/18"),
-                          (["G"], "idle"), (["g"], "sweep/17"), (["pagedown"], "idle"), (["pageup"], "sweep/17"),
-                          (["tab"], "4 ●RUN"), (["j", "up", "j"], "5 ◌WAI"), (["tab"], "sweep/17"), (["shift+tab"], "5 ◌WAI")):  # fmt: skip
+        for keys, row in (
+            (["j"], "sweep/18"), (["down"], "idle"), (["down"], "idle"), (["k"], "sweep/18"), (["G"], "idle"),
+            (["g"], "sweep/17"), (["pagedown"], "idle"), (["pageup"], "sweep/17"), (["tab"], "4 ●RUN"),
+            (["j", "up", "j"], "5 ◌WAI"), (["tab"], "sweep/17"), (["shift+tab"], "5 ◌WAI"),
+        ):  # fmt: skip
             await eye.press(*keys)
             assert row in eye.cursor, keys
 
@@ -140,6 +142,19 @@ async def test_marks_gather_several(daemon: Daemon, mill: Opened) -> None:
         assert "◆" not in eye.text
 
 
+async def test_a_mark_stays_with_the_task_and_not_with_its_worker(daemon: Daemon, mill: Opened) -> None:
+    async with mill() as eye:
+        await eye.sees("sweep/17")
+        await eye.press("space", "space")
+        daemon.workers[0] = worker(1, "5/1", "pose-cv")
+        daemon.push()
+        await eye.sees("pose-cv/1")
+        await eye.press("c")
+        await eye.sees("Cancel task 4/18?")
+        await eye.press("y")
+        await eye.sees("canceled 4/18")
+
+
 async def test_retry_runs_what_failed_again(daemon: Daemon, mill: Opened) -> None:
     async with mill() as eye:
         await eye.sees("ablate")
@@ -194,7 +209,7 @@ async def test_a_wide_screen_previews_the_log_of_the_selection(daemon: Daemon, m
         daemon.push()
         await eye.sees("epoch 3")
         await eye.press("j")
-        await eye.sees("Log  sweep/18", "nothing written yet")
+        await eye.sees("Log  sweep/18", "nothing was written")
 
 
 async def test_what_is_foreign_reaches_the_screen_as_text(daemon: Daemon, mill: Opened) -> None:

@@ -15,6 +15,7 @@ from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.protocol import JobView, TaskView
 from gristmill.tui import figures
 from gristmill.tui.commands import bindings
+from gristmill.tui.errands import is_out, send
 from gristmill.tui.pages import PAGE, TaskPages
 from gristmill.tui.present import OPEN, Mill
 from gristmill.tui.rows import TASKS, Context
@@ -107,11 +108,11 @@ class JobScreen(MillScreen):
         """Ask for the pages on the screen, unless an answer is still to come."""
         if self.home().source is not self.pages:
             return
-        if any(worker.group == "tasks" and worker.is_running for worker in self.workers):
+        if is_out(self, "tasks"):
             self._stale = True
             return
         self._stale = False
-        self.run_worker(self._fetch(), group="tasks", name=f"tasks of {self.job}")
+        send(self, self._fetch, "tasks", f"tasks of {self.job}")
 
     async def _fetch(self) -> None:
         table, state, sought = self.home(), self.state, self._sought

@@ -13,6 +13,7 @@ from gristmill.supervisor.core.errors import GristError
 from gristmill.tui import figures
 from gristmill.tui.columns import rule
 from gristmill.tui.commands import bindings
+from gristmill.tui.errands import is_out, send
 from gristmill.tui.marks import Runs
 from gristmill.tui.present import Mill
 from gristmill.tui.screens.base import MillScreen
@@ -73,8 +74,8 @@ class LogScreen(MillScreen):
             self._ask()
 
     def _ask(self) -> None:
-        if not any(worker.group == "log" and worker.is_running for worker in self.workers):
-            self.run_worker(self._look_up(), group="log", name=f"log of {self.task_id}")
+        if not is_out(self, "log"):
+            send(self, self._look_up, "log", f"log of {self.task_id}")
 
     async def _look_up(self) -> None:
         try:

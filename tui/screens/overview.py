@@ -90,7 +90,9 @@ class Overview(MillScreen):
         self.set_class(True, "nobody")
         self.query_one("#footer", Footer).commands = footer("nobody")
         self.query_one("#jobs", Table).empty = "No jobs. Drop a file into the jobs folder, and it runs."
-        self.query_one("#workers", Table).empty = "No workers yet."
+        workers = cast("Table[WorkerView]", self.table("workers"))
+        workers.empty = "No workers yet."
+        workers.tag = lambda worker: worker.task
 
     def table(self, name: str) -> Table[JobView] | Table[WorkerView]:
         """One of the two lists."""
@@ -183,7 +185,7 @@ class Overview(MillScreen):
         if self.mill is not None and table.marked:
             if self.panel == "jobs":
                 return [key for key in sorted(table.marked, key=int) if int(key) in self.mill.jobs]
-            return [worker.task for worker in self.mill.workers if str(worker.worker) in table.marked and worker.task]
+            return [worker.task for worker in self.mill.workers if worker.task in table.marked and worker.task]
         target = self.selection()[0]
         return [target] if target else []
 

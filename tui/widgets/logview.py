@@ -17,6 +17,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from gristmill.tui.commands import bindings
+from gristmill.tui.errands import is_out, send
 from gristmill.tui.logfile import BLOCK, LogFile, Matches, open_log
 from gristmill.tui.sanitise import colour_runs
 from gristmill.tui.widgets.lines import Lines
@@ -119,8 +120,8 @@ class LogView(Lines):
             self._new_from = self.end
 
     def _index(self) -> None:
-        if not any(worker.group == "index" and worker.is_running for worker in self.workers):
-            self.run_worker(self._walk(), group="index", name="walk the log", exit_on_error=True)
+        if not is_out(self, "walk"):
+            send(self, self._walk, "walk", "walk through the log")
 
     async def _walk(self) -> None:
         """Count the lines and find the matches, some blocks at a time in a thread, until the end is reached."""

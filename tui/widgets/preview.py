@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Protocol, cast
 
 from rich.segment import Segment
@@ -9,10 +10,10 @@ from textual.strip import Strip
 
 from gristmill.supervisor.core.errors import GristError
 from gristmill.tui.columns import rule
+from gristmill.tui.errands import is_out, send
 from gristmill.tui.logfile import open_log
 from gristmill.tui.sanitise import colour_runs
 from gristmill.tui.widgets.lines import Lines
-
 
 ASK_EVERY = 3
 """Updates between two questions for the log of the same target: a task may end, another of the job may begin."""
@@ -46,10 +47,9 @@ class Preview(Lines):
         if changed:
             self._path, self._shown_task, self._live, self._turn = None, None, True, 0
             self._note = "asking for the log …" if target else "nothing selected that has a log"
-        asking = any(worker.group == "preview" and worker.is_running for worker in self.workers)
-        due = self._turn % ASK_EVERY == 0 and (self._live or self._path is None) and not asking
+        due = self._turn % ASK_EVERY == 0 and (self._live or self._path is None) and not is_out(self, "preview")
         if target is not None and (changed or due):
-            self.run_worker(self._look_up(target), group="preview", name=f"log of {target}", exclusive=True)
+            send(self, partial(self._look_up, target), "preview", f"log of {target}", only=True)
         self.renew()
 
     async def _look_up(self, target: str) -> None:
@@ -61,7 +61,8 @@ class Preview(Lines):
             data, task = {}, None
             self._note = str(error)
         else:
-            self._note = "nothing written yet" if task else "no task has started yet"
+            still = "nothing written yet" if data.get("live") else "nothing was written"
+            self._note = still if task else "no task has started yet"
         if target == self.target:
             self._path, self._shown_task, self._live = data.get("path"), task, bool(data.get("live"))
             self.renew()

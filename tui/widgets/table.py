@@ -97,6 +97,8 @@ class Table(Lines, Generic[T]):
         self.top = 0
         self.key: str | None = None
         self.marked: set[str] = set()
+        self.tag: Callable[[T], str | None] | None = None
+        """What a mark binds to, where that is not the row's own key: a worker's task, not the worker."""
 
     def show(self, source: Source[T], context: Context, title: Runs, aside: Runs = ()) -> None:
         """Show these rows; the cursor stays with the row it is on, or in place where that row is gone."""
@@ -172,10 +174,10 @@ class Table(Lines, Generic[T]):
         marks = context.marks
         under_cursor = index == self.cursor
         suffix = "+" if under_cursor and self.has_focus else ""
-        key = self.source.key(index)
         cursor = marks.cursor if self.has_focus else marks.resting
-        sign = cursor if under_cursor else marks.marked if key in self.marked else " "
-        second = marks.marked if under_cursor and key in self.marked else " "
+        is_marked = self._tag_at(index) in self.marked
+        sign = cursor if under_cursor else marks.marked if is_marked else " "
+        second = marks.marked if under_cursor and is_marked else " "
         runs: list[tuple[str, str]] = [(sign, "accent" if self.has_focus else "muted"), (second, "accent")]
         value = self.source.row(index)
         if value is None:
@@ -227,9 +229,13 @@ class Table(Lines, Generic[T]):
 
     def action_mark(self) -> None:
         """Mark this row, or take the mark away, and go to the next."""
-        if self.key is not None:
-            self.marked ^= {self.key}
+        if (tag := self._tag_at(self.cursor)) is not None:
+            self.marked ^= {tag}
             self.move(1)
+
+    def _tag_at(self, index: int) -> str | None:
+        row = self.source.row(index)
+        return self.source.key(index) if self.tag is None or row is None else self.tag(row)
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         """The wheel moves the cursor."""

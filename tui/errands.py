@@ -1,0 +1,24 @@
+"""Errands of a widget: named coroutines that ask the daemon or walk a file while the screen goes on.
+
+Owns only how they are started and told apart. They end with the widget that sent them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+from textual.dom import DOMNode
+
+
+def send(host: DOMNode, errand: Callable[[], Coroutine[Any, Any, None]], group: str, name: str, *,
+         only: bool = False) -> None:  # fmt: skip
+    """Start an errand; with `only`, those of its group that this host sent before are called back."""
+    # A function, not a coroutine: one that is called back before it began would never have been awaited.
+    work = cast("Callable[[], Coroutine[None, None, None]]", errand)
+    host.run_worker(work, group=group, name=name, exclusive=only)
+
+
+def is_out(host: DOMNode, group: str) -> bool:
+    """Whether an errand of this group, sent by this host, is still under way."""
+    return any(worker.node is host and worker.group == group and not worker.is_finished for worker in host.workers)
