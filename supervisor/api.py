@@ -17,6 +17,7 @@ from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import SCHEMA, TaskView
 from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
+from gristmill.supervisor.edge import store
 from gristmill.supervisor.edge.server import Connection
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.feed import Feed
@@ -56,6 +57,7 @@ class Api:
 
     async def _status(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
         await self._store.settled()
+        self._feed.limit.busy = self._pool.busy
         return {
             "schema": SCHEMA, "daemon": self._feed.daemon(), "limit": self._feed.limit, "machine": self._feed.machine,
             "jobs": self._feed.jobs(), "workers": self._feed.workers(),
@@ -193,6 +195,7 @@ class Api:
             raise RequestError("the limit is a whole number from 0 to 4096, or auto")
         self._tuner.fixed = workers
         self._tuner.step()
+        await self._store.write(store.save_meta("limit", "auto" if workers is None else str(workers)))
         return {"message": "limit: found by the governor" if workers is None else f"limit: {workers}, fixed"}
 
     async def _add(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Daemon:
         self.tuner = Tuner(
             self.ledger, self.pool, self.dispatcher, self.feed, sampler, lambda sample: self._faults(record, sample)
         )
-        self.tuner.fixed = self.settings.limit
+        self.tuner.fixed = self._first_limit(record)
         api = Api(
             self.ledger, self.pool, self.feed, self.tuner, self.intake, record, self._stop.put_nowait
         )
@@ -112,7 +112,7 @@ class Daemon:
             await self.pool.start(group, live, rebooted)
             await record.write(store.save_meta("boot", boot), store.save_meta("jobs", str(self.settings.jobs)))
             await server.start()
-            await self.intake.recover()
+            await self.intake.open()
             loops = [
                 group.create_task(self._keep("intake", self.intake.run), name="intake"),
                 group.create_task(self._keep("filing", self.intake.file_away), name="filing"),
@@ -195,6 +195,13 @@ class Daemon:
                 f"{reserve / 1e6:.0f} MB are kept in reserve – free some space"
             )
         return next(iter(self._troubles.values()), "")
+
+    def _first_limit(self, record: Store) -> int | None:
+        """The limit that the user set: now by an option, or before with `grist limit`."""
+        if self.settings.limit is not None:
+            return self.settings.limit
+        kept = record.queries.meta("limit")
+        return int(kept) if kept and kept != "auto" else None
 
     def _check_owner(self, record: Store) -> None:
         owner = record.queries.meta("jobs")

@@ -22,7 +22,7 @@ from gristmill.supervisor.core.errors import FolderError, JobFileError, Problem
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.core.task import JobState
-from gristmill.supervisor.edge import environment, store
+from gristmill.supervisor.edge import environment, store, textfile
 from gristmill.supervisor.edge.folder import Claimed, Found, JobsFolder, shown
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.edge.watch import Watch
@@ -59,6 +59,11 @@ class Intake:
         self.rejected = 0
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def open(self) -> None:
+        """Begins to listen, and takes up what an earlier daemon left; raises FolderError when that can't be."""
+        self._watch.follow(self._folder.path)
+        await self.recover()
 
     async def run(self) -> None:
         """Takes in what comes, for as long as the daemon lives."""
@@ -152,7 +157,7 @@ class Intake:
     async def submit(self, file: str, text: str) -> Job:
         """Takes in a job that came over the socket; raises JobFileError, with nothing left behind, when it is bad."""
         name = os.fsencode(file)
-        self.understand(Claimed("", name, text.encode(), False))
+        await asyncio.to_thread(self.understand, Claimed("", name, text.encode(), False))
         claimed = await asyncio.to_thread(self._folder.put, name, text.encode(), self._batch())
         job = (await self._accept([claimed]))[0]
         if job is None:
@@ -170,7 +175,7 @@ class Intake:
 
     async def _take_in(self, item: Claimed, places: set[bytes]) -> Job | None:
         try:
-            spec = self.understand(item)
+            spec = await asyncio.to_thread(self.understand, item)  # a hostile file may take its seconds
         except JobFileError as error:
             await self._reject(item, str(error))
             return None
@@ -195,7 +200,7 @@ class Intake:
         home = os.path.expanduser("~")
         spec = jobfile.parse(
             text, file, cwd=str(self._folder.path.parent), home=home, executable=item.executable,
-            read=lambda path: Path(path).read_text(encoding="utf-8"),
+            read=textfile.read,
         )
         complaints = environment.examine(spec, self._environ)
         if complaints:

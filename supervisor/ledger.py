@@ -158,7 +158,7 @@ class Ledger:
         """Marks a live task as asked to end."""
         marked = note(task, reason=CANCELING)
         job.live[number] = marked
-        self._rows[job.id, number] = marked
+        self._put(job, marked)
 
     async def retry(self, job: Job, ended: list[Task]) -> int:
         """Queues ended tasks of a job once more; returns how many tasks that gives it to do."""
@@ -169,7 +169,7 @@ class Ledger:
             job.enter(JobState.QUEUED)
             job.ended_at = None
         for task in job.reopen(ended):
-            self._rows[job.id, task.number] = task
+            self._put(job, task)
         self._touch(job)
         await self.flush()
         return job.tasks - job.tasks_ended
@@ -187,7 +187,7 @@ class Ledger:
             job = self.jobs[task.job]
             sent = note(task, run=run, worker=worker)
             job.live[task.number] = sent
-            self._rows[task.job, task.number] = sent
+            self._put(job, sent)
             if job.state is JobState.QUEUED:
                 job.enter(JobState.RUNNING)
                 job.started_at = job.started_at or self._clock()
@@ -254,15 +254,20 @@ class Ledger:
         if task.reason == CANCELING or job.state is JobState.CANCELED:
             self._end(job, advance(task, TaskState.CANCELED, reason="canceled by the user", ended_at=self._clock()))
             return
-        self._rows[job.id, number] = job.put_back(task, reason, self._clock() + delay_s if delay_s else 0.0)
+        self._put(job, job.put_back(task, reason, self._clock() + delay_s if delay_s else 0.0))
         self._touch(job)
 
     def _end(self, job: Job, task: Task) -> None:
         job.settle(task)
-        self._rows[job.id, task.number] = task
+        self._put(job, task)
         self._touch(job)
 
     # ── the way to the store ──────────────────────────────────────────────────────────────────────────────────
+
+    def _put(self, job: Job, task: Task) -> None:
+        """Takes a task's record into the next write."""
+        self._rows[job.id, task.number] = task
+        job.unrecorded.pop(task.number, None)
 
     def _touch(self, job: Job) -> None:
         if not job.live:

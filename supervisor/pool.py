@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gristmill.supervisor.core import journal
+from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.journal import Key
+from gristmill.supervisor.core.journal import Exit, Key
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.spawner import Adopted, Line, Spawner
@@ -215,14 +216,19 @@ class Pool:
             job = self._ledger.jobs.get(task.job)
             if job is None:
                 continue
-            if job.id not in slot.told:
-                slot.told.add(job.id)
-                messages.append({"context": self._context(job), "job": job.id})
-            messages.append(self._order(job, task))
+            try:
+                if job.id not in slot.told:
+                    messages.append({"context": self._context(job), "job": job.id})
+                    slot.told.add(job.id)
+                messages.append(self._order(job, task))
+            except GristError as error:  # what was there at acceptance is gone: a conda environment, say
+                del slot.flight[task.key]
+                now = time.time()
+                self._ledger.exited(job, task.number, Exit(126, None, None, now, now, 0.0, 0, None, None, str(error)))
         slot.since = time.monotonic()
         if slot.line is not None:
             slot.line.send(messages)
-        for task in batch:
+        for task in list(slot.flight.values()):
             job = self._ledger.jobs.get(task.job)
             if job and job.live[task.number].reason == CANCELING:
                 self.end(job.live[task.number])  # canceled while its start was being written down

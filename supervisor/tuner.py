@@ -99,6 +99,7 @@ class Tuner:
             cores=sample.cores,
             cpu_total=sample.cpu_total,
             cpu_ours=sample.cpu_ours,
+            cpu_workers=min(sample.cores, sum(tree.cpu for tree in sample.trees.values())),
             memory_total=sample.memory_total,
             memory_available=sample.memory_available,
             busy=schedule.width(self._ledger.live.values()),

@@ -11,7 +11,7 @@ from gristmill.supervisor.core import items, jobfile, launch
 from gristmill.supervisor.core.errors import GristError, JobFileError, Problem
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.spec import Spec
-from gristmill.supervisor.edge import environment, folder
+from gristmill.supervisor.edge import environment, folder, textfile
 
 SHOWN = 3
 
@@ -49,7 +49,7 @@ def understand(path: Path, cwd: str) -> Spec:
     text = data.decode("utf-8", "replace")
     spec = jobfile.parse(
         text, path.name, cwd=cwd, home=os.path.expanduser("~"), executable=os.access(path, os.X_OK),
-        read=lambda name: Path(name).read_text(encoding="utf-8"),
+        read=textfile.read,
     )
     environ = {**os.environ, "GRIST_PYTHON": "python3"}
     complaints = environment.examine(spec, environ)

@@ -1,4 +1,8 @@
-"""`grist demo`: drops the examples, runs them, and measures what the machine can do with one worker and with many."""
+"""`grist demo`: drops the examples, runs them, and measures what the machine can do with one worker and with many.
+
+The story comes first and alone: its first tasks on one worker, the rest on as many as the governor finds. Then the
+other examples.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +49,7 @@ def measure(place: Place) -> int:
     with place.connect() as orders, place.connect() as ears:
         orders.ask("limit", workers=1)
         try:
-            names = launchpad.drop_examples(place)
-            print(f"dropped into {place.jobs}: {', '.join(names)}", flush=True)
-            seen = watch(orders, ears, began, len(names))
+            seen = watch(place, orders, ears, began)
         finally:
             orders.ask("limit", workers=None)
         jobs = [job for job in orders.ask("status")["jobs"] if job["submitted_at"] >= began]
@@ -55,22 +57,30 @@ def measure(place: Place) -> int:
     return 1 if any(job["state"] != "done" for job in jobs) else 0
 
 
-def watch(orders: Client, ears: Client, began: float, expected: int) -> dict[str, Any]:
-    """Lets one worker run the first tasks of the story, then the governor; returns what was seen meanwhile."""
+def watch(place: Place, orders: Client, ears: Client, began: float) -> dict[str, Any]:
+    """Drops what is next when it is time for it; returns what was seen meanwhile."""
     progress = Progress()
-    busy: dict[int, float] = {}
+    busy: dict[int, int] = {}
     released: float | None = None
+    dropped = launchpad.drop_examples(place, only=STORY)
+    print(f"dropped into {place.jobs}: {dropped[0]}", flush=True)
     for update in ears.updates():
         over = progress.take(update, began)
         story = next((job for job in progress.jobs.values() if job["name"] == STORY), None)
-        if released is None and story and story.get("items_done", 0) and story["state"] != "queued":
-            page = orders.ask("tasks", job=str(story["id"]), limit=ALONE)
-            if all(task["state"] == "done" for task in page["tasks"]):
+        if story is None:
+            continue
+        if released is None:
+            first = orders.ask("tasks", job=str(story["id"]), limit=ALONE)["tasks"]
+            if all(task["state"] == "done" for task in first) or over:
                 orders.ask("limit", workers=None)
                 released = time.time()
-        if released is not None and update["limit"]["busy"]:
+        elif not over and len(dropped) == 1 and update["limit"]["busy"]:
             busy[update["limit"]["busy"]] = busy.get(update["limit"]["busy"], 0) + 1
-        if over and len(progress.jobs) >= expected:
+        if over and len(dropped) == 1:
+            dropped += launchpad.drop_examples(place, besides=STORY)
+            progress.end()
+            print(f"dropped: {', '.join(dropped[1:])}", flush=True)
+        elif over and len(progress.jobs) >= len(dropped):
             break
     progress.end()
     return {"released": released, "busy": busy, "cores": update["machine"]["cores"]}

@@ -46,8 +46,11 @@ def start(place: Place) -> int:
     raise GristError(last)
 
 
-def drop_examples(place: Place) -> list[str]:
-    """Drops the examples into the jobs folder, as a user would; returns the files' names."""
+def drop_examples(place: Place, only: str | None = None, besides: str | None = None) -> list[str]:
+    """Drops examples into the jobs folder, as a user would; returns the files' names.
+
+    `only` names the one that is dropped, `besides` the one that is not; by default all are.
+    """
     import shutil
     from pathlib import Path
 
@@ -60,7 +63,7 @@ def drop_examples(place: Place) -> list[str]:
             shutil.copytree(origin / folder, beside / folder, dirs_exist_ok=True)
     names = []
     for file in sorted(origin.iterdir()):
-        if file.suffix not in (".toml", ".sh", ".txt"):
+        if file.suffix not in (".toml", ".sh", ".txt") or file.stem == besides or (only and file.stem != only):
             continue
         hidden = place.jobs / f".{file.name}.tmp"
         shutil.copyfile(file, hidden)

@@ -33,11 +33,16 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at the machine. `waiting_bytes` is what the next waiting task needs, None when its class is unknown."""
+    """One look at the machine.
+
+    `cpu_ours` is all that is ours, the daemon too, `cpu_workers` the tasks alone; `busy` counts workers with a task.
+    `waiting_bytes` is what the next waiting task needs, None when its class is unknown.
+    """
 
     cores: float
     cpu_total: float
     cpu_ours: float
+    cpu_workers: float
     memory_total: float
     memory_available: float
     busy: int
@@ -123,7 +128,7 @@ def worker_use(reading: Reading, state: State) -> float | None:
     """Cores that a busy worker uses on average, None while nobody knows; on a full machine it may only rise."""
     if reading.busy == 0:
         return state.per_worker
-    now = reading.cpu_ours / reading.busy
+    now = reading.cpu_workers / reading.busy
     if state.per_worker is None:
         return now
     if reading.cpu_total >= FULL * reading.cores and now < state.per_worker:
@@ -137,14 +142,13 @@ def cpu_ceiling(budget: float, per_worker: float | None, shared: bool) -> int | 
     Alone on the machine: the fewest workers N with E[min(R, B)] ≥ 0.975 B, where the runnable threads R of N workers,
     each using a share q of t threads, are taken as Normal(N u, N t² q (1 - q)); the expectation of the smaller of a
     normal variable and a constant is μ - (μ - B) Φ(z) - σ φ(z) with z = (μ - B) / σ (Clark 1961). With others on the
-    machine: no more than B / u, so that they are not pushed aside.
+    machine: the whole number nearest B / u, so that they are not pushed aside; tasks are niced besides.
     """
     if per_worker is None or per_worker < 0.02:
         return None
-    least = max(1, math.floor(budget / per_worker + 1e-6))
     if shared:
-        return least
-    threads = math.ceil(per_worker - 0.05) or 1
+        return max(1, math.floor(budget / per_worker + 0.5))
+    threads = math.ceil(per_worker - 0.15) or 1  # a reading of 1.1 is one thread and noise
     share = min(1.0, per_worker / threads)
     workers = max(1, math.ceil(budget / per_worker - 0.05))
     while workers < MOST_WORKERS:

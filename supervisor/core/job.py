@@ -7,7 +7,6 @@ change down (see `ledger`).
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,7 +14,7 @@ import msgspec
 from gristmill.supervisor.core import items, launch
 from gristmill.supervisor.core.protocol import JobView
 from gristmill.supervisor.core.spec import Spec
-from gristmill.supervisor.core.task import JOB_FINAL, TASK_FINAL, JobState, Task, TaskState, advance, move_job
+from gristmill.supervisor.core.task import JOB_FINAL, JobState, Task, TaskState, advance, move_job
 
 TINY_S = 0.05
 """Mean wall time in seconds below which tasks are sent ahead of the commit that they would otherwise wait for."""
@@ -44,8 +43,9 @@ class Footprint(msgspec.Struct):
 class Job:
     """One job that is in the daemon's memory.
 
-    `cursor` is the number of the next task never handed out; every lower number has a record in the store. `again`
-    is a heap of queued tasks that have one. `skipped` are numbers past the cursor that were canceled beforehand.
+    `cursor` is the number of the next task never handed out. `unrecorded` are numbers, ascending, that were handed
+    out and have no record in the store yet; `again` is a heap of queued tasks that have one. `skipped` are numbers
+    past the cursor that have one already: canceled beforehand, or recorded before a lower one was.
     """
 
     id: int
@@ -65,6 +65,7 @@ class Job:
     live: dict[int, Task] = field(default_factory=dict)
     again: list[tuple[float, int, Task]] = field(default_factory=list)
     skipped: set[int] = field(default_factory=set)
+    unrecorded: dict[int, None] = field(default_factory=dict)
     waits: str = ""
     """Why nothing of it is started now; shown, never stored."""
 
@@ -72,6 +73,11 @@ class Job:
     def tasks(self) -> int:
         """How many tasks it has in all."""
         return items.tasks(self.spec.items)
+
+    @property
+    def recorded(self) -> int:
+        """The cursor as it may be stored: no lower number is without a record, so that a crash forgets none."""
+        return next(iter(self.unrecorded), self.cursor)
 
     @property
     def open(self) -> bool:
@@ -104,6 +110,7 @@ class Job:
         else:
             start, count = items.span(self.spec.items, self.cursor)
             task = Task(job=self.id, number=self.cursor, start=start, count=count)
+            self.unrecorded[self.cursor] = None
             self.cursor += 1
             self._pass_skipped()
         task = advance(task, TaskState.STARTING, attempts=task.attempts + 1, reason="", exit_code=None, signal=None)
@@ -215,8 +222,3 @@ class Job:
             wall_s_mean=seen.wall_s if seen else None,
             memory_peak_bytes=seen.memory_bytes if seen else None,
         )
-
-
-def retriable(tasks: Iterator[Task], failed_only: bool) -> list[Task]:
-    """Those of `tasks` that a user's retry runs again."""
-    return [task for task in tasks if task.state in TASK_FINAL and not (failed_only and task.state is TaskState.DONE)]

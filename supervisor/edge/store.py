@@ -83,7 +83,7 @@ def save_job(job: Job) -> Statement:
     return Statement(
         SAVE_JOB,
         (
-            str(job.state), job.reason, job.cursor, job.tasks_ended, job.items_done, job.items_failed,
+            str(job.state), job.reason, job.recorded, job.tasks_ended, job.items_done, job.items_failed,
             job.started_at, job.ended_at, msgspec.json.encode(job.footprint), job.id,
         ),
     )

@@ -1,0 +1,92 @@
+"""The command line without a daemon: help, start-up, and what a script may rely on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gristmill.supervisor.cli import VERBS, main, parser_for
+from gristmill.supervisor.cli.add import job_text, literal, quoted
+from gristmill.supervisor.core import jobfile
+
+HEAVY = ("asyncio", "rich", "numpy", "textual", "msgspec", "psutil", "sqlite3", "watchdog")
+
+
+def grist(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gristmill.supervisor.cli", *words], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+@pytest.mark.parametrize("verb", ["status", "log", "cancel", "limit", "wait"])
+def test_everyday_verbs_import_nothing_heavy(verb: str, tmp_path: Path) -> None:
+    words = [verb, "--jobs", str(tmp_path), "--state", str(tmp_path), *(["1"] if verb in ("log", "cancel") else [])]
+    code = (
+        "import sys; from gristmill.supervisor.cli import main; code = main(sys.argv[1:]);"
+        f"print(code, [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "3 []", done.stderr
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_explains_itself(verb: str) -> None:
+    done = grist(verb, "--help")
+    assert done.returncode == 0
+    assert VERBS[verb][1:] in done.stdout
+    assert "--jobs DIR" in done.stdout
+
+
+def test_help_names_every_verb_and_usage_errors_exit_with_2() -> None:
+    text = parser_for(None).format_help()
+    assert all(verb in text for verb in VERBS)
+    assert grist().returncode == 2
+    assert grist("no-such-verb").returncode == 2
+    assert grist("status", "--no-such-option").returncode == 2
+
+
+def test_the_jobs_folder_is_the_nearest_one_upward(tmp_path: Path) -> None:
+    (tmp_path / "jobs").mkdir()
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    (tmp_path / "x.toml").write_text('command = "pwd"\n')
+    done = grist("check", str(tmp_path / "x.toml"), cwd=deep)
+    assert f"in {tmp_path}" in done.stdout
+
+
+def test_check_shows_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text('command = "echo {a}"\n[grid]\na = ["b c", "d", "e", "f", "g", "h"]\n')
+    assert main(["check", "--jobs", str(tmp_path / "jobs"), str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "job x: 6 tasks, 6 items" in out
+    assert "  0: echo 'b c'" in out
+    assert "  5: echo h" in out
+
+
+def test_check_shows_control_characters_instead_of_obeying_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text('command = "echo {a}"\n[grid]\na = ["\\u001b]52;c;aGk=\\u0007"]\n')
+    main(["check", "--jobs", str(tmp_path / "jobs"), str(file)])
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "^[]52" in out
+
+
+@pytest.mark.parametrize("word", ["plain", "a {b} {{c}}", 'say "hi"\\', "tab\tnew\nline", "naïve ∑", "$HOME `id`"])
+def test_a_command_added_is_the_command_that_is_run(word: str, tmp_path: Path) -> None:
+    class Args:
+        priority = None
+        timeout = None
+
+    text = job_text("n", ["echo", word], "/", Args(), None)  # type: ignore[arg-type]  # what job_text reads of them
+    spec = jobfile.parse(text, "n.toml", cwd="/", home="/", read=lambda path: "")
+    from gristmill.supervisor.core.launch import launch
+
+    assert launch(spec, job=1, number=0, attempt=1, script=None).argv == ("echo", word)
+    assert quoted(literal(word))

@@ -1,0 +1,148 @@
+"""The account of a job: which task comes next, and what the counters say."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.spec import Items, Limits, Spec
+from gristmill.supervisor.core.task import JobState, Task, TaskState, advance
+
+
+def job(total: int = 10, per_task: int = 1, **more: object) -> Job:
+    spec = Spec(name="j", kind="command", command="true", cwd="/", items=Items(total=total, per_task=per_task),
+                **more)  # type: ignore[arg-type]  # a test passes what it likes
+    return Job(id=1, spec=spec, file="j.toml", submitted_at=0.0)
+
+
+def end(account: Job, task: Task, state: TaskState = TaskState.DONE) -> None:
+    account.settle(advance(task, state, started_at=1.0, ended_at=2.0, cpu_s=0.1, memory_peak_bytes=100))
+
+
+def test_a_million_items_are_a_cursor() -> None:
+    account = job(total=1_000_000, per_task=16)
+    assert account.tasks == 62_500
+    first = account.take(0.0)
+    assert (first.number, first.start, first.count, first.attempts) == (0, 0, 16, 1)
+    assert (account.cursor, len(account.live)) == (1, 1)
+
+
+def test_the_last_task_is_as_long_as_what_is_left() -> None:
+    account = job(total=10, per_task=4)
+    assert [account.take(0.0).count for _ in range(account.tasks)] == [4, 4, 2]
+    assert not account.ready(0.0)
+
+
+def test_a_task_put_back_comes_again_first_and_was_no_attempt() -> None:
+    account = job()
+    task = account.take(0.0)
+    account.put_back(task)
+    again = account.take(0.0)
+    assert (again.number, again.attempts) == (0, 1)
+
+
+def test_a_retry_waits_for_its_time_while_others_pass() -> None:
+    account = job(total=3)
+    account.settle(advance(account.take(0.0), TaskState.QUEUED, not_before=50.0))
+    assert [account.take(1.0).number, account.take(1.0).number] == [1, 2]
+    assert not account.ready(49.0)
+    assert account.ready(50.0)
+    assert account.take(50.0).attempts == 2
+
+
+def test_a_job_ends_failed_when_an_item_failed() -> None:
+    account = job(total=2)
+    end(account, account.take(0.0))
+    end(account, account.take(0.0), TaskState.FAILED)
+    assert account.verdict() is JobState.FAILED
+    assert (account.items_done, account.items_failed) == (1, 1)
+
+
+def test_a_canceled_job_ends_when_nothing_of_it_lives() -> None:
+    account = job(total=5)
+    task = account.take(0.0)
+    account.enter(JobState.CANCELED)
+    assert not account.ready(0.0)
+    assert account.verdict() is None
+    end(account, task, TaskState.CANCELED)
+    assert account.verdict() is JobState.CANCELED
+
+
+def test_a_task_canceled_beforehand_is_passed_over() -> None:
+    account = job(total=4)
+    for number in (0, 2):
+        task = account.withdraw(number)
+        assert task is not None
+        account.settle(advance(task, TaskState.CANCELED))
+    assert [account.take(0.0).number, account.take(0.0).number] == [1, 3]
+    assert account.withdraw(1) is None, "it is live"
+
+
+def test_a_jobs_own_limit_of_workers_holds() -> None:
+    account = job(total=9, limits=Limits(workers=2))
+    account.take(0.0)
+    assert account.ready(0.0)
+    account.take(0.0)
+    assert not account.ready(0.0)
+
+
+def test_only_a_class_known_to_be_tiny_is_sent_ahead() -> None:
+    account = job(total=100)
+    assert account.ahead == 1
+    for _ in range(8):
+        account.footprint.learn(0.002, 0.001, 1000)
+    assert account.ahead == 24
+    for _ in range(40):
+        account.footprint.learn(1.0, 1.0, 1000)
+    assert account.ahead == 1
+
+
+def test_ended_tasks_can_be_reopened() -> None:
+    account = job(total=2)
+    end(account, account.take(0.0))
+    failed = account.take(0.0)
+    end(account, failed, TaskState.FAILED)
+    account.reopen([advance(failed, TaskState.FAILED)])
+    assert (account.tasks_ended, account.items_done, account.items_failed) == (1, 1, 0)
+    assert account.take(0.0).number == 1
+
+
+@given(st.lists(st.sampled_from(["take", "end", "fail", "back", "again", "withdraw"]), max_size=60), st.integers(1, 12))
+def test_no_order_of_events_loses_or_doubles_a_task(events: list[str], total: int) -> None:
+    account = job(total=total)
+    over: list[int] = []
+    recorded: set[int] = set()
+    for event in events:
+        for number in list(account.unrecorded):
+            if len(events) % 2 and number % 2:  # some are written down sooner than others
+                del account.unrecorded[number]
+                recorded.add(number)
+        assert all(number in recorded or number in over for number in range(account.recorded))
+        live = next(iter(account.live.values()), None)
+        if event == "take" and account.ready(0.0):
+            account.take(0.0)
+        elif event == "withdraw":
+            task = account.withdraw(total // 2)
+            if task is not None:
+                over.append(task.number)
+                account.settle(advance(task, TaskState.CANCELED))
+        elif live is not None and event in ("end", "fail"):
+            account.unrecorded.pop(live.number, None)
+            over.append(live.number)
+            end(account, live, TaskState.DONE if event == "end" else TaskState.FAILED)
+        elif live is not None and event == "back":
+            account.put_back(live)
+            account.unrecorded.pop(live.number, None)
+            recorded.add(live.number)
+        elif live is not None and event == "again":
+            account.settle(advance(live, TaskState.QUEUED))
+            account.unrecorded.pop(live.number, None)
+            recorded.add(live.number)
+    while account.live or account.ready(0.0):
+        task = next(iter(account.live.values())) if account.live else account.take(0.0)
+        over.append(task.number)
+        end(account, task)
+    assert sorted(over) == list(range(total))
+    assert account.tasks_ended == total
+    assert account.verdict() is not None

@@ -1,0 +1,59 @@
+"""What a journal says, whole or torn."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gristmill.supervisor.core.journal import Key, read, seal
+
+A, B = "1.2.1", "1.3.1"
+
+
+def line(record: dict[str, Any]) -> bytes:
+    body = json.dumps(record).encode()
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def claim(key: str) -> bytes:
+    return line({"c": key, "t": 5.0})
+
+
+def end(key: str, code: int = 0) -> bytes:
+    return line({"e": key, "code": code, "signal": None, "why": None, "t0": 5.0, "t": 6.0, "cpu": 0.1, "rss": 7})
+
+
+def test_a_claim_without_an_exit_runs() -> None:
+    fates = read(claim(A) + end(A, 3) + claim(B))
+    assert fates.running == {Key.parse(B): 5.0}
+    assert fates.ended[Key.parse(A)].exit_code == 3
+
+
+def test_a_claim_behind_a_fence_is_void_and_an_exit_is_not() -> None:
+    fates = read(claim(A) + seal({"fence": 1}) + claim(B) + end(A))
+    assert fates.running == {}
+    assert set(fates.ended) == {Key.parse(A)}
+
+
+def test_a_start_that_the_machine_refused_runs_no_more() -> None:
+    fates = read(claim(A) + line({"n": A, "errno": 11, "text": "no more processes"}))
+    assert fates.running == {}
+    assert fates.refused == {Key.parse(A): "no more processes"}
+
+
+def test_a_fence_behind_a_torn_line_is_read() -> None:
+    fates = read(claim(A) + claim(B)[:9] + seal({"fence": 1}) + claim(B))
+    assert set(fates.running) == {Key.parse(A)}
+
+
+@given(st.integers(0, 400), st.binary(max_size=30))
+def test_a_torn_or_soiled_end_takes_nothing_with_it(cut: int, rubbish: bytes) -> None:
+    whole = claim(A) + end(A) + claim(B)
+    fates = read(whole[:cut] + rubbish)
+    assert set(fates.ended) <= {Key.parse(A)}
+    if cut >= len(claim(A) + end(A)):
+        assert set(fates.ended) == {Key.parse(A)}

@@ -1,0 +1,80 @@
+"""Which job comes next, and why another waits."""
+
+from __future__ import annotations
+
+from gristmill.supervisor.core.job import Footprint, Job
+from gristmill.supervisor.core.schedule import GB, Room, charge, choose, width
+from gristmill.supervisor.core.spec import Items, Resources, Spec
+
+
+def job(number: int, total: int = 100, priority: int = 0, **resources: object) -> Job:
+    spec = Spec(name=f"j{number}", kind="command", command="true", cwd="/", items=Items(total=total),
+                priority=priority, resources=Resources(**resources))  # type: ignore[arg-type]  # a test's free hand
+    return Job(id=number, spec=spec, file="", submitted_at=float(number))
+
+
+def room(memory: float = 10 * GB, cpus: float = 8.0) -> Room:
+    return Room(memory_bytes=memory, cpus=cpus, unknown_bytes=0.1 * GB, total_memory_bytes=16 * GB, cores=8.0)
+
+
+def start(jobs: list[Job], times: int, space: Room | None = None, limit: int = 100) -> list[int]:
+    """Ids of the jobs chosen, one after another, each with its task started."""
+    space = space or room()
+    chosen = []
+    for _ in range(times):
+        best = choose(jobs, space, 0.0, width(jobs), limit)
+        if best is None:
+            break
+        charge(best, space)
+        best.take(0.0)
+        chosen.append(best.id)
+    return chosen
+
+
+def test_a_small_job_gets_its_turn_beside_a_long_one() -> None:
+    jobs = [job(1, total=10_000), job(2, total=3)]
+    assert start(jobs, 6) == [1, 2, 1, 2, 1, 2]
+
+
+def test_priority_comes_before_fairness() -> None:
+    jobs = [job(2, total=2, priority=5), job(1)]
+    assert start(jobs, 4) == [2, 2, 1, 1]
+
+
+def test_the_limit_is_never_passed() -> None:
+    assert start([job(1), job(2)], 9, limit=3) == [1, 2, 1]
+
+
+def test_a_task_that_fits_passes_one_that_does_not_which_is_told_why() -> None:
+    big, small = job(1, memory_bytes=int(8 * GB)), job(2)
+    assert start([big, small], 3, room(memory=9 * GB)) == [1, 2, 2]
+    assert choose([big], room(memory=1 * GB), 0.0, 1, 9) is None
+    assert big.waits == "memory: a task needs 8 GB, 1 GB are free for it"
+
+
+def test_on_an_idle_machine_one_task_gets_its_chance_however_large() -> None:
+    learned = job(1)
+    learned.footprint = Footprint(ends=3, memory_bytes=int(14 * GB))
+    assert start([learned], 5, room(memory=2 * GB)) == [1]
+
+
+def test_a_claim_beyond_the_machine_waits_for_ever_and_says_so() -> None:
+    huge = job(1, memory_bytes=int(99 * GB))
+    assert start([huge], 1) == []
+    assert huge.waits == "memory: a task claims 99.0 GB, the machine has 16.0 GB"
+
+
+def test_claimed_cores_are_not_given_twice() -> None:
+    assert start([job(1, cpus=3.0)], 9, room(cpus=8.0)) == [1, 1]
+
+
+def test_tasks_sent_ahead_share_a_worker() -> None:
+    tiny = job(1, total=1000)
+    tiny.footprint = Footprint(ends=50, wall_s=0.001, memory_bytes=1000)
+    assert len(start([tiny], 1000, limit=2)) == 48
+    assert width([tiny]) == 2
+
+
+def test_a_long_line_of_jobs_is_not_searched_through() -> None:
+    jobs = [job(number, total=1) for number in range(1, 5000)]
+    assert start(jobs, 4, limit=4) == [1, 2, 3, 4]

@@ -1,0 +1,273 @@
+"""The spawner and its workers as real processes, spoken to over their sockets as the daemon does."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill.supervisor.core.journal import Key
+from gristmill.supervisor.edge import spawner
+from gristmill.supervisor.edge.runs import Runs
+
+DEADLINE = 20.0
+
+
+class Worker:
+    """The daemon's end of one worker, without a daemon."""
+
+    def __init__(self, base: Path) -> None:
+        self.runs = Runs(base / "runs")
+        self.run = self.runs.create()
+        self.base = base
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-I", "-S", str(spawner.WORKER), str(theirs.fileno())]
+        self.spawner = subprocess.Popen(command, pass_fds=[theirs.fileno()], start_new_session=True)
+        theirs.close()
+        self.sock, end = socket.socketpair()
+        order = json.dumps({"run": str(self.runs.path(self.run)), "slot": 3}).encode()
+        socket.send_fds(self.control, [order], [end.fileno()])
+        end.close()
+        self.inbox = b""
+        self.pid = self.hear("ready")["ready"]
+        context = {"cwd": str(base), "env": {"PATH": os.environ["PATH"]}, "timeout": None, "grace": 0.3, "nice": 0,
+                   "logs": str(base / "logs" / "1"), "results": str(base / "results" / "1")}
+        self.context = context
+        self.say({"context": context, "job": 1})
+
+    def say(self, *messages: dict[str, Any]) -> None:
+        self.sock.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+
+    def do(self, number: int, *argv: str, **more: Any) -> None:
+        self.say({"do": f"1.{number}.1", "argv": list(argv), "env": {}, **more})
+
+    def sh(self, number: int, script: str, **more: Any) -> None:
+        self.do(number, "/bin/sh", "-c", script, **more)
+
+    def hear(self, kind: str) -> dict[str, Any]:
+        """The next message of this kind; others before it are passed over."""
+        self.sock.settimeout(DEADLINE)
+        while True:
+            while b"\n" in self.inbox:
+                line, self.inbox = self.inbox.split(b"\n", 1)
+                message: dict[str, Any] = json.loads(line)
+                if kind in message:
+                    return message
+            data = self.sock.recv(1 << 16)
+            assert data, f"the worker hung up before it said {kind!r}"
+            self.inbox += data
+
+    def gone(self) -> None:
+        """Waits until the worker process has ended."""
+        fd = os.pidfd_open(self.pid)
+        try:
+            assert select.select([fd], [], [], DEADLINE)[0], "the worker is still there"
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        self.sock.close()
+        self.control.close()
+        self.spawner.wait(DEADLINE)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Worker]:
+    made = Worker(tmp_path)
+    yield made
+    made.close()
+
+
+def log_of(worker: Worker, number: int) -> str:
+    return (worker.base / "logs" / "1" / f"{number}.1.log").read_text()
+
+
+def wait_for(path: Path) -> str:
+    """The text of a file once a task has written it."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        if path.exists() and path.read_text():
+            return path.read_text()
+        select.select([], [], [], 0.01)
+    raise AssertionError(f"{path} was not written")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("code", [0, 1, 137, 255])
+def test_exit_codes_arrive_as_they_are(worker: Worker, code: int) -> None:
+    worker.sh(0, f"exit {code}")
+    end = worker.hear("e")
+    assert (end["code"], end["signal"]) == (code, None)
+
+
+def test_a_signal_is_a_signal(worker: Worker) -> None:
+    worker.sh(0, "kill -9 $$")
+    end = worker.hear("e")
+    assert (end["code"], end["signal"]) == (None, 9)
+
+
+def test_stdout_and_stderr_are_in_the_log_and_silence_leaves_none(worker: Worker) -> None:
+    worker.sh(0, "echo out; echo err >&2")
+    assert worker.hear("e")["log"] == str(worker.base / "logs" / "1" / "0.1.log")
+    assert log_of(worker, 0) == "out\nerr\n"
+    worker.do(1, "true")
+    assert "log" not in worker.hear("e")
+    worker.sh(2, "echo again")
+    worker.hear("e")
+    assert log_of(worker, 2) == "again\n"
+    assert sorted(os.listdir(worker.base / "logs" / "1")) == ["0.1.log", "2.1.log"]
+
+
+def test_the_log_of_a_longer_task_has_its_name_while_it_runs(worker: Worker) -> None:
+    worker.sh(0, "echo begun; exec sleep 60")
+    assert wait_for(worker.base / "logs" / "1" / "0.1.log") == "begun\n"
+    worker.say({"end": "1.0.1"})
+    assert worker.hear("e")["why"] == "cancel"
+
+
+def test_the_task_gets_its_session_its_folder_its_input_and_nothing_else(worker: Worker) -> None:
+    script = 'cat; pwd; test $(ps -o sid= -p $$) = $$ && echo session; echo "$GRIST_WORKER"; ls /proc/self/fd | wc -l'
+    worker.sh(0, script, stdin="0,16\n")
+    worker.hear("e")
+    assert log_of(worker, 0).split() == ["0,16", str(worker.base), "session", "3", "4"]
+
+
+def test_signals_have_their_default_meaning_in_the_task(worker: Worker) -> None:
+    worker.sh(0, "grep -E 'Sig(Ign|Blk)' /proc/self/status")
+    worker.hear("e")
+    glibc_own = 1 << 31 | 1 << 32  # signals 32 and 33, which its posix_spawn leaves ignored
+    for line in log_of(worker, 0).splitlines():
+        assert int(line.split()[1], 16) & ~glibc_own == 0, line
+
+
+def test_a_result_is_kept_under_the_tasks_name(worker: Worker) -> None:
+    worker.sh(0, 'echo "[1, 2]" > "$GRIST_RESULT"')
+    assert Path(worker.hear("e")["result"]).read_text() == "[1, 2]\n"
+    worker.do(1, "true")
+    assert "result" not in worker.hear("e")
+
+
+def test_a_missing_program_and_a_missing_folder_are_the_tasks_own_fault(worker: Worker) -> None:
+    worker.do(0, "no-such-program")
+    end = worker.hear("e")
+    assert end["code"] == 127
+    assert "command not found" in end["text"]
+    worker.say({"context": {**worker.context, "cwd": "/no/such/folder"}, "job": 1})
+    worker.do(1, "true")
+    assert "/no/such/folder" in worker.hear("e")["text"]
+
+
+def test_a_program_without_shebang_is_run_by_the_shell(worker: Worker) -> None:
+    program = worker.base / "plain"
+    program.write_text("echo from the shell\n")
+    program.chmod(0o755)
+    worker.do(0, str(program))
+    worker.hear("e")
+    assert log_of(worker, 0) == "from the shell\n"
+
+
+def test_a_timeout_ends_a_task_that_is_deaf_to_term_with_its_children(worker: Worker) -> None:
+    worker.say({"context": {**worker.context, "timeout": 0.3}, "job": 1})
+    worker.sh(0, "trap '' TERM; setsid sh -c 'echo $$; exec sleep 100' & while :; do sleep 100; done")
+    end = worker.hear("e")
+    assert (end["why"], end["signal"]) == ("timeout", 9)
+    assert not alive(int(log_of(worker, 0)))
+
+
+def test_what_a_task_leaves_running_ends_with_it(worker: Worker) -> None:
+    worker.sh(0, "env -i setsid sleep 100 & echo $!")
+    worker.hear("e")
+    assert not alive(int(log_of(worker, 0)))
+
+
+def test_many_tasks_sent_ahead_run_once_each_in_order(worker: Worker) -> None:
+    for number in range(200):
+        worker.sh(number, f"echo {number} >> order")
+    ends = [worker.hear("e")["e"] for _ in range(200)]
+    assert ends == [f"1.{number}.1" for number in range(200)]
+    assert (worker.base / "order").read_text().split() == [str(number) for number in range(200)]
+
+
+def test_what_is_not_claimed_can_be_taken_back(worker: Worker) -> None:
+    worker.sh(0, "exec sleep 100")
+    worker.hear("s")
+    worker.do(1, "true")
+    worker.do(2, "true")
+    worker.say({"drop": True}, {"end": "1.0.1"})
+    assert worker.hear("dropped")["dropped"] == ["1.1.1", "1.2.1"]
+    assert worker.hear("e")["e"] == "1.0.1"
+    fates, _ = worker.runs.survey(worker.run)
+    assert set(fates.ended) == {Key(1, 0, 1)}
+
+
+def test_when_the_daemon_goes_the_task_in_hand_is_finished_and_the_rest_is_not_begun(worker: Worker) -> None:
+    worker.sh(0, "sleep 0.5; exit 7")
+    worker.hear("s")
+    worker.sh(1, "touch begun")
+    worker.sock.close()
+    worker.gone()
+    fates, holder = worker.runs.survey(worker.run)
+    assert holder is None
+    assert fates.ended[Key(1, 0, 1)].exit_code == 7
+    assert set(fates.running) == set()
+    assert not (worker.base / "begun").exists()
+
+
+def test_a_living_worker_holds_its_lock_and_a_killed_one_does_not(worker: Worker) -> None:
+    worker.sh(0, "exec sleep 100")
+    pid = worker.hear("s")["pid"]
+    assert worker.runs.survey(worker.run)[1] == worker.pid
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.gone()
+    fates, holder = worker.runs.survey(worker.run)
+    assert holder is None
+    assert set(fates.running) == {Key(1, 0, 1)}
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_a_fenced_worker_that_thaws_starts_nothing(worker: Worker) -> None:
+    worker.sh(0, "sleep 0.2")
+    worker.hear("s")
+    os.kill(worker.pid, signal.SIGSTOP)
+    worker.sh(1, "touch begun")
+    worker.runs.fence(worker.run)
+    os.kill(worker.pid, signal.SIGCONT)
+    worker.gone()
+    fates, _ = worker.runs.survey(worker.run)
+    assert set(fates.ended) == {Key(1, 0, 1)}
+    assert fates.running == {}
+    assert not (worker.base / "begun").exists()
+
+
+def test_an_orphaned_worker_ends_its_task_on_the_signal_of_its_next_daemon(worker: Worker) -> None:
+    worker.sh(0, "exec sleep 100")
+    worker.hear("s")
+    worker.sock.close()
+    os.kill(worker.pid, signal.SIGUSR1)
+    worker.gone()
+    fates, _ = worker.runs.survey(worker.run)
+    end = fates.ended[Key(1, 0, 1)]
+    assert (end.why, end.signal) == ("cancel", 15)
+
+
+def test_hup_int_and_term_do_not_touch_a_worker(worker: Worker) -> None:
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        os.kill(worker.pid, number)
+    worker.sh(0, "exit 5")
+    assert worker.hear("e")["code"] == 5
