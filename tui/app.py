@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -17,11 +16,11 @@ from textual.app import App
 from textual.binding import BindingType
 
 from gristmill.supervisor.core.errors import GristError
-from gristmill.tui import figures
 from gristmill.tui.errands import send
+from gristmill.tui.facts import call_ids, facts
 from gristmill.tui.link import Link
 from gristmill.tui.looks import DARK, NAMES, PALETTES, Palette
-from gristmill.tui.marks import ASCII, SIGNS, UNICODE, Marks
+from gristmill.tui.marks import ASCII, UNICODE, Marks
 from gristmill.tui.messages import Arrived, LinkLost
 from gristmill.tui.palette import TableProvider
 from gristmill.tui.present import GapError, Mill, fold, name_task, next_limit
@@ -117,7 +116,7 @@ class MillApp(App[int]):
         if self.shown is not None and (screen.is_current or isinstance(self.screen, Question)):
             screen.show(self.shown)
         if isinstance(self.screen, Question):
-            self.screen.show_facts(self._facts(self.screen.ids))
+            self.screen.show_facts(facts(self.mill, self.screen.ids))
         self._tick()
 
     def _top(self) -> MillScreen | None:
@@ -218,23 +217,6 @@ class MillApp(App[int]):
 
     # Commands on ids
 
-    def _facts(self, ids: Sequence[str]) -> tuple[str, ...]:
-        """What these ids are now, one line each, five at most."""
-        lines = [self._fact(one) for one in ids[:5]]
-        return (*lines, f"and {len(ids) - 5} more") if len(ids) > 5 else tuple(lines)
-
-    def _fact(self, one: str) -> str:
-        job_id, _, number = one.partition("/")
-        job = self.mill.jobs.get(int(job_id)) if self.mill is not None else None
-        if job is None:
-            return f"{one}: no longer listed"
-        if number:
-            worker = next((worker for worker in self.mill.workers if worker.task == one), None) if self.mill else None
-            where = f"on worker {worker.worker}" if worker else "not running at the moment"
-            return f"{one}: {name_task(one, job.name)}, {where}"
-        state = SIGNS[job.state].word if job.state in SIGNS else job.state
-        return f"{one}: {job.name}, {state}, {figures.count(job.items_done)} of {figures.count(job.items)} items done"
-
     def cancel(self, ids: list[str], marked: set[str]) -> None:
         """Ask whether to cancel these, then do it."""
         if self._refused():
@@ -242,7 +224,7 @@ class MillApp(App[int]):
         if not ids:
             self._say("nothing to cancel here", "warn")
             return
-        what = _named(ids)
+        what = call_ids(ids)
 
         def decided(yes: bool | None) -> None:
             if yes:
@@ -298,14 +280,6 @@ class MillApp(App[int]):
         screen = self._top()
         if screen is not None:
             screen.say(text, tone)
-
-
-def _named(ids: Sequence[str]) -> str:
-    """`job 12`, `task 12/17`, `3 jobs`."""
-    kind = "task" if "/" in ids[0] else "job"
-    if len(ids) == 1:
-        return f"{kind} {ids[0]}"
-    return f"{len(ids)} {kind}s ({', '.join(ids[:3])}{' …' if len(ids) > 3 else ''})"
 
 
 def run(socket_path: str, jobs_dir: str, *, ascii: bool = False, theme: str | None = None,  # noqa: A002

@@ -15,8 +15,7 @@ def send(host: DOMNode, errand: Callable[[], Coroutine[Any, Any, None]], group: 
          only: bool = False) -> None:  # fmt: skip
     """Start an errand; with `only`, those of its group that this host sent before are called back."""
     # A function, not a coroutine: one that is called back before it began would never have been awaited.
-    work = cast("Callable[[], Coroutine[None, None, None]]", errand)
-    host.run_worker(work, group=group, name=name, exclusive=only)
+    host.run_worker(cast("Any", errand), group=group, name=name, exclusive=only)
 
 
 def is_out(host: DOMNode, group: str) -> bool:

@@ -1,13 +1,17 @@
 """Rows, figures and graphs as text."""
 
 import pytest
+from rich.segment import Segment
+from rich.style import Style
 from stage import job, worker
+from textual.strip import Strip
 
 from gristmill.supervisor.core.protocol import JobView, TaskView
 from gristmill.tui import figures, plot
 from gristmill.tui.columns import Column, cut, fit, width_of
 from gristmill.tui.marks import ASCII, SIGNS, UNICODE, Marks, Runs
 from gristmill.tui.rows import JOBS, TASKS, WORKERS, Context, Layout, job_bar
+from gristmill.tui.widgets.highlight import highlight
 
 
 def text(runs: Runs) -> str:
@@ -111,3 +115,13 @@ def test_a_graph_is_filled_from_below() -> None:
 
 def test_jitter_leaves_no_holes_but_absence_does() -> None:
     assert plot.bucket([(1.9, 0.5), (3.1, 0.5), (9.0, 0.5)], 9.0, 1.0, 9) == [0.5, 0.5, 0.5] + [None] * 5 + [0.5]
+
+
+def test_what_was_searched_is_lit_across_colours() -> None:
+    line = Strip([Segment("a LO"), Segment("ss and los", Style(bold=True)), Segment("s loss")])
+    lit = Style(reverse=True)
+    shown = [(text, style == lit) for text, style, _ in highlight(line, "loss", lit)]
+    assert [text for text, is_lit in shown if is_lit] == ["LO", "ss", "los", "s", "loss"]
+    assert "".join(text for text, _ in shown) == line.text
+    assert highlight(line, "LOss", lit).text == line.text
+    assert highlight(line, "none", lit) is line

@@ -20,6 +20,7 @@ from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send
 from gristmill.tui.logfile import BLOCK, LogFile, Matches, open_log
 from gristmill.tui.sanitise import colour_runs
+from gristmill.tui.widgets.highlight import highlight
 from gristmill.tui.widgets.lines import Lines
 
 POLL_S = 0.25
@@ -156,30 +157,7 @@ class LogView(Lines):
                 self._kept.popitem(last=False)
         else:
             self._kept.move_to_end(key)
-        return self._highlight(strip) if self.matches is not None else strip
-
-    def _highlight(self, strip: Strip) -> Strip:
-        assert self.matches is not None
-        wanted, hay = self.matches.text, strip.text
-        if wanted == wanted.lower():
-            hay = hay.lower()
-        if not wanted or wanted not in hay or len(hay) != len(strip.text):
-            return strip
-        style = self.tone("found")
-        out: list[Segment] = []
-        place = 0
-        marks = [index for index in range(len(hay)) if hay.startswith(wanted, index)] if len(hay) < 4000 else []
-        inside = {index + step for index in marks for step in range(len(wanted))}
-        for segment in strip:
-            for offset, char in enumerate(segment.text):
-                lit = place + offset in inside
-                look = style if lit else segment.style
-                if out and out[-1].style == look:
-                    out[-1] = Segment(out[-1].text + char, look)
-                else:
-                    out.append(Segment(char, look))
-            place += len(segment.text)
-        return Strip(out)
+        return highlight(strip, self.matches.text, self.tone("found")) if self.matches is not None else strip
 
     @property
     def _cells(self) -> int:
