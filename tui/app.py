@@ -15,7 +15,7 @@ from textual import on
 from textual.app import App
 from textual.binding import BindingType
 
-from gristmill.supervisor.core.errors import GristError
+from gristmill.supervisor.core.errors import GristError, RequestError
 from gristmill.tui.errands import send
 from gristmill.tui.facts import call_ids, facts
 from gristmill.tui.link import Link
@@ -286,6 +286,8 @@ def run(socket_path: str, jobs_dir: str, *, ascii: bool = False, theme: str | No
         read_only: bool = False) -> int:  # fmt: skip
     """Show the daemon behind this socket until the user leaves; the exit code."""
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    if theme is not None and theme not in NAMES:
+        raise RequestError(f"{theme}: no such theme; there are {', '.join(NAMES)}")
     app = MillApp(socket_path, jobs_dir, use_ascii=ascii, theme=theme, read_only=read_only)
     result = app.run()
     return app.return_code or 0 if result is None else result

@@ -63,6 +63,7 @@ class Daemon:
         self.logs: dict[str, dict[str, Any]] = {}
         self.refusals: dict[str, str] = {}
         self.held = ""
+        self.counts_all = False
         self.limit = LimitView(workers=8, busy=1, reason="memory binds (84 %, cap 85 %)")
         self.seq = 10
         self._server: asyncio.Server | None = None
@@ -141,7 +142,8 @@ class Daemon:
         known = self.tasks.get(request["job"], [])
         found = [task for task in known if request["state"] in (None, task.state)]
         page = found[request["offset"] : request["offset"] + request["limit"]]
-        return {"job": self.jobs[int(request["job"])], "tasks": page, "total": len(found)}
+        total = len(known if self.counts_all else found)
+        return {"job": self.jobs[int(request["job"])], "tasks": page, "total": total}
 
     def _log(self, request: dict[str, Any]) -> dict[str, Any]:
         nothing = {"path": None, "live": False, "state": "queued", "attempt": 0}

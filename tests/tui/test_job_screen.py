@@ -68,6 +68,16 @@ async def test_one_state_can_be_chosen(daemon: Daemon, mill: Opened) -> None:
         await eye.sees("nonsense: no such state")
 
 
+async def test_a_total_of_all_states_leaves_no_empty_rows(daemon: Daemon, mill: Opened) -> None:
+    daemon.counts_all = True
+    async with mill() as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter")
+        await eye.sees("Tasks  1,000")
+        await eye.press("slash", "=fail", "enter")
+        await eye.sees("Tasks  1  failed only")
+
+
 async def test_commands_name_the_task(daemon: Daemon, mill: Opened) -> None:
     async with mill() as eye:
         await eye.sees("4 ●RUN")

@@ -5,7 +5,11 @@ import os
 import pty
 import sys
 
+import pytest
 from stage import DEADLINE_S, OSC52, Daemon, job, worker
+
+from gristmill.supervisor.core.errors import RequestError
+from gristmill.tui.app import run
 
 PROGRAM = "import sys; from gristmill.tui.app import run; sys.exit(run(sys.argv[1], '/home/me/jobs'))"
 
@@ -47,3 +51,8 @@ async def test_no_foreign_command_reaches_the_terminal(daemon: Daemon) -> None:
     assert b"\x1b]0;" not in seen
     assert b"\x1bc" not in seen
     assert b"\xc2\x9b" not in seen
+
+
+def test_an_unknown_theme_is_refused_by_name() -> None:
+    with pytest.raises(RequestError, match="mauve: no such theme; there are dark, light, colour-blind, terminal-16"):
+        run("/nowhere", "/home/me/jobs", theme="mauve")

@@ -130,6 +130,8 @@ class JobScreen(MillScreen):
                 return
             answer = msgspec.convert(data, Answer)
             total = answer.total
+            if state and len(answer.tasks) < PAGE:  # a daemon may count all tasks where it lists one state
+                total = min(total, number * PAGE + len(answer.tasks))
             found[number] = answer.tasks
             if self.view is None:
                 self.view = answer.job

@@ -114,7 +114,7 @@ class Overview(MillScreen):
             bar = self.query_one("#footer", Footer)
             bar.commands = footer(*self.ROOMS, read_only=self.mill_app.read_only)
             bar.renew()
-            self.panel = "workers" if mill.workers else "jobs"
+            self.panel = "workers" if any(worker.task for worker in mill.workers) else "jobs"
             self.home().focus()
         self.query_one(Graphs).show(mill, self._plan.panels if self._plan else 2)
         self._show_preview()
