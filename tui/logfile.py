@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from array import array
 from bisect import bisect_left
@@ -119,21 +118,17 @@ class Matches:
         """So many that looking further helps nobody."""
         return len(self.starts) >= MATCHES
 
-    def pattern(self) -> re.Pattern[bytes]:
-        """The bytes to look for."""
-        flags = re.IGNORECASE if self.text == self.text.lower() else 0
-        return re.compile(re.escape(self.text.encode()), flags)
-
     def extend(self, log: LogFile, end: int, blocks: int = 16) -> bool:
         """Read on for at most so many blocks; whether `end` is reached. May run in a thread."""
-        found = self.pattern()
+        needle, either_case = self.text.encode(), self.text == self.text.lower()
         while self.read_to < end and not self.full and blocks > 0:
             data = log.read(self.read_to, min(BLOCK, end - self.read_to))
             whole = data.rfind(b"\n") + 1 or len(data)
+            hay = data.lower() if either_case else data
             place = 0
-            while (match := found.search(data, place, whole)) is not None:
-                self.starts.append(self.read_to + data.rfind(b"\n", 0, match.start()) + 1)
-                newline = data.find(b"\n", match.end())
+            while (found := hay.find(needle, place, whole)) >= 0:
+                self.starts.append(self.read_to + data.rfind(b"\n", 0, found) + 1)
+                newline = data.find(b"\n", found)
                 if newline < 0 or newline >= whole:
                     break
                 place = newline + 1
