@@ -199,6 +199,8 @@ class Api:
         return {"message": "limit: found by the governor" if workers is None else f"limit: {workers}, fixed"}
 
     async def _add(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        if self._store.fault:
+            raise RequestError(f"nothing can be taken in now: {self._store.fault} – free some space, then try again")
         job = await self._intake.submit(str(request.get("file")), str(request.get("text")))
         return {"id": job.id, "name": job.spec.name, "items": job.spec.items.total}
 

@@ -110,9 +110,9 @@ class Daemon:
         live = self.ledger.load()
         async with asyncio.TaskGroup() as group:
             await self.pool.start(group, live, rebooted)
-            await record.write(store.save_meta("boot", boot), store.save_meta("jobs", str(self.settings.jobs)))
+            record.write(store.save_meta("boot", boot), store.save_meta("jobs", str(self.settings.jobs)))
             await server.start()
-            await self.intake.open()
+            self.intake.open()
             loops = [
                 group.create_task(self._keep("intake", self.intake.run), name="intake"),
                 group.create_task(self._keep("filing", self.intake.file_away), name="filing"),
@@ -223,6 +223,7 @@ def order(job: Job, task: Task) -> dict[str, Any]:
 
 def set_up_log(path: Path, foreground: bool) -> None:
     """daemon.log, rotated; in the foreground the terminal as well."""
+    logging.raiseExceptions = False  # a disk too full for the log is shown as a state, not as tracebacks
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -60,10 +60,9 @@ class Intake:
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def open(self) -> None:
-        """Begins to listen, and takes up what an earlier daemon left; raises FolderError when that can't be."""
+    def open(self) -> None:
+        """Begins to listen; what comes from now on is found at once."""
         self._watch.follow(self._folder.path)
-        await self.recover()
 
     async def run(self) -> None:
         """Takes in what comes, for as long as the daemon lives."""

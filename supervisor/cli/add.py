@@ -30,12 +30,14 @@ def run(args: argparse.Namespace) -> int:
     text = job_text(name, command, args.cwd or os.getcwd(), args, os.environ.get("VIRTUAL_ENV"))
     file = f"{re.sub(r'[^A-Za-z0-9_.+-]+', '-', name)[:80] or 'job'}.toml"
     try:
-        with place.connect() as client:
-            job = client.ask("add", file=file, text=text)
-        print(f"job {job['id']} {safe(job['name'])}")
+        client = place.connect()
     except NoDaemonError:
         drop(place.jobs, file, text)
         print(f"left in {place.jobs}: no daemon runs; it starts with the next `grist up`")
+        return 0
+    with client:
+        job = client.ask("add", file=file, text=text)
+        print(f"job {job['id']} {safe(job['name'])}")
     return 0
 
 

@@ -118,6 +118,9 @@ class Server:
             return {"id": number, "ok": False, "error": f"not understood: {error}", "code": 2}
         except GristError as error:
             return {"id": number, "ok": False, "error": str(error), "code": error.code}
+        except OSError as error:
+            log.exception("a request failed")
+            return {"id": number, "ok": False, "error": f"the daemon could not do it: {error}", "code": 2}
 
 
 def peer_uid(writer: asyncio.StreamWriter) -> int:

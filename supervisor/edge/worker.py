@@ -246,8 +246,7 @@ class Worker:
         except OSError:
             data = b""
         if not data:
-            self.orphaned = True
-            self.waiting.clear()  # not claimed: the next daemon's
+            self.orphaned = True  # what is not claimed by now is the next daemon's
             return
         *lines, self.inbox = (self.inbox + data).split(b"\n")
         for line in lines:
