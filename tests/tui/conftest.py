@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import Daemon, Eye, Opened, job, worker
 
 from gristmill.supervisor.core.protocol import TaskView
 from gristmill.tui.app import MillApp
+
+from .stage import Daemon, Eye, Opened, job, worker
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The help shows the table, at any size."""
 
-from stage import Opened
+from .stage import Opened
 
 
 async def test_all_keys_can_be_reached(mill: Opened, size: tuple[int, int]) -> None:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from stage import Daemon, Opened, job
-
 from gristmill.supervisor.core.protocol import TaskView
 from gristmill.tui.pages import PAGE, TaskPages
+
+from .stage import Daemon, Opened, job
 
 
 async def test_it_shows_the_head_and_the_tasks(mill: Opened, size: tuple[int, int]) -> None:

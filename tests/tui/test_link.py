@@ -7,12 +7,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from stage import DEADLINE_S, Daemon, job
 from textual.message import Message
 
 from gristmill.supervisor.core.errors import NoDaemonError, RequestError
 from gristmill.tui.link import Link, pause_after
 from gristmill.tui.messages import Arrived, LinkLost
+
+from .stage import DEADLINE_S, Daemon, job
 
 
 class Heard:

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from stage import OSC52, Daemon, Eye, Opened
+
+from .stage import OSC52, Daemon, Eye, Opened
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ import time
 from typing import Any
 
 import pytest
-from stage import OSC52, Daemon, Opened, job, worker
 
 from gristmill.supervisor.core.protocol import LimitView
 from gristmill.tui.screens.overview import plan
+
+from .stage import OSC52, Daemon, Opened, job, worker
 
 
 async def test_it_shows_the_mill(mill: Opened, size: tuple[int, int]) -> None:

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-from stage import Daemon, job, worker
 
 from gristmill.supervisor.core.protocol import LimitView
 from gristmill.tui.present import (
@@ -18,6 +17,8 @@ from gristmill.tui.present import (
     pick_jobs,
     pick_workers,
 )
+
+from .stage import Daemon, job, worker
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stage import Daemon, Eye, Opened
-
 from gristmill.tui.app import MillApp
+
+from .stage import Daemon, Eye, Opened
 
 
 async def test_without_a_daemon_it_says_how_to_start_one_and_comes_alive(tmp_path: Path, size: tuple[int, int]) -> None:

@@ -3,7 +3,6 @@
 import pytest
 from rich.segment import Segment
 from rich.style import Style
-from stage import job, worker
 from textual.strip import Strip
 
 from gristmill.supervisor.core.protocol import JobView, TaskView
@@ -12,6 +11,8 @@ from gristmill.tui.columns import Column, cut, fit, width_of
 from gristmill.tui.marks import ASCII, SIGNS, UNICODE, Marks, Runs
 from gristmill.tui.rows import JOBS, TASKS, WORKERS, Context, Layout, job_bar
 from gristmill.tui.widgets.highlight import highlight
+
+from .stage import job, worker
 
 
 def text(runs: Runs) -> str:

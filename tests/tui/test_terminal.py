@@ -6,10 +6,11 @@ import pty
 import sys
 
 import pytest
-from stage import DEADLINE_S, OSC52, Daemon, job, worker
 
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.tui.app import run
+
+from .stage import DEADLINE_S, OSC52, Daemon, job, worker
 
 PROGRAM = "import sys; from gristmill.tui.app import run; sys.exit(run(sys.argv[1], '/home/me/jobs'))"
 

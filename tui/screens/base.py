@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 
 
 class Prompt(Input):
-    """A line to type in, above the footer; hidden until it is wanted."""
+    """A line to type in, in place of the footer.
+
+    It exists only while it is wanted: an `Input` that is mounted with the first screen can find no screen to ask.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("prompt")
 
-    def __init__(self) -> None:
-        super().__init__(id="prompt", compact=True)
+    def __init__(self, placeholder: str, value: str) -> None:
+        super().__init__(value, placeholder, id="prompt", compact=True, select_on_focus=False)
         self.cursor_blink = False
-        self.display = False
 
     def action_dismiss(self) -> None:
         """Give the text up."""
@@ -56,7 +58,6 @@ class MillScreen(Screen[None]):
         """The bars around the body."""
         yield Header(self.mill_app.host, id="header")
         yield from self.compose_body()
-        yield Prompt()
         yield Footer(footer(*self.ROOMS, read_only=self.mill_app.read_only), id="footer")
 
     def compose_body(self) -> ComposeResult:
@@ -80,18 +81,16 @@ class MillScreen(Screen[None]):
 
     def open_prompt(self, placeholder: str, value: str) -> None:
         """Let the user type a line; `typed` and `entered` get it."""
-        prompt = self.query_one(Prompt)
-        prompt.placeholder = placeholder
-        with prompt.prevent(Input.Changed):
-            prompt.value = value
-        prompt.display = True
+        if self.query(Prompt):
+            return
         self.query_one("#footer").display = False
+        prompt = Prompt(placeholder, value)
+        self.mount(prompt)
         prompt.focus()
-        prompt.cursor_position = len(value)
 
     def close_prompt(self, text: str) -> None:
         """Take the line away again, and go by this text."""
-        self.query_one(Prompt).display = False
+        self.query(Prompt).remove()
         self.query_one("#footer").display = True
         self.home().focus()
         self.entered(text)

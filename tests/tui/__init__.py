@@ -1,0 +1,1 @@
+"""The screens, against a real socket in the test process."""
