@@ -7,6 +7,7 @@ messages that say what was done or why not.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from gristmill.supervisor.core import items
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import SCHEMA, TaskView
-from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
+from gristmill.supervisor.core.task import TASK_FINAL, TASK_LIVE, JobState, Task, TaskState
 from gristmill.supervisor.edge import store
 from gristmill.supervisor.edge.server import Connection
 from gristmill.supervisor.edge.store import Store
@@ -71,13 +72,12 @@ class Api:
         job = await self._find(request)
         offset, most = _whole(request, "offset", 0), min(PAGE, _whole(request, "limit", 100))
         state = request.get("state")
-        states = [str(state)] if state else []
         await self._store.settled()
-        if states:
-            rows = await self._page_of(job, states, offset, most)
+        if state:
+            rows, total = await self._page_of(job, str(state), offset, most)
         else:
-            rows = await self._page(job, offset, most)
-        return {"job": job.view(), "tasks": [self._task_view(job, task) for task in rows], "total": job.tasks}
+            rows, total = await self._page(job, offset, most), job.tasks
+        return {"job": job.view(), "tasks": [self._task_view(job, task) for task in rows], "total": total}
 
     async def _page(self, job: Job, offset: int, most: int) -> list[Task]:
         """Tasks `offset`… by number: from the store, from memory where they live, and made up where none was yet."""
@@ -86,17 +86,33 @@ class Api:
         rows = []
         for number in range(offset, last):
             task = job.live.get(number) or stored.get(number)
-            if task is None:
-                start, count = items.span(job.spec.items, number)
-                state = TaskState.CANCELED if job.state is JobState.CANCELED else TaskState.QUEUED
-                task = Task(job=job.id, number=number, start=start, count=count, state=state)
-            rows.append(task)
+            rows.append(task if task is not None else self._unrecorded(job, number))
         return rows
 
-    async def _page_of(self, job: Job, states: list[str], offset: int, most: int) -> list[Task]:
-        live = [task for _, task in sorted(job.live.items()) if task.state in states]
-        stored = await self._store.ask("tasks", job.id, states, offset, most)
-        return (live[offset:] + [task for task in stored if task.number not in job.live])[:most]
+    async def _page_of(self, job: Job, state: str, offset: int, most: int) -> tuple[list[Task], int]:
+        """A page of the tasks in one state, and how many there are: live, recorded, and never handed out."""
+        live = [task for _, task in sorted(job.live.items()) if task.state == state]
+        stored = 0 if state in TASK_LIVE else await self._store.ask("count", job.id, state)
+        beyond = range(0)
+        if job.cursor < job.tasks and self._unrecorded(job, job.cursor).state == state:
+            beyond = range(job.cursor, job.tasks)
+        rows = live[offset : offset + most]
+        if stored and len(rows) < most:
+            rows += await self._store.ask("tasks", job.id, [state], max(0, offset - len(live)), most - len(rows))
+        if not beyond:
+            return rows, len(live) + stored
+        recorded = await self._store.ask("numbers_from", job.id, job.cursor)
+        first = beyond.start + max(0, offset - len(live) - stored)
+        numbers = (number for number in range(first, beyond.stop) if number not in recorded)
+        rows += [self._unrecorded(job, number) for number in itertools.islice(numbers, most - len(rows))]
+        return rows, len(live) + stored + len(beyond) - len(recorded)
+
+    @staticmethod
+    def _unrecorded(job: Job, number: int) -> Task:
+        """A task that was never handed out: its job's rule says what it would be."""
+        start, count = items.span(job.spec.items, number)
+        state = TaskState.CANCELED if job.state is JobState.CANCELED else TaskState.QUEUED
+        return Task(job=job.id, number=number, start=start, count=count, state=state)
 
     def _task_view(self, job: Job, task: Task) -> TaskView:
         log: str | None = task.log

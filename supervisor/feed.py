@@ -21,6 +21,7 @@ from gristmill.supervisor.core.protocol import (
     JobView,
     LimitView,
     MachineView,
+    PastView,
     Update,
     WorkerView,
 )
@@ -32,6 +33,7 @@ from gristmill.supervisor.ledger import CANCELING, Ledger
 from gristmill.supervisor.pool import Pool
 
 DECISIONS_KEPT = 50
+SECONDS_KEPT = 600
 
 
 class Subscriber(Protocol):
@@ -56,6 +58,7 @@ class Feed:
         self._seq = 0
         self._fresh: list[DecisionView] = []
         self.decisions: deque[DecisionView] = deque(maxlen=DECISIONS_KEPT)
+        self._history: deque[PastView] = deque(maxlen=SECONDS_KEPT)
         self.machine = MachineView(cores=0, cpu_percent=0, memory_total_bytes=0, memory_available_bytes=0)
         self.limit = LimitView(workers=0, busy=0, reason="starting")
         self.trees: dict[int, Tree] = {}
@@ -69,6 +72,15 @@ class Feed:
         """Adds a change of the limit to the history."""
         self.decisions.append(decision)
         self._fresh.append(decision)
+
+    def read(self, machine: MachineView, limit: LimitView) -> None:
+        """Takes in a look at the machine."""
+        self.machine, self.limit = machine, limit
+        used = 1 - machine.memory_available_bytes / max(1, machine.memory_total_bytes)
+        self._history.append(
+            PastView(time=round(time.time(), 1), cpu_percent=machine.cpu_percent, memory_percent=round(100 * used, 1),
+                     busy=limit.busy, workers=limit.workers)
+        )
 
     async def subscribe(self, subscriber: Subscriber) -> None:
         """Sends the whole picture, then every delta until `unsubscribe`."""
@@ -106,7 +118,9 @@ class Feed:
         return [known[number].view() for number in sorted(known)]
 
     def _snapshot(self) -> Update:
-        return self._update("snapshot", self.jobs(), list(self.decisions))
+        whole = self._update("snapshot", self.jobs(), list(self.decisions))
+        whole.history = list(self._history)
+        return whole
 
     def _update(self, event: str, jobs: list[JobView], decisions: list[DecisionView]) -> Update:
         return Update(

@@ -124,11 +124,9 @@ class Tuner:
             log.info("workers %d → %d: %s", self._shown, limit, reason)
             self._feed.decided(DecisionView(time=time.time(), before=self._shown, after=limit, reason=reason))
         self._shown = limit
-        self._feed.limit = LimitView(
-            workers=limit, busy=busy, reason=reason, mode="auto" if self.fixed is None else "fixed"
-        )
+        shown = LimitView(workers=limit, busy=busy, reason=reason, mode="auto" if self.fixed is None else "fixed")
         ours = min(sample.cpu_ours, sample.cpu_total)
-        self._feed.machine = MachineView(
+        machine = MachineView(
             cores=sample.cores,
             cpu_percent=round(100 * sample.cpu_total / sample.cores, 1),
             cpu_ours_percent=round(100 * ours / sample.cores, 1),
@@ -138,3 +136,4 @@ class Tuner:
             load_1m=round(sample.load_1m, 2),
             disk_free_bytes=sample.disk_free,
         )
+        self._feed.read(machine, shown)

@@ -39,7 +39,7 @@ def test_the_wheel_holds_nothing_outside_its_own_name(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert tops == {"gristmill", f"gristmill-{wheel.name.split('-')[1]}.dist-info"}
     for wanted in ("py.typed", "supervisor/edge/worker.py", "supervisor/core/job.schema.json", "tui/app.py",
-                   "tui/app.tcss", "examples/too_long_method.toml", "examples/data/digits.csv.gz",
+                   "tui/screens/overview.tcss", "examples/too_long_method.toml", "examples/data/digits.csv.gz",
                    "examples/data/LICENSE.md"):
         assert f"gristmill/{wanted}" in names
 

@@ -16,6 +16,7 @@ from textual.app import App
 from textual.binding import BindingType
 
 from gristmill.supervisor.core.errors import GristError, RequestError
+from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui.errands import send
 from gristmill.tui.facts import call_ids, facts
 from gristmill.tui.link import Link
@@ -24,7 +25,6 @@ from gristmill.tui.marks import ASCII, UNICODE, Marks
 from gristmill.tui.messages import Arrived, LinkLost
 from gristmill.tui.palette import TableProvider
 from gristmill.tui.present import GapError, Mill, fold, name_task, next_limit
-from gristmill.tui.sanitise import safe
 from gristmill.tui.screens.base import MillScreen
 from gristmill.tui.screens.help import HelpScreen
 from gristmill.tui.screens.job import JobScreen

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
+from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui.marks import Run, Runs
-from gristmill.tui.sanitise import safe
 
 GAP = 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gristmill.tui import figures
+from gristmill.supervisor.core import figures
 from gristmill.tui.marks import SIGNS
 from gristmill.tui.present import Mill, name_task
 

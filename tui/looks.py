@@ -13,7 +13,7 @@ from rich.color import Color
 from rich.style import Style
 from textual.theme import BUILTIN_THEMES, Theme
 
-from gristmill.tui.sanitise import PLAIN, Sgr
+from gristmill.supervisor.core.sanitise import PLAIN, Sgr
 
 _EMPHASIS = {"title", "strong", "key", "accent", "banner"}
 

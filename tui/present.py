@@ -15,6 +15,7 @@ from gristmill.supervisor.core.protocol import (
     JobView,
     LimitView,
     MachineView,
+    PastView,
     Update,
     WorkerView,
 )
@@ -79,6 +80,7 @@ def fold(mill: Mill | None, update: Update) -> Mill:
     if update.event == "snapshot":
         jobs = {job.id: job for job in update.jobs}
         decisions = tuple(update.decisions)
+        past = _remember(mill.history if mill else (), update.history)
     else:
         if mill is None or update.seq != mill.seq + 1:
             raise GapError(f"expected {mill.seq + 1 if mill else 'a snapshot'}, got {update.seq}")
@@ -87,13 +89,21 @@ def fold(mill: Mill | None, update: Update) -> Mill:
         for gone in update.removed:
             jobs.pop(gone, None)
         decisions = (*mill.decisions, *update.decisions)[-DECISIONS:]
+        past = mill.history
     machine, limit = update.machine, update.limit
     total = max(1, machine.memory_total_bytes)
     reading = Reading(update.time, machine.cpu_percent / 100, 1 - machine.memory_available_bytes / total,
                       limit.busy, limit.workers)  # fmt: skip
-    history = (*(mill.history if mill else ()), reading)[-HISTORY:]
+    history = (*past, reading)[-HISTORY:]
     workers = tuple(sorted(update.workers, key=lambda worker: worker.worker))
     return Mill(update.seq, update.time, update.daemon, limit, machine, workers, jobs, decisions, history)
+
+
+def _remember(ours: tuple[Reading, ...], told: list[PastView]) -> tuple[Reading, ...]:
+    """What the daemon remembers, behind what we saw before that: of another daemon, or longer ago than it keeps."""
+    theirs = tuple(Reading(p.time, p.cpu_percent / 100, p.memory_percent / 100, p.busy, p.workers) for p in told)
+    begin = theirs[0].time if theirs else float("inf")
+    return (*(reading for reading in ours if reading.time < begin), *theirs)
 
 
 @dataclass(frozen=True, slots=True)

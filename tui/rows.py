@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.protocol import JobView, TaskView, WorkerView
-from gristmill.tui import figures
+from gristmill.supervisor.core.sanitise import plain
 from gristmill.tui.columns import Column
 from gristmill.tui.marks import Marks, Runs, tone_of
 from gristmill.tui.present import OPEN, task_name
-from gristmill.tui.sanitise import plain
 
 T = TypeVar("T")
 

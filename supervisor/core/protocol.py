@@ -122,6 +122,16 @@ class TaskView(View, kw_only=True):
     params: dict[str, Any] = {}
 
 
+class PastView(View, kw_only=True, array_like=True):
+    """One second of the past, for graphs: `[time, CPU percent, memory percent, busy, limit]`."""
+
+    time: float
+    cpu_percent: float
+    memory_percent: float
+    busy: int
+    workers: int
+
+
 class DecisionView(View, kw_only=True):
     """A change of the limit, with the binding constraint and its numbers."""
 
@@ -134,7 +144,8 @@ class DecisionView(View, kw_only=True):
 class Update(View, kw_only=True):
     """What a subscriber gets. In a delta `jobs` holds only those that changed; the rest is always whole.
 
-    `decisions` holds the newest 50 in a snapshot, in a delta only new ones; `removed` names jobs that are gone.
+    `decisions` holds the newest 50 in a snapshot, in a delta only new ones; `removed` names jobs that are gone;
+    `history` holds the last ten minutes in a snapshot, nothing in a delta.
     """
 
     event: Literal["snapshot", "delta"]
@@ -147,3 +158,4 @@ class Update(View, kw_only=True):
     jobs: list[JobView]
     removed: list[int] = []
     decisions: list[DecisionView] = []
+    history: list[PastView] = []

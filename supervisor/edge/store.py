@@ -200,6 +200,11 @@ class Queries:
         sql = f"{_TASK} WHERE job = ? {chosen} ORDER BY number LIMIT ? OFFSET ?"
         return [_read_task(row) for row in self._db.execute(sql, (job, *wanted, most, offset))]
 
+    def count(self, job: int, state: str) -> int:
+        """How many tasks with a record are in this state."""
+        row = self._db.execute("SELECT count(*) FROM tasks WHERE job = ? AND state = ?", (job, state)).fetchone()
+        return int(row[0])
+
     def results(self, job: int, after: int, most: int) -> list[tuple[int, bytes]]:
         """(number, result) of the tasks past number `after`, by number."""
         sql = "SELECT number, result FROM results WHERE job = ? AND number > ? ORDER BY number LIMIT ?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -214,6 +215,10 @@ def test_a_killed_spawner_is_replaced_and_costs_nothing(turning: Mill) -> None:
     assert turning.ended("long")["items_done"] == 4
 
 
+def far(mill: Mill, done: int) -> bool:
+    return bool(mill.job("load").get("items_done", 0) >= done)
+
+
 def test_many_kills_under_load_lose_nothing_and_run_nothing_twice(turning: Mill) -> None:
     turning.drop("load.toml", """command = ["/bin/sh", "-c", "echo {index} >> out; sleep 0.01"]
 [items]
@@ -221,8 +226,8 @@ total = 400
 per_task = 1
 """)
     turning.until(lambda: turning.job("load"), "not accepted")
-    for kill in range(1, 9):
-        turning.until(lambda k=kill: turning.job("load").get("items_done", 0) >= 40 * k, "no progress")
+    for done in range(40, 360, 40):
+        turning.until(functools.partial(far, turning, done), "no progress")
         turning.kill()
         turning.start("--limit", "4")
     job = turning.ended("load")

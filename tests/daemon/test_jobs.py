@@ -172,6 +172,29 @@ def test_one_task_can_be_canceled_waiting_or_running(turning: Mill) -> None:
     assert "has ended already" in turning.grist("cancel", "some", code=2)
 
 
+def test_tasks_are_listed_by_state_with_their_number_waiting_ones_too(turning: Mill) -> None:
+    turning.drop("mix.toml", 'command = "test {index} -gt 3 && exec sleep 1000; exit {index}"\n'
+                             "[items]\ntotal = 300\nper_task = 1\n")
+    turning.running("mix", 2)
+
+    def listed(state: str, offset: int = 0, limit: int = 100) -> tuple[int, list[int]]:
+        page = turning.ask("tasks", job="mix", state=state, offset=offset, limit=limit)
+        return page["total"], [task["number"] for task in page["tasks"]]
+
+    assert listed("done") == (1, [0])
+    assert listed("failed") == (3, [1, 2, 3])
+    assert listed("failed", 1, 1) == (3, [2])
+    assert listed("running") == (2, [4, 5])
+    assert listed("queued", 290) == (294, [296, 297, 298, 299])
+    turning.grist("cancel", "mix/299")
+    assert listed("queued", 290) == (293, [296, 297, 298])
+    assert listed("canceled") == (1, [299])
+    assert "mix/1" not in turning.grist("status", "mix", "--state", "done")
+    turning.grist("cancel", "mix")
+    turning.ended("mix")
+    assert listed("canceled")[0] == 296
+
+
 def test_retry_runs_the_failed_tasks_again_and_the_file_comes_back(turning: Mill) -> None:
     turning.drop("again.toml", 'command = "test {index} = 0 || test -e mended"\n[items]\ntotal = 3\nper_task = 1\n')
     assert turning.ended("again")["items_failed"] == 2

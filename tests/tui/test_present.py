@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gristmill.supervisor.core.protocol import LimitView
+from gristmill.supervisor.core.protocol import LimitView, PastView
 from gristmill.tui.present import (
     JOB_ORDERS,
     WORKER_ORDERS,
@@ -57,6 +57,17 @@ def test_another_snapshot_starts_over_but_keeps_the_graphs(talk: Daemon) -> None
     assert len(after.history) == 2
 
 
+def test_a_daemon_fills_the_graphs_of_a_screen_that_has_just_opened(talk: Daemon) -> None:
+    update = talk.update("snapshot", [])
+    update.history = [PastView(time=update.time - age, cpu_percent=50, memory_percent=25, busy=1, workers=2)
+                      for age in (3, 2, 1)]  # fmt: skip
+    mill = fold(None, update)
+    assert [(past.cpu, past.memory, past.busy, past.limit) for past in mill.history[:3]] == [(0.5, 0.25, 1, 2)] * 3
+    assert len(mill.history) == 4
+    again = fold(mill, update)
+    assert len(again.history) == 4, "the same seconds twice"
+
+
 def test_the_queue_is_what_is_left_and_not_in_hand(talk: Daemon) -> None:
     talk.workers = [worker(1, "1/3", "one", count=5), worker(2)]
     mill = fold(None, talk.update("snapshot", [job(1, "one", items=100, items_done=60, items_failed=10),
@@ -94,7 +105,7 @@ def test_the_cap_goes_one_step_and_back_to_automatic(mode: str, now: int, wanted
     assert next_limit(limit, 8.0, wanted, step) == asked
 
 
-@pytest.mark.parametrize("module", ["present", "rows", "columns", "figures", "plot", "sanitise", "marks", "pages"])
+@pytest.mark.parametrize("module", ["present", "rows", "columns", "plot", "marks", "pages"])
 def test_what_is_pure_imports_no_textual(module: str) -> None:
     code = f"import sys, gristmill.tui.{module}; sys.exit(any(name.startswith('textual') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,8 +5,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.protocol import JobView, TaskView
-from gristmill.tui import figures, plot
+from gristmill.tui import plot
 from gristmill.tui.columns import Column, cut, fit, width_of
 from gristmill.tui.marks import ASCII, SIGNS, UNICODE, Marks, Runs
 from gristmill.tui.rows import JOBS, TASKS, WORKERS, Context, Layout, job_bar

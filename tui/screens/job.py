@@ -11,9 +11,9 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 
+from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.protocol import JobView, TaskView
-from gristmill.tui import figures
 from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send
 from gristmill.tui.pages import PAGE, TaskPages

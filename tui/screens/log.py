@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.strip import Strip
 
+from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.errors import GristError
-from gristmill.tui import figures
 from gristmill.tui.columns import rule
 from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send

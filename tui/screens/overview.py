@@ -11,8 +11,8 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.events import Resize
 
+from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.protocol import JobView, WorkerView
-from gristmill.tui import figures
 from gristmill.tui.commands import bindings, footer
 from gristmill.tui.present import (
     JOB_ORDERS,

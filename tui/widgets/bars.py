@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from textual.strip import Strip
 
-from gristmill.tui import figures
+from gristmill.supervisor.core import figures
 from gristmill.tui.columns import cut, spread, width_of
 from gristmill.tui.commands import Command
 from gristmill.tui.marks import Runs

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textual.strip import Strip
 
+from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.protocol import JobView, TaskView
-from gristmill.tui import figures
 from gristmill.tui.columns import cut, rule, spread
 from gristmill.tui.marks import Marks, Runs
 from gristmill.tui.present import OPEN

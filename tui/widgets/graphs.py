@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from textual.strip import Strip
 
-from gristmill.tui import figures, plot
+from gristmill.supervisor.core import figures
+from gristmill.tui import plot
 from gristmill.tui.columns import cut, spread
 from gristmill.tui.marks import Runs
 from gristmill.tui.present import Mill

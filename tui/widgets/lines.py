@@ -15,9 +15,9 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui.looks import Palette
 from gristmill.tui.marks import Marks, Runs
-from gristmill.tui.sanitise import safe
 
 
 class Painted(Protocol):

@@ -16,10 +16,10 @@ from textual.events import MouseScrollDown, MouseScrollUp, Resize
 from textual.message import Message
 from textual.strip import Strip
 
+from gristmill.supervisor.core.sanitise import colour_runs
 from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send
 from gristmill.tui.logfile import BLOCK, LogFile, Matches, open_log
-from gristmill.tui.sanitise import colour_runs
 from gristmill.tui.widgets.highlight import highlight
 from gristmill.tui.widgets.lines import Lines
 

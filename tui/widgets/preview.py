@@ -9,10 +9,10 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from gristmill.supervisor.core.errors import GristError
+from gristmill.supervisor.core.sanitise import colour_runs
 from gristmill.tui.columns import rule
 from gristmill.tui.errands import is_out, send
 from gristmill.tui.logfile import open_log
-from gristmill.tui.sanitise import colour_runs
 from gristmill.tui.widgets.lines import Lines
 
 ASK_EVERY = 3

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.tui.sanitise import PLAIN, Sgr, colour_runs, plain, safe
+from gristmill.supervisor.core.sanitise import PLAIN, Sgr, colour_runs, plain, safe
 
 
 def harmless(text: str) -> bool:
