@@ -107,6 +107,7 @@ class Intake:
         """Claims and accepts what is complete; returns the seconds until the next look is due."""
         hinted, self._hinted = self._hinted, {}
         found = await asyncio.to_thread(self._folder.look)
+        self._folder.check()  # after the look: what was dropped once others could write is not taken
         complete = [item.name for item in found if self._complete(item, hinted)]
         names = {item.name for item in found}
         self._still = {name: value for name, value in self._still.items() if name in names}
