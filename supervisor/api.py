@@ -240,12 +240,11 @@ class Api:
         seconds = request.get("timeout", 1.0)
         if not isinstance(seconds, int | float) or not 0 <= seconds <= 60:
             raise RequestError("timeout is a number of seconds from 0 to 60")
-        try:
-            async with asyncio.timeout(seconds):
-                await self._ledger.finished.wait()
-        except TimeoutError:
-            return {"ended": False}
-        return {"ended": True}
+        waiting = asyncio.ensure_future(self._ledger.finished.wait())
+        await asyncio.wait([waiting], timeout=seconds)
+        ended = waiting.done()
+        waiting.cancel()
+        return {"ended": ended}
 
     async def _subscribe(self, connection: Connection, _: dict[str, Any]) -> dict[str, Any]:
         await self._feed.subscribe(connection)

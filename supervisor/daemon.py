@@ -21,7 +21,7 @@ from typing import Any
 
 from gristmill import __version__
 from gristmill.supervisor.api import Api
-from gristmill.supervisor.core.errors import FolderError
+from gristmill.supervisor.core.errors import FolderError, GristError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.launch import launch
 from gristmill.supervisor.core.protocol import DaemonView
@@ -84,8 +84,14 @@ class Daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.put_nowait, "now")
         loop.add_signal_handler(signal.SIGHUP, log.info, "hangup ignored: tasks and daemon go on")
-        with Store(self.settings.state / "queue.db") as record:
-            await self._serve(record, ready)
+        try:
+            with Store(self.settings.state / "queue.db") as record:
+                await self._serve(record, ready)
+        except GristError:
+            raise
+        except Exception:
+            log.exception("the daemon ends by a fault of its own; its tasks go on")  # nobody may see its stderr
+            raise
 
     async def _serve(self, record: Store, ready: Callable[[], Awaitable[None]] | None) -> None:
         self._check_owner(record)
@@ -137,12 +143,10 @@ class Daemon:
         how = await self._stop.get()
         while how in ("drain", "kill"):
             self._troubles["drain"] = "draining: nothing new is started, the daemon stops when all tasks have ended"
-            try:
-                async with asyncio.timeout(0.2):
-                    how = await self._stop.get()
-            except TimeoutError:
-                if not any(job.live for job in self.ledger.live.values()):
-                    return
+            if not any(job.live for job in self.ledger.live.values()):
+                return
+            asyncio.get_running_loop().call_later(0.2, self._stop.put_nowait, how)  # look again, or hear another word
+            how = await self._stop.get()
 
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Runs a loop that must not end: an OSError is shown as a state, and the loop begins again."""

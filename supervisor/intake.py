@@ -13,6 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -52,6 +53,9 @@ class Intake:
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._batches = itertools.count(1)
+        # One thread: a hostile file may take its seconds to read, and msgspec learns a type at its first use, where two
+        # threads that do so at once crash the process.
+        self._reader = ThreadPoolExecutor(1, "intake")
         self._in_hand: set[str] = set()
         self._behind = True
         self.fault = ""
@@ -79,16 +83,15 @@ class Intake:
             except (FolderError, OSError) as error:
                 self._behind = True  # what was claimed and not placed is taken up again once this works
                 self._say(str(error))
-            try:
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass  # the look that needs no hint
+            due = self._loop.call_later(pause, self._wake.set)  # the look that needs no hint
+            await self._wake.wait()
+            due.cancel()
             self._wake.clear()
 
     def close(self) -> None:
         """Stops listening for hints."""
         self._watch.close()
+        self._reader.shutdown(wait=False, cancel_futures=True)
 
     def _say(self, fault: str) -> None:
         if fault != self.fault:
@@ -157,7 +160,7 @@ class Intake:
     async def submit(self, file: str, text: str) -> Job:
         """Takes in a job that came over the socket; raises JobFileError, with nothing left behind, when it is bad."""
         name = os.fsencode(file)
-        await asyncio.to_thread(self.understand, Claimed("", name, text.encode(), False))
+        await self._understand(Claimed("", name, text.encode(), False))
         claimed = await asyncio.to_thread(self._folder.put, name, text.encode(), self._batch())
         job = (await self._accept([claimed]))[0]
         if job is None:
@@ -175,7 +178,7 @@ class Intake:
 
     async def _take_in(self, item: Claimed, places: set[bytes]) -> Job | None:
         try:
-            spec = await asyncio.to_thread(self.understand, item)  # a hostile file may take its seconds
+            spec = await self._understand(item)
         except JobFileError as error:
             await self._reject(item, str(error))
             return None
@@ -185,6 +188,9 @@ class Intake:
         self._folder.place(item.claim, item.name, place)
         log.info("accepted %s as job %d: %d items", shown(item.name), job.id, spec.items.total)
         return job
+
+    async def _understand(self, item: Claimed) -> Spec:
+        return await self._loop.run_in_executor(self._reader, self.understand, item)
 
     def understand(self, item: Claimed) -> Spec:
         """The job in a claimed file; raises JobFileError with everything that is wrong about it."""

@@ -63,6 +63,10 @@ _JOB = """SELECT id, claim, file, spec, submitted_at, state, reason, cursor, tas
     started_at, ended_at, footprint FROM jobs """
 _TASK = "SELECT * FROM tasks "
 
+# Made on import: msgspec learns a type at its first use, and two threads that do so at once crash the process.
+_SPEC = msgspec.json.Decoder(Spec)
+_FOOTPRINT = msgspec.json.Decoder(Footprint)
+
 
 class Statement(NamedTuple):
     """One row to write."""
@@ -112,9 +116,9 @@ def save_meta(key: str, value: str) -> Statement:
 def _read_job(row: Sequence[Any]) -> Job:
     (id_, claim, file, spec, submitted, state, reason, cursor, ended, done, failed, started_at, ended_at, seen) = row
     return Job(
-        id=id_, claim=claim, file=file, spec=msgspec.json.decode(spec, type=Spec), submitted_at=submitted,
+        id=id_, claim=claim, file=file, spec=_SPEC.decode(spec), submitted_at=submitted,
         state=JobState(state), reason=reason, cursor=cursor, tasks_ended=ended, items_done=done, items_failed=failed,
-        started_at=started_at, ended_at=ended_at, footprint=msgspec.json.decode(seen, type=Footprint),
+        started_at=started_at, ended_at=ended_at, footprint=_FOOTPRINT.decode(seen),
     )
 
 
