@@ -46,5 +46,5 @@ class Dispatcher:
     def _widen(self) -> None:
         """Opens workers for what has been handed out, up to the limit."""
         wanted = min(self.limit, schedule.width(self._ledger.live.values()))
-        while len(self._pool.slots) + len(self._pool.adopted) < wanted and self._pool.open_slot():
+        while len(self._pool.slots) + len(self._pool.legacy.workers) < wanted and self._pool.open_slot():
             pass

@@ -143,7 +143,7 @@ class Feed:
         ]
         views += [
             self._worker(task.worker or 0, task, adopted.pid, adopted=True)
-            for adopted, task in self._pool.adopted.values()
+            for adopted, task in self._pool.legacy.workers.values()
         ]
         return sorted(views, key=lambda view: (view.worker, view.adopted))
 

@@ -194,7 +194,7 @@ class Ledger:
             self._dirty.add(job.id)
         return self.flush()
 
-    def running(self, job: int, number: int, pid: int, started_at: float) -> None:
+    def running(self, job: int, number: int, pid: int | None, started_at: float) -> None:
         """Notes that a task runs; the worker's journal is the record of that."""
         account = self.jobs.get(job)
         task = account.live.get(number) if account else None

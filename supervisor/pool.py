@@ -20,8 +20,9 @@ from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Exit, Key
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.edge.runs import Runs
-from gristmill.supervisor.edge.spawner import Adopted, Line, Spawner
+from gristmill.supervisor.edge.spawner import Line, Spawner
 from gristmill.supervisor.ledger import CANCELING, Ledger
+from gristmill.supervisor.legacy import Legacy
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Pool:
         self._group: asyncio.TaskGroup | None = None
         self.queue: asyncio.Queue[Task] = asyncio.Queue(maxsize=256)
         self.slots: dict[int, Slot] = {}
-        self.adopted: dict[int, tuple[Adopted, Task]] = {}
+        self.legacy = Legacy(ledger, runs, self._refuse)
         self.fault = ""
         self._fault_until = 0.0
         self.draining = False
@@ -81,7 +82,7 @@ class Pool:
         for task in live:
             by_run.setdefault(task.run or 0, {})[task.key] = task
         for run, tasks in by_run.items():
-            self._recover(run, tasks, rebooted)
+            self.legacy.settle(run, tasks, rebooted)
 
     async def stop(self) -> None:
         """Hangs up on all workers: they finish what they have in hand and write it down for the next daemon."""
@@ -96,8 +97,7 @@ class Pool:
         for slot in self.slots.values():
             if slot.line is not None:
                 slot.line.close()
-        for adopted, _ in self.adopted.values():
-            adopted.close()
+        self.legacy.close()
         self._spawner.close()
 
     def _spawn_spawner(self) -> None:
@@ -123,18 +123,13 @@ class Pool:
     @property
     def busy(self) -> int:
         """How many workers have a task in hand."""
-        return sum(1 for slot in self.slots.values() if slot.flight) + len(self.adopted)
-
-    @property
-    def hungry(self) -> bool:
-        """Whether a worker stands ready that has nothing to do."""
-        return any(not slot.flight for slot in self.slots.values()) and self.queue.empty()
+        return sum(1 for slot in self.slots.values() if slot.flight) + len(self.legacy.workers)
 
     def open_slot(self) -> bool:
         """Adds a worker; False while the machine refuses one."""
         if self.fault and time.monotonic() < self._fault_until:
             return False
-        taken = set(self.slots) | {task.worker for _, task in self.adopted.values()}
+        taken = set(self.slots) | {task.worker for _, task in self.legacy.workers.values()}
         number = next(n for n in range(1, len(taken) + 2) if n not in taken)
         try:
             if self._spawner.pid is None:
@@ -156,7 +151,7 @@ class Pool:
         if self.fault and now >= self._fault_until:
             self.fault = ""
             self._ledger.work.set()
-        spare = len(self.slots) + len(self.adopted) - limit
+        spare = len(self.slots) + len(self.legacy.workers) - limit
         for slot in sorted(self.slots.values(), key=lambda slot: -slot.number):
             if not slot.flight and not slot.retiring and (spare > 0 or now - slot.since > IDLE_S):
                 self._retire(slot)
@@ -271,87 +266,19 @@ class Pool:
         self.slots.pop(slot.number, None)
         if slot.flight and not slot.retiring:
             log.warning("worker %d (pid %s) ended with %d tasks unanswered", slot.number, slot.pid, len(slot.flight))
-        self._recover(slot.run, slot.flight, rebooted=False)
+        self.legacy.settle(slot.run, slot.flight, rebooted=False)
         self._ledger.work.set()
 
     def _spawner_told(self, message: dict[str, Any]) -> None:
         if "failed" in message:
             self._refuse(f"no worker can be forked: {message['text']}")
 
-    # ── recovery ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _recover(self, run: int, tasks: dict[Key, Task], rebooted: bool) -> None:
-        """Settles `tasks`, which were sent to the worker of `run`, by what its folder says. Fenced first."""
-        if not self._runs.path(run).exists():
-            for key in tasks:
-                self._ledger.put_back(self._ledger.jobs[key.job], key.number)
-            return
-        try:
-            self._runs.fence(run)
-            fates, holder = self._runs.survey(run)
-        except OSError as error:  # no room even for the fence: nothing is settled until there is
-            self._refuse(f"run folder {run} can't be recovered yet: {error}")
-            asyncio.get_running_loop().call_later(FORK_PAUSE_S, self._recover, run, tasks, rebooted)
-            return
-        adopted = None
-        for key, task in tasks.items():
-            job = self._ledger.jobs[key.job]
-            if key in fates.ended:
-                self._ledger.exited(job, key.number, fates.ended[key])
-            elif key not in fates.running:
-                self._ledger.put_back(job, key.number)  # sent, never claimed
-            elif rebooted:
-                self._ledger.interrupted(job, key.number)
-            elif holder is None:
-                self._ledger.lost(job, key.number)
-            else:
-                adopted = task
-        if adopted is not None and holder is not None and self._adopt(run, holder, adopted, fates.running[adopted.key]):
-            return
-        written = self._ledger.flush()  # the folder is the only record until this is durable
-        written.add_done_callback(lambda future: self._remove(future, run))
-
-    def _remove(self, written: asyncio.Future[None], run: int) -> None:
-        if written.cancelled() or written.exception():
-            return
-        try:
-            self._runs.remove(run)
-        except FileNotFoundError:
-            log.info("run folder %d was removed by somebody else", run)
-
-    def _adopt(self, run: int, pid: int, task: Task, started_at: float) -> bool:
-        """Watches a worker that an earlier daemon left with a task in hand; False when it has just ended."""
-        try:
-            adopted = Adopted(pid, lambda: self._adopted_ended(run))
-        except ProcessLookupError:
-            return self._adopt_again(run, task)
-        if self._runs.survey(run)[1] != pid:  # it ended, and its pid may be a stranger's by now
-            adopted.close()
-            return self._adopt_again(run, task)
-        job = self._ledger.jobs[task.job]
-        self.adopted[run] = (adopted, task)
-        self._ledger.running(task.job, task.number, pid, started_at)
-        log.info("adopted worker %s (pid %d) with task %d/%d", task.worker, pid, task.job, task.number)
-        if not job.open or task.reason == CANCELING:
-            adopted.end_task()
-        return True
-
-    def _adopt_again(self, run: int, task: Task) -> bool:
-        self._recover(run, {task.key: task}, rebooted=False)
-        return True
-
-    def _adopted_ended(self, run: int) -> None:
-        _, task = self.adopted.pop(run)
-        self._recover(run, {task.key: task}, rebooted=False)
-
     # ── ending tasks ──────────────────────────────────────────────────────────────────────────────────────────
 
     def end(self, task: Task) -> None:
         """Asks for the end of a live task, which the ledger has marked."""
-        for adopted, mine in self.adopted.values():
-            if mine.key == task.key:
-                adopted.end_task()
-                return
+        if self.legacy.end(task):
+            return
         for slot in self.slots.values():
             if task.key in slot.flight and slot.line is not None:
                 behind = [{"drop": True}] if len(slot.flight) > 1 else []

@@ -74,7 +74,7 @@ class Tuner:
 
     def _look(self) -> Sample:
         pids = [slot.pid for slot in self._pool.slots.values() if slot.pid]
-        adopted = [worker.pid for worker, _ in self._pool.adopted.values()]
+        adopted = [worker.pid for worker, _ in self._pool.legacy.workers.values()]
         sample = self._sampler.look([os.getpid(), *adopted], [*pids, *adopted])
         self._feed.trees = sample.trees
         for slot in self._pool.slots.values():
@@ -82,7 +82,7 @@ class Tuner:
             task = next(iter(slot.flight.values()), None)
             if tree and task and (job := self._ledger.jobs.get(task.job)):
                 self._ledger.seen(job, task.number, tree.memory_bytes)
-        for worker, task in self._pool.adopted.values():
+        for worker, task in self._pool.legacy.workers.values():
             tree = sample.trees.get(worker.pid)
             if tree and (job := self._ledger.jobs.get(task.job)):
                 self._ledger.seen(job, task.number, tree.memory_bytes)

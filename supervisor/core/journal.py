@@ -1,8 +1,9 @@
 """What a worker's journal says: the fate of every task that was sent to it.
 
 Owns the reading of the format that `edge/worker.py` writes. The format is the contract between versions: a record
-is a line `CRC32 JSON`; `{"c": key}` a claim, `{"e": key, …}` an exit, `{"n": key, …}` a start that the machine
-refused, `{"fence": …}` the mark of a later daemon. A torn last line is no record.
+is a line `CRC32 JSON`; `{"c": key}` a claim, `{"s": key, "pid": …}` the start of a task that lives a while,
+`{"e": key, …}` an exit, `{"n": key, …}` a start that the machine refused, `{"fence": …}` the mark of a later daemon.
+A torn last line is no record.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ class Key(NamedTuple):
         return f"{self.job}.{self.number}.{self.attempt}"
 
 
+class Start(NamedTuple):
+    """When a claim was made, and the pid of what was started for it; None for the first few milliseconds."""
+
+    at: float
+    pid: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Exit:
     """How an attempt ended. `exit_code` and `signal` exclude each other; `why` says who asked for the end."""
@@ -49,7 +57,7 @@ class Exit:
 class Fates:
     """What became of the keys in a journal; a key in none of these was never claimed."""
 
-    running: dict[Key, float]
+    running: dict[Key, Start]
     ended: dict[Key, Exit]
     refused: dict[Key, str]
 
@@ -78,7 +86,7 @@ def seal(record: dict[str, Any]) -> bytes:
 
 def read(data: bytes) -> Fates:
     """The fates in a journal's bytes; claims after a fence are void, for the worker started nothing for them."""
-    running: dict[Key, float] = {}
+    running: dict[Key, Start] = {}
     ended: dict[Key, Exit] = {}
     refused: dict[Key, str] = {}
     fenced = False
@@ -91,7 +99,11 @@ def read(data: bytes) -> Fates:
             fenced = True
         elif "c" in record:
             if not fenced:
-                running[Key.parse(record["c"])] = record["t"]
+                running[Key.parse(record["c"])] = Start(record["t"])
+        elif "s" in record:
+            key = Key.parse(record["s"])
+            if key in running:
+                running[key] = Start(record["t"], record["pid"])
         elif "e" in record:
             key = Key.parse(record["e"])
             running.pop(key, None)

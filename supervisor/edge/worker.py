@@ -345,7 +345,12 @@ class Worker:
 
     def announce(self, task: Task) -> None:
         task.announced = True
-        self.say({"s": task.key, "pid": task.pid, "t": task.started})
+        body = encode({"s": task.key, "pid": task.pid, "t": task.started})
+        try:
+            self.journal.append(body)
+        except FencedError:
+            self.orphaned = True
+        self.outbox.append(body + b"\n")
         self.flush()
 
     # ── ending ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.supervisor.core.journal import Key, read, seal
+from gristmill.supervisor.core.journal import Key, Start, read, seal
 
 A, B = "1.2.1", "1.3.1"
 
@@ -29,8 +29,13 @@ def end(key: str, code: int = 0) -> bytes:
 
 def test_a_claim_without_an_exit_runs() -> None:
     fates = read(claim(A) + end(A, 3) + claim(B))
-    assert fates.running == {Key.parse(B): 5.0}
+    assert fates.running == {Key.parse(B): Start(5.0)}
     assert fates.ended[Key.parse(A)].exit_code == 3
+
+
+def test_a_start_tells_the_pid_of_a_claim() -> None:
+    fates = read(claim(A) + line({"s": A, "pid": 77, "t": 5.5}) + line({"s": B, "pid": 78, "t": 5.5}))
+    assert fates.running == {Key.parse(A): Start(5.5, 77)}
 
 
 def test_a_claim_behind_a_fence_is_void_and_an_exit_is_not() -> None:

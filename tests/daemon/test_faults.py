@@ -141,7 +141,7 @@ i = { range = [0, 6] }
     turning.kill()
     assert all(Path("/proc", str(pid)).exists() for pid in pids)
     turning.start("--limit", "2")
-    assert len(turning.running("six", 2)) == 2
+    assert {task["pid"] for task in turning.running("six", 2)} == pids
     assert any(worker.get("adopted") for worker in turning.status()["workers"])
     (turning.base / "go").touch()
     job = turning.ended("six")
