@@ -77,7 +77,7 @@ class Ledger:
             self.recent[job.id] = job
         for job in queries.unfinished():
             self._admit(job)
-            job.skipped = queries.numbers_from(job.id, job.cursor)
+            job.resume(queries.numbers_from(job.id, job.cursor))
         live = []
         for task in queries.open_tasks():
             if task.job not in self.jobs:

@@ -159,6 +159,11 @@ class Job:
             return Task(job=self.id, number=number, start=start, count=count)
         return None
 
+    def resume(self, recorded: set[int]) -> None:
+        """Goes on from a stored cursor: `recorded` are the numbers from it on that have a record already."""
+        self.skipped = recorded
+        self._pass_skipped()
+
     def _pass_skipped(self) -> None:
         while self.cursor in self.skipped:
             self.skipped.discard(self.cursor)

@@ -259,7 +259,11 @@ class Store:
                     f"{self._path}: written by a newer Gristmill (schema {version}, this one knows {SCHEMA})"
                     " – install that version again; nothing was changed"
                 )
+        except FolderError:
+            db.close()
+            raise
         except sqlite3.DatabaseError as error:
+            db.close()
             mend = "free disk space, or move the file away to begin afresh"
             raise FolderError(f"{self._path}: {error} – {mend}") from error
         return db

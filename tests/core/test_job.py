@@ -79,6 +79,14 @@ def test_a_task_canceled_beforehand_is_passed_over() -> None:
     assert account.withdraw(1) is None, "it is live"
 
 
+def test_a_job_that_goes_on_hands_out_nothing_that_has_a_record() -> None:
+    account = job(total=6)
+    account.cursor = 2
+    account.resume({2, 4})
+    assert [account.take(0.0).number for _ in range(2)] == [3, 5]
+    assert not account.ready(0.0)
+
+
 def test_a_jobs_own_limit_of_workers_holds() -> None:
     account = job(total=9, limits=Limits(workers=2))
     account.take(0.0)
