@@ -121,7 +121,7 @@ JOBS: Layout[JobView] = Layout((
          lambda job, _, __: _text(job.name, "strong" if job.state in OPEN else "text")),
     Cell(Column("PROGRESS", 8, most=24, rank=2, share=2),
          lambda job, context, width: job_bar(job, context.marks, width)),
-    Cell(Column("DONE", 9, most=11, right=True, rank=1), _job_done),
+    Cell(Column("DONE", 11, right=True, rank=1), _job_done),
     Cell(Column("FAIL", 4, most=5, right=True, rank=3),
          lambda job, _, __: _text(figures.count(job.items_failed), "fail") if job.items_failed else ()),
     Cell(Column("LEFT", 6, right=True, rank=1), _job_left),
