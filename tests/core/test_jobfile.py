@@ -11,7 +11,7 @@ from gristmill.supervisor.core.errors import JobFileError
 from gristmill.supervisor.core.findings import MOST
 from gristmill.supervisor.core.spec import Axis, Items, Limits, Resources, Retry, Spec
 
-FILES = {"/work/cases.csv": "lr,name\n0.1,first\n0.2,second one\n"}
+FILES = {"/lab/cases.csv": "lr,name\n0.1,first\n0.2,second one\n"}
 
 
 def read(path: str) -> str:
@@ -22,7 +22,7 @@ def read(path: str) -> str:
 
 
 def parse(text: str, file: str = "pose.toml", executable: bool = False) -> Spec:
-    return jobfile.parse(text, file, cwd="/work", home="/home/ann", executable=executable, read=read)
+    return jobfile.parse(text, file, cwd="/lab", home="/home/ann", executable=executable, read=read)
 
 
 def complaints(text: str, file: str = "pose.toml", executable: bool = False) -> list[str]:
@@ -33,7 +33,7 @@ def complaints(text: str, file: str = "pose.toml", executable: bool = False) -> 
 
 
 def test_one_command_is_a_job() -> None:
-    assert parse('command = "make all"') == Spec(name="pose", kind="command", command="make all", cwd="/work")
+    assert parse('command = "make all"') == Spec(name="pose", kind="command", command="make all", cwd="/lab")
 
 
 def test_a_job_in_full() -> None:
@@ -75,7 +75,7 @@ log = "64 MiB"
         kind="command",
         command="python train.py --layers {layers} --batch {batch} --fold {fold}",
         cwd="/home/ann/pose",
-        venv="/work/envs/torch",
+        venv="/lab/envs/torch",
         env={"OMP_NUM_THREADS": "1", "OUT": "out/{layers}"},
         stdin="{start},{count}",
         priority=-5,
@@ -157,7 +157,7 @@ log = "64 MiB"
         ('command = "x"\n[items]\nper_task = 5', "pose.toml:2:2: items does not say how many there are"),
         ('command = "x"\n[items]\ntotal = 5\n[grid]\na = [1]', "pose.toml:3:1: grid and items.total both say what"),
         ('command = "x"\n[items]\ntotal = 2_000_000_000', "items.total is 2000000000 – write a whole number from 1 to"),
-        ('command = "x"\n[items]\nfile = "none.csv"', '"/work/none.csv" can\'t be read: no such file or directory'),
+        ('command = "x"\n[items]\nfile = "none.csv"', '"/lab/none.csv" can\'t be read: no such file or directory'),
         ('command = "x {index}"\n[items]\ntotal = 9\nper_task = 3', "pose.toml:4:1: a task of 3 items has no single"),
         ('command = "x {a}"\n[grid]\na = [1]\n[items]\nper_task = 3', "no single {a} – write per_task = 1, or use"),
         ('command = "x"\n[items]\ntotal = 9\nper_task = 0', 'items.per_task is 0 – write a whole number of 1 or'),

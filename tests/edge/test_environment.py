@@ -25,7 +25,7 @@ def home(tmp_path: Path) -> Path:
     (tmp_path / "miniconda3/envs/broken").mkdir()
     (tmp_path / ".conda").mkdir()
     (tmp_path / ".conda/environments.txt").write_text(f"{tmp_path}/elsewhere/jax\n{tmp_path}/gone\nnonsense\n")
-    (tmp_path / "work").mkdir()
+    (tmp_path / "lab").mkdir()
     return tmp_path
 
 
@@ -40,7 +40,7 @@ def environ(home: Path, **more: str) -> dict[str, str]:
 
 
 def spec_of(home: Path, text: str, file: str = "a.toml", executable: bool = False) -> Spec:
-    cwd = str(home / "work")
+    cwd = str(home / "lab")
     return jobfile.parse(text, file, cwd=cwd, home=str(home), executable=executable, read=lambda path: path)
 
 
@@ -101,7 +101,7 @@ def test_a_conda_environment_that_went_away_is_named(home: Path) -> None:
 
 
 def test_a_python_script_imports_from_its_folder(home: Path) -> None:
-    (home / "work/beside.py").write_text("print('found')\n")
+    (home / "lab/beside.py").write_text("print('found')\n")
     (home / "lib").mkdir()
     (home / "lib/further.py").write_text("print('too')\n")
     script = program(home / "frozen.py", "import beside, further\n")
@@ -115,10 +115,10 @@ def test_a_python_script_imports_from_its_folder(home: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('command = "ls"\ncwd = "none"', '2:1: cwd: "HOME/work/none" does not exist – create it: mkdir'),
+        ('command = "ls"\ncwd = "none"', '2:1: cwd: "HOME/lab/none" does not exist – create it: mkdir'),
         ('command = "ls"\ncwd = "/bin/sh"', '2:1: cwd: "/bin/sh" is no folder – name the folder'),
-        ('command = "ls"\nvenv = "none"', '2:1: venv: "HOME/work/none" does not exist – create it: python3 -m'),
-        ('command = "ls"\nvenv = "~/work"', '2:1: venv: "HOME/work" has no bin/python that runs'),
+        ('command = "ls"\nvenv = "none"', '2:1: venv: "HOME/lab/none" does not exist – create it: python3 -m'),
+        ('command = "ls"\nvenv = "~/lab"', '2:1: venv: "HOME/lab" has no bin/python that runs'),
         ('command = "ls"\nvenv = "~/miniconda3"', "is a conda environment – write conda instead of venv"),
         ('command = "ls"\nvenv = "/bin/sh"', '2:1: venv: "/bin/sh" is no folder'),
         ('command = "ls"\nconda = "torhc"', '2:1: conda: no environment "torhc" – did you mean torch?'),
@@ -127,7 +127,7 @@ def test_a_python_script_imports_from_its_folder(home: Path) -> None:
         ('command = "ls"\nconda = "/none"', "name the folder that holds the environment's bin"),
         ('command = ["nonesuch", "x"]', '1:12: "nonesuch" is not found on PATH – install it, write its full path'),
         ('command = ["ls -l"]', '"ls -l" is not found on PATH – write each argument as a text of its own'),
-        ('command = ["./nonesuch"]', '"HOME/work/./nonesuch" does not exist'),
+        ('command = ["./nonesuch"]', '"HOME/lab/./nonesuch" does not exist'),
         ('command = ["/usr"]', '"/usr" is a folder – name the program in it'),
         ('command = ["~/x"]', "only a shell knows ~ – write the full path"),
         ('command = ["/usr/bin/env", "A=1", "nonesuch"]', '"nonesuch" is not found on PATH'),
@@ -159,9 +159,9 @@ def test_programs_of_a_venv_are_found(home: Path) -> None:
 
 
 def test_a_program_must_be_executable(home: Path) -> None:
-    program(home / "work/tool", mode=0o644)
+    program(home / "lab/tool", mode=0o644)
     (said,) = complaints(home, 'command = ["./tool"]')
-    assert said.endswith(f"is not executable – allow it: chmod +x {home}/work/./tool")
+    assert said.endswith(f"is not executable – allow it: chmod +x {home}/lab/./tool")
 
 
 def test_python_where_only_python3_is(home: Path) -> None:
