@@ -222,11 +222,8 @@ class Api:
 
     async def _shutdown(self, _: Connection, request: dict[str, Any]) -> dict[str, str]:
         if request.get("kill"):
-            for job in list(self._ledger.jobs.values()):
-                for task in list(job.live.values()):
-                    marked = await self._ledger.cancel_task(job, task.number)
-                    if marked is not None:
-                        self._pool.end(marked)
+            for task in await self._ledger.cancel_live():
+                self._pool.end(task)
         how = "kill" if request.get("kill") else "drain" if request.get("drain") else "now"
         asyncio.get_running_loop().call_later(0.05, self._stop, how)  # after this answer
         running = sum(len(job.live) for job in self._ledger.live.values())

@@ -29,11 +29,11 @@ class Dispatcher:
         while True:
             await self._ledger.work.wait()
             self._ledger.work.clear()
-            await self._fill()
+            self._fill()
 
-    async def _fill(self) -> None:
+    def _fill(self) -> None:
         self._widen()
-        while self.room is not None and not (self.held or self._pool.fault):
+        while self.room is not None and not (self.held or self._pool.fault or self._pool.queue.full()):
             busy = schedule.width(self._ledger.live.values())
             job = schedule.choose(self._ledger.in_order(), self.room, self._clock(), busy, self.limit)
             if job is None:
@@ -41,7 +41,7 @@ class Dispatcher:
             schedule.charge(job, self.room)
             task = self._ledger.take(job)
             self._widen()
-            await self._pool.queue.put(task)
+            self._pool.queue.put_nowait(task)  # never waited for: whoever waits here could not replace dead workers
 
     def _widen(self) -> None:
         """Opens workers for what has been handed out, up to the limit."""

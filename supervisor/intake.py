@@ -171,10 +171,12 @@ class Intake:
         places: set[bytes] = set()
         claims = {item.claim for item in claimed}
         self._in_hand |= claims
-        try:
-            return list(await asyncio.gather(*(self._take_in(item, places) for item in claimed)))
-        finally:
-            self._in_hand -= claims
+        taken = await asyncio.gather(*(self._take_in(item, places) for item in claimed), return_exceptions=True)
+        self._in_hand -= claims
+        for outcome in taken:
+            if isinstance(outcome, BaseException):
+                raise outcome  # only now that no other is half way
+        return [job for job in taken if not isinstance(job, BaseException)]
 
     async def _take_in(self, item: Claimed, places: set[bytes]) -> Job | None:
         try:

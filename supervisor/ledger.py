@@ -154,6 +154,16 @@ class Ledger:
         await self.flush()
         return None
 
+    async def cancel_live(self) -> list[Task]:
+        """Marks every live task of every job as asked to end, in one write; returns them."""
+        marked: list[Task] = []
+        for job in self.live.values():
+            for number, task in list(job.live.items()):
+                self._keep(job, number, task)
+            marked += job.live.values()
+        await self.flush()
+        return marked
+
     def _keep(self, job: Job, number: int, task: Task) -> None:
         """Marks a live task as asked to end."""
         marked = note(task, reason=CANCELING)

@@ -153,7 +153,8 @@ class Pool:
             self._ledger.work.set()
         spare = len(self.slots) + len(self.legacy.workers) - limit
         for slot in sorted(self.slots.values(), key=lambda slot: -slot.number):
-            if not slot.flight and not slot.retiring and (spare > 0 or now - slot.since > IDLE_S):
+            idle = not slot.flight and not slot.retiring and slot.line is not None
+            if idle and (spare > 0 or now - slot.since > IDLE_S):
                 self._retire(slot)
                 spare -= 1
             elif len(slot.flight) > 1 and now - slot.since > STUCK_S and slot.line is not None:

@@ -215,8 +215,31 @@ def test_a_killed_spawner_is_replaced_and_costs_nothing(turning: Mill) -> None:
     assert turning.ended("long")["items_done"] == 4
 
 
-def far(mill: Mill, done: int) -> bool:
-    return bool(mill.job("load").get("items_done", 0) >= done)
+def test_killed_workers_and_spawner_cost_attempts_and_nothing_else(turning: Mill) -> None:
+    turning.drop("tiny.toml", """command = "echo {index} >> out; sleep 0.005"
+[items]
+total = 600
+per_task = 1
+[retry]
+attempts = 9
+backoff = "10ms"
+on = ["lost"]
+""")
+    for done in (50, 150, 250, 350):
+        turning.until(functools.partial(far, turning, done, "tiny"), "no progress")
+        assert turning.process is not None
+        daemon = turning.process.pid
+        (spawner,) = Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()
+        workers = Path(f"/proc/{spawner}/task/{spawner}/children").read_text().split()
+        for pid in (spawner, *workers):
+            os.kill(int(pid), signal.SIGKILL)
+    job = turning.ended("tiny")
+    assert (job["state"], job["items_done"]) == ("done", 600)
+    assert set(map(int, (turning.base / "out").read_text().split())) == set(range(600))
+
+
+def far(mill: Mill, done: int, name: str = "load") -> bool:
+    return bool(mill.job(name).get("items_done", 0) >= done)
 
 
 def test_many_kills_under_load_lose_nothing_and_run_nothing_twice(turning: Mill) -> None:
