@@ -37,12 +37,12 @@ JOURNAL_LIMIT = 1 << 19  # past this a worker asks to be replaced; a short journ
 RECORD_ROOM = 1 << 13  # what a claim and an exit may take at most
 NAME_LOG_AFTER = 0.5  # seconds; the log of a task that lives longer gets its final name while it runs
 KILL_EVERY = 0.1  # seconds between two sweeps over what still lives of a task
-EXIT_FIRST = 0.004  # seconds for which a start is held back, to travel with its exit
+EXIT_FIRST = 0.004  # seconds after which a start is worth telling; before, the exit alone says it all
 NOT_STARTED = {errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT}
 """Errors that say "not now" of the machine rather than "never" of the task."""
 
-IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE)
-DEFAULTED = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
+"""What workers ignore, and tasks get back at its default; what we handle goes back by itself."""
 PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 15, 36
 FALLOC_FL_KEEP_SIZE = 1
 
@@ -310,7 +310,7 @@ class Worker:
                 text = text[os.write(stdin, text) :]
             os.lseek(stdin, 0, os.SEEK_SET)
         files = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
-        how: dict[str, Any] = {"file_actions": files, "setsid": True, "setsigmask": (), "setsigdef": DEFAULTED}
+        how: dict[str, Any] = {"file_actions": files, "setsid": True, "setsigmask": (), "setsigdef": IGNORED}
         try:
             program = find_program(argv[0], env.get("PATH", os.defpath))
             try:
@@ -327,8 +327,11 @@ class Worker:
         try:
             if context["nice"]:
                 os.setpriority(os.PRIO_PROCESS, pid, context["nice"])
-            with open(f"/proc/{pid}/oom_score_adj", "w") as file:
-                file.write("300")  # if memory does run out, it is a task that goes, not the user's shell
+            score = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(score, b"300")  # if memory does run out, it is a task that goes, not the user's shell
+            finally:
+                os.close(score)
         except OSError:
             pass  # it has ended already, or this user may not: politeness, not a condition
 
@@ -406,15 +409,12 @@ class Worker:
         log = self.keep_log(task)
         if log:
             record["log"] = log
-        try:
-            self.rename(self.run + "/result", task.result_path)
-            record["result"] = task.result_path
-        except FileNotFoundError:
-            pass  # this task gave none
-        except OSError as error:
-            record["text"] = f"result not kept: {error}"
-        if not task.announced:
-            self.say({"s": task.key, "pid": task.pid, "t": task.started})
+        if os.access(self.run + "/result", os.F_OK):
+            try:
+                self.rename(self.run + "/result", task.result_path)
+                record["result"] = task.result_path
+            except OSError as error:
+                record["text"] = f"result not kept: {error}"
         self.record(record)
 
     def record(self, record: dict[str, Any]) -> None:
@@ -441,7 +441,6 @@ class Worker:
         try:
             os.rename(source, target)
         except FileNotFoundError:
-            os.lstat(source)
             os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
             os.rename(source, target)
 
