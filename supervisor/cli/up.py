@@ -11,6 +11,10 @@ from gristmill.supervisor.cli import launchpad
 from gristmill.supervisor.cli.place import Place, place_of
 from gristmill.supervisor.cli.progress import Progress
 from gristmill.supervisor.cli.tui import show
+from gristmill.supervisor.edge.folder import JobsFolder
+
+GRACE_S = 5.0
+"""Seconds after which an empty folder counts as done."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -68,12 +72,20 @@ def serve(place: Place, until_done: bool, since: float) -> int:
 def follow(place: Place, until_done: bool, since: float, stop: bool) -> int:
     """Shows the progress until all is done (if so asked) or the daemon goes; 1 when a job failed."""
     progress = Progress()
+    over = False
     with place.connect() as client:
+        began = time.monotonic()
         for update in client.updates():
-            if progress.take(update, since) and until_done:
+            over = progress.take(update, since) or nothing_to_do(place, progress, time.monotonic() - began)
+            if over and until_done:
                 break
     progress.end()
-    if stop:
+    if stop and over:
         with place.connect() as client:
             client.ask("shutdown")
-    return 1 if any(job["state"] != "done" for job in progress.jobs.values()) and until_done else 0
+    return 1 if until_done and any(job["state"] != "done" for job in progress.jobs.values()) else 0
+
+
+def nothing_to_do(place: Place, progress: Progress, seconds: float) -> bool:
+    """Whether no job came and none lies in the folder, after time enough to take one in."""
+    return not progress.jobs and seconds > GRACE_S and not JobsFolder(place.jobs).look()

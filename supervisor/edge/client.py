@@ -59,8 +59,11 @@ class Client:
     def updates(self) -> Iterator[dict[str, Any]]:
         """Subscribes, and yields every update until the daemon hangs up."""
         self._sock.settimeout(None)
-        self._sock.sendall(b'{"id": 0, "op": "subscribe"}\n')
-        for line in self._file:
-            update = json.loads(line)
-            if "event" in update:
-                yield update
+        try:
+            self._sock.sendall(b'{"id": 0, "op": "subscribe"}\n')
+            for line in self._file:
+                update = json.loads(line)
+                if "event" in update:
+                    yield update
+        except ConnectionError:
+            return  # a daemon that was killed hangs up like this

@@ -1,0 +1,74 @@
+"""`grist up` and `grist demo` without a terminal: the daemon in the foreground, its progress as lines."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+
+import pytest
+
+from .conftest import Mill
+
+
+def test_up_serves_shows_its_progress_and_ends_when_all_is_done(mill: Mill) -> None:
+    mill.drop("two.toml", 'command = "exit {code}"\n[grid]\ncode = [0, 3]\n')
+    said = mill.grist("up", "--until-done", code=1)
+    assert f"ready: {mill.jobs}" in said
+    assert "1 of 1 jobs, 2 of 2 items (1 failed)" in said
+    assert "Traceback" not in said
+    assert "no daemon runs" in mill.grist("status", code=3)
+
+
+def test_up_makes_the_folder_and_has_nothing_to_do_in_an_empty_one(mill: Mill) -> None:
+    mill.jobs.rmdir()
+    said = mill.grist("up", "--until-done")
+    assert f"made {mill.jobs}" in said
+    assert "0 of 0 jobs" in said
+
+
+def test_up_follows_a_daemon_that_runs_already_and_leaves_it_alone(turning: Mill) -> None:
+    turning.drop("one.toml", 'command = "true"\n')
+    turning.ended("one")
+    assert "1 of 1 jobs" in turning.grist("up", "--until-done")
+    assert turning.status()["daemon"]["state"] == "ok"
+
+
+def test_up_ends_quietly_when_it_is_told_to(mill: Mill) -> None:
+    process = mill.spawn("up", stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline().startswith("ready: ")
+        assert "0 of 0 jobs" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+    assert process.wait(20) == 0
+    assert "Traceback" not in mill.errors.read_text()
+
+
+def test_up_with_examples_drops_them_where_they_find_their_data(mill: Mill) -> None:
+    process = mill.spawn("up", "--examples", stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline().startswith("ready: ")
+        assert mill.ended("hello")["state"] == "done"
+        assert mill.ended("commands")["state"] == "done"
+        mill.until(lambda: mill.job("too_long_method").get("items_done", 0) >= 64, "no batch of the story is done")
+        rows = mill.ask("results", job="too_long_method")["rows"]
+        assert {row["item"]: row["result"]["index"] for row in rows} == {row["item"]: row["item"] for row in rows}
+        mill.grist("shutdown", "--kill")
+        process.stdout.read()
+    assert process.wait(20) == 0
+
+
+@pytest.mark.timeout(400)
+def test_the_demo_runs_every_example_and_ends_with_what_it_measured(mill: Mill) -> None:
+    done = subprocess.run(mill.command("demo"), env=mill.env, cwd=mill.base, capture_output=True, text=True,
+                          timeout=390, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name, items in (("too_long_method", "1797/1797"), ("grid_search", "60/60"), ("commands", "9/9"), ("hello", "1/1")):
+        (row,) = (line.split() for line in done.stdout.splitlines() if line.startswith(f"{name} "))
+        assert (row[1], row[3]) == ("done", items)
+    found = re.search(r"(\d+) items/s on one worker, (\d+) items/s with (\d+) workers", done.stdout)
+    assert found is not None
+    assert all(int(number) > 0 for number in found.groups())
