@@ -66,7 +66,8 @@ def test_the_demo_runs_every_example_and_ends_with_what_it_measured(mill: Mill) 
     done = subprocess.run(mill.command("demo"), env=mill.env, cwd=mill.base, capture_output=True, text=True,
                           timeout=390, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    for name, items in (("too_long_method", "1797/1797"), ("grid_search", "60/60"), ("commands", "9/9"), ("hello", "1/1")):
+    examples = {"too_long_method": "1797/1797", "grid_search": "60/60", "commands": "9/9", "hello": "1/1"}
+    for name, items in examples.items():
         (row,) = (line.split() for line in done.stdout.splitlines() if line.startswith(f"{name} "))
         assert (row[1], row[3]) == ("done", items)
     found = re.search(r"(\d+) items/s on one worker, (\d+) items/s with (\d+) workers", done.stdout)
