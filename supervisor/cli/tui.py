@@ -10,7 +10,7 @@ from gristmill.supervisor.cli.place import Place, place_of
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("--ascii", action="store_true", help="no glyphs beyond ASCII")
-    parser.add_argument("--theme", metavar="NAME", help="dark, light, colour-blind or terminal-16 (NO_COLOR is honoured)")
+    parser.add_argument("--theme", metavar="NAME", help="dark, light, colour-blind or terminal-16")
     parser.add_argument("--read-only", action="store_true", help="show only; no key changes anything")
 
 
