@@ -16,7 +16,7 @@ import msgspec
 from gristmill.supervisor.core import items
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.protocol import SCHEMA, TaskView
+from gristmill.supervisor.core.protocol import SCHEMA, TaskView, number_of
 from gristmill.supervisor.core.task import TASK_FINAL, TASK_LIVE, JobState, Task, TaskState
 from gristmill.supervisor.edge import store
 from gristmill.supervisor.edge.server import Connection
@@ -211,7 +211,7 @@ class Api:
             raise RequestError("the limit is a whole number from 0 to 4096, or auto")
         self._tuner.fixed = workers
         self._tuner.step()
-        await self._store.write(store.save_meta("limit", "auto" if workers is None else str(workers)))
+        self._store.write(store.save_meta("limit", "auto" if workers is None else str(workers)))
         return {"message": "limit: found by the governor" if workers is None else f"limit: {workers}, fixed"}
 
     async def _add(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
@@ -255,9 +255,16 @@ class Api:
     async def _job(self, which: str) -> Job:
         if which == "last" and (known := max([*self._ledger.jobs, *self._ledger.recent], default=None)):
             which = str(known)
-        job = self._ledger.resolve(which) or await self._store.ask("job", which)
+        number = number_of(which)
+        if number is None:
+            number = self._ledger.named(which)
+        if number in self._ledger.jobs:
+            return self._ledger.jobs[number]
+        await self._store.settled()
+        job: Job | None = await self._store.ask("job", which if number is None else str(number))
         if job is None:
             raise RequestError(f"no job {which!r} – `grist status` lists them")
+        job.resume(await self._store.ask("numbers_from", job.id, job.cursor))
         return job
 
     async def _find_task(self, which: str) -> tuple[Job, int]:
@@ -270,13 +277,13 @@ class Api:
 
     async def _either(self, which: str) -> tuple[Job, int | None]:
         """`JOB` or `JOB/NUMBER`."""
-        name, slash, number = which.rpartition("/")
+        name, slash, tail = which.rpartition("/")
         if not slash:
             return await self._job(which), None
-        job = await self._job(name)
-        if not number.isdigit() or int(number) >= job.tasks:
+        job, number = await self._job(name), number_of(tail)
+        if number is None or number >= job.tasks:
             raise RequestError(f"no task {which!r} – job {job.id} has tasks {job.id}/0 … {job.id}/{job.tasks - 1}")
-        return job, int(number)
+        return job, number
 
 
 def _whole(request: dict[str, Any], key: str, default: int) -> int:

@@ -99,7 +99,7 @@ class Feed:
         fresh, self._fresh = self._fresh, []
         if not self._subscribers:
             return
-        jobs = [job.view() for number in sorted(changed) if (job := self._ledger.find(number))]
+        jobs = [view for number in sorted(changed) if (view := self._ledger.view(number))]
         update = self._update("delta", jobs, fresh)
         update.removed = forgotten
         await self._store.settled()
@@ -114,8 +114,8 @@ class Feed:
 
     def jobs(self) -> list[JobView]:
         """All jobs in memory, oldest first."""
-        known = {**self._ledger.recent, **self._ledger.jobs}
-        return [known[number].view() for number in sorted(known)]
+        known = {**self._ledger.recent, **{number: job.view() for number, job in self._ledger.jobs.items()}}
+        return [known[number] for number in sorted(known)]
 
     def _snapshot(self) -> Update:
         whole = self._update("snapshot", self.jobs(), list(self.decisions))

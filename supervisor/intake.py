@@ -19,12 +19,12 @@ from pathlib import Path
 import msgspec
 
 from gristmill.supervisor.core import jobfile
-from gristmill.supervisor.core.errors import FolderError, JobFileError, Problem
+from gristmill.supervisor.core.errors import FolderError, JobFileError, Problem, RequestError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.core.task import JobState
 from gristmill.supervisor.edge import environment, store, textfile
-from gristmill.supervisor.edge.folder import Claimed, Found, JobsFolder, shown
+from gristmill.supervisor.edge.folder import SUFFIXES, Claimed, Found, JobsFolder, job_like, shown
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.edge.watch import Watch
 from gristmill.supervisor.ledger import Ledger
@@ -160,6 +160,8 @@ class Intake:
     async def submit(self, file: str, text: str) -> Job:
         """Takes in a job that came over the socket; raises JobFileError, with nothing left behind, when it is bad."""
         name = os.fsencode(file)
+        if b"/" in name or not (job_like(name) and name.endswith(SUFFIXES)):
+            raise RequestError(f"{file!r} is no name of a job file – such as sweep.toml")
         await self._understand(Claimed("", name, text.encode(), False))
         claimed = await asyncio.to_thread(self._folder.put, name, text.encode(), self._batch())
         job = (await self._accept([claimed]))[0]

@@ -17,6 +17,7 @@ from pathlib import Path
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Exit
+from gristmill.supervisor.core.protocol import JobView
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.core.task import (
     JOB_FINAL,
@@ -36,7 +37,7 @@ from gristmill.supervisor.edge import results, store
 from gristmill.supervisor.edge.store import Statement, Store
 
 RECENT = 500
-"""Ended jobs kept in memory for the screens; older ones are asked of the store."""
+"""Ended jobs of which a view is kept in memory for the screens; all else about them is asked of the store."""
 CANCELING = "canceling"
 """The reason of a live task whose end was asked for: the durable mark that a later daemon acts on."""
 
@@ -49,7 +50,7 @@ class Ledger:
         self.jobs: dict[int, Job] = {}
         self.live: dict[int, Job] = {}
         """Those of `jobs` that have tasks handed out."""
-        self.recent: OrderedDict[int, Job] = OrderedDict()
+        self.recent: OrderedDict[int, JobView] = OrderedDict()
         self.order: list[tuple[int, int]] = []
         self.changed: set[int] = set()
         self.forgotten: list[int] = []
@@ -74,7 +75,7 @@ class Ledger:
         queries = self._store.queries
         self._last = queries.last_job()
         for job in queries.finished(RECENT):
-            self.recent[job.id] = job
+            self.recent[job.id] = job.view()
         for job in queries.unfinished():
             self._admit(job)
             job.resume(queries.numbers_from(job.id, job.cursor))
@@ -96,16 +97,16 @@ class Ledger:
         """Jobs in memory by falling priority, then age."""
         return (self.jobs[number] for _, number in self.order)
 
-    def find(self, number: int) -> Job | None:
-        """The job with this id, if it is in memory."""
-        return self.jobs.get(number) or self.recent.get(number)
+    def view(self, number: int) -> JobView | None:
+        """What is shown of a job, if anything of it is in memory."""
+        job = self.jobs.get(number)
+        return job.view() if job else self.recent.get(number)
 
-    def resolve(self, which: str) -> Job | None:
-        """The job that `which` means in memory: an id, or the newest of this name."""
-        if which.isdigit() and (job := self.find(int(which))):
-            return job
-        named = [job for job in itertools.chain(self.recent.values(), self.jobs.values()) if job.spec.name == which]
-        return max(named, key=lambda job: job.id, default=None)
+    def named(self, name: str) -> int | None:
+        """The id of the newest job of this name that memory knows."""
+        active = (number for number, job in self.jobs.items() if job.spec.name == name)
+        ended = (number for number, view in self.recent.items() if view.name == name)
+        return max(itertools.chain(active, ended), default=None)
 
     def _admit(self, job: Job) -> None:
         self.jobs[job.id] = job
@@ -115,7 +116,7 @@ class Ledger:
     def _release(self, job: Job) -> None:
         del self.jobs[job.id]
         del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]
-        self.recent[job.id] = job
+        self.recent[job.id] = job.view()
         while len(self.recent) > RECENT:
             self.forgotten.append(self.recent.popitem(last=False)[0])
 
@@ -301,7 +302,7 @@ class Ledger:
         rows = [store.save_task(task) for task in self._rows.values()]
         collected, self._collected = self._collected, []
         given, self._results = self._results, []
-        accounts = [store.save_job(job) for number in self._dirty if (job := self.find(number))]
+        accounts = [store.save_job(job) for number in self._dirty if (job := self.jobs.get(number))]
         closing, self._closing = self._closing, []
         self.changed |= self._dirty
         self._rows.clear()

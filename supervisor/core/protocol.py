@@ -17,6 +17,11 @@ LINE_LIMIT = 1 << 20
 """Bytes of one line at most, in both directions."""
 
 
+def number_of(text: str) -> int | None:
+    """The id or task number that `text` spells, None when it is a name: digits alone, and no more than an id has."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
+
+
 class View(msgspec.Struct):
     """A part of what the daemon shows; times are seconds since the epoch, UTC."""
 

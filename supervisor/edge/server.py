@@ -118,7 +118,7 @@ class Server:
             return {"id": number, "ok": False, "error": f"not understood: {error}", "code": 2}
         except GristError as error:
             return {"id": number, "ok": False, "error": str(error), "code": error.code}
-        except OSError as error:
+        except Exception as error:  # caught once, here: a request's fault is not the daemon's end
             log.exception("a request failed")
             return {"id": number, "ok": False, "error": f"the daemon could not do it: {error}", "code": 2}
 

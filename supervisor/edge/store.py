@@ -21,6 +21,7 @@ import msgspec
 
 from gristmill.supervisor.core.errors import FolderError
 from gristmill.supervisor.core.job import Footprint, Job
+from gristmill.supervisor.core.protocol import number_of
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.core.task import JobState, Task, TaskState
 
@@ -158,8 +159,8 @@ class Queries:
 
     def job(self, which: str) -> Job | None:
         """The job with this id, or the newest of this name."""
-        if which.isdigit():
-            row = self._db.execute(_JOB + "WHERE id = ?", (int(which),)).fetchone()
+        if (number := number_of(which)) is not None:
+            row = self._db.execute(_JOB + "WHERE id = ?", (number,)).fetchone()
             if row:
                 return _read_job(row)
         row = self._db.execute(_JOB + "WHERE name = ? ORDER BY id DESC LIMIT 1", (which,)).fetchone()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gristmill.supervisor.core.errors import GristError
+
 from .conftest import Mill
 
 
@@ -193,6 +195,20 @@ def test_tasks_are_listed_by_state_with_their_number_waiting_ones_too(turning: M
     turning.grist("cancel", "mix")
     turning.ended("mix")
     assert listed("canceled")[0] == 296
+
+
+def test_a_selector_that_means_nothing_is_told_so(turning: Mill) -> None:
+    turning.drop("one.toml", 'command = "true"\n')
+    turning.ended("one")
+    for which in ("2", "two", "9" * 30, "²", "", "1/1", "1/x", "1/²", "one/-1", "../one"):
+        assert "no job" in (said := turning.grist("cancel", which, code=2)) or "no task" in said
+    assert "has ended already" in turning.grist("cancel", "one/0", code=2)
+
+
+def test_a_job_over_the_socket_has_a_plain_name(turning: Mill) -> None:
+    for file in ("../x.toml", "/tmp/x.toml", ".x.toml", "x", "x.md", ""):
+        with pytest.raises(GristError, match="no name of a job file"):
+            turning.ask("add", file=file, text='command = "true"\n')
 
 
 def test_retry_runs_the_failed_tasks_again_and_the_file_comes_back(turning: Mill) -> None:
