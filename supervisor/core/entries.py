@@ -24,7 +24,6 @@ _FATE = re.compile(
     r"|signal:(?:[1-9]|[1-5][0-9]|6[0-4])"
 )
 _LEAST_MEMORY = 1 << 20
-_LEAST_LOG = 1 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +135,10 @@ def _mend_fate(fate: str) -> str:
     return "use oom, timeout, lost, failed, exit:N or signal:N"
 
 
-def limits(layout: keys.JobFile, findings: Findings) -> Limits:
+def limits(layout: keys.JobFile) -> Limits:
     table = layout.limits if layout.limits is not UNSET else keys.LimitsTable()
     return Limits(
         workers=None if table.workers is UNSET else table.workers,
-        failures=None if table.failures is UNSET else table.failures,
-        log_bytes=size(table.log, ("limits", "log"), findings, _LEAST_LOG),
     )
 
 
@@ -150,5 +147,4 @@ def resources(layout: keys.JobFile, findings: Findings) -> Resources:
     return Resources(
         cpus=None if table.cpus is UNSET else table.cpus,
         memory_bytes=size(table.memory, ("resources", "memory"), findings, _LEAST_MEMORY),
-        gpus=table.gpus,
     )

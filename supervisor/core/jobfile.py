@@ -107,7 +107,7 @@ def _parse(file: _File, findings: Findings) -> Spec:
         timeout_s=entries.seconds(layout.timeout, ("timeout",), findings),
         grace_s=entries.seconds(layout.grace, ("grace",), findings, zero=True) or 0.0,
         retry=entries.retry(layout, findings),
-        limits=entries.limits(layout, findings),
+        limits=entries.limits(layout),
         resources=entries.resources(layout, findings),
         on_reboot=layout.on_reboot,
     )

@@ -114,10 +114,6 @@ class ResourcesTable(Table, frozen=True):
     memory: Annotated[
         Size | UnsetType, Meta(description='Memory that a task needs at its peak, such as "2 GiB". Default: learned.')
     ] = UNSET
-    gpus: Annotated[
-        Annotated[int, Meta(ge=0, le=1024, extra={"wants": "a whole number of 0 or more, without quotes"})],
-        Meta(description="GPUs that a task needs for itself. Default: 0."),
-    ] = 0
 
 
 class RetryTable(Table, frozen=True):
@@ -144,12 +140,6 @@ class LimitsTable(Table, frozen=True):
 
     workers: Annotated[
         Count | UnsetType, Meta(description="Tasks of this job that run at once, at most. Default: no bound.")
-    ] = UNSET
-    failures: Annotated[
-        Count | UnsetType, Meta(description="Failed tasks after which the job is stopped. Default: never.")
-    ] = UNSET
-    log: Annotated[
-        Size | UnsetType, Meta(description="Bytes of log kept of each task. Default: the daemon's setting.")
     ] = UNSET
 
 
@@ -227,9 +217,12 @@ LATER: dict[tuple[str, ...], str] = {
     ("after_any",): "remove it and drop this file when the other job has ended (`grist wait JOB`)",
     ("after_failed",): "remove it and drop this file when the other job has failed (`grist wait JOB`)",
     ("start",): "remove it and drop this file when the job may start",
-    ("only",): "remove it and hold the job while it may not run (`grist hold JOB`)",
+    ("only",): "remove it and drop this file when the job may run",
     ("finally",): "remove it and run the last step when the job has ended (`grist wait JOB`)",
-    ("resources", "gpu_memory"): "remove it and give gpus = 1: the task gets a card for itself",
+    ("resources", "gpus"): "remove it and let the task choose its card, with [limits] workers = the number of cards",
+    ("resources", "gpu_memory"): "remove it and let [limits] workers bound how many tasks share the cards",
+    ("limits", "failures"): "remove it and cancel the job when too much of it fails (`grist cancel JOB`)",
+    ("limits", "log"): "remove it; a task's log is kept whole",
 }
 """Keys of the design that this version does not know yet, each with what to do instead."""
 
@@ -242,7 +235,7 @@ SYNONYMS: dict[str, str] = {
     "parameters": "grid", "sweep": "grid", "array": "items.total", "count": "items.total", "n": "items.total",
     "chunk": "items.per_task", "chunksize": "items.per_task", "batch_size": "items.per_task", "csv": "items.file",
     "ram": "resources.memory", "mem": "resources.memory", "cores": "resources.cpus", "cpu": "resources.cpus",
-    "threads": "resources.cpus", "ncpus": "resources.cpus", "gpu": "resources.gpus", "retries": "retry.attempts",
+    "threads": "resources.cpus", "ncpus": "resources.cpus", "retries": "retry.attempts",
     "tries": "retry.attempts", "max_retries": "retry.attempts", "jobs": "limits.workers", "parallel": "limits.workers",
     "concurrency": "limits.workers", "max_workers": "limits.workers",
 }  # fmt: skip

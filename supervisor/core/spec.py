@@ -58,8 +58,6 @@ class Limits(Frozen, frozen=True, kw_only=True):
     """Bounds of this job alone."""
 
     workers: int | None = None
-    failures: int | None = None
-    log_bytes: int | None = None
 
 
 class Resources(Frozen, frozen=True, kw_only=True):
@@ -67,7 +65,6 @@ class Resources(Frozen, frozen=True, kw_only=True):
 
     cpus: float | None = None
     memory_bytes: int | None = None
-    gpus: int = 0
 
 
 class Spec(Frozen, frozen=True, kw_only=True):

@@ -59,15 +59,12 @@ include = [{ layers = 4, batch = 8, fold = 0 }]
 [resources]
 cpus = 2
 memory = "2 GiB"
-gpus = 1
 [retry]
 attempts = 3
 backoff = "1m"
 on = ["oom", "timeout", "exit:75", "signal:9"]
 [limits]
 workers = 8
-failures = 20
-log = "64 MiB"
 """
     )
     assert spec == Spec(
@@ -93,9 +90,9 @@ log = "64 MiB"
             excluded=tuple(range(50, 60)),
             cases=({"layers": 4, "batch": 8, "fold": 0},),
         ),
-        resources=Resources(cpus=2.0, memory_bytes=2 << 30, gpus=1),
+        resources=Resources(cpus=2.0, memory_bytes=2 << 30),
         retry=Retry(attempts=3, backoff_s=60.0, on=("oom", "timeout", "exit:75", "signal:9")),
-        limits=Limits(workers=8, failures=20, log_bytes=64 << 20),
+        limits=Limits(workers=8),
     )
 
 
@@ -107,7 +104,7 @@ log = "64 MiB"
         ('cmd = "x"', "pose.toml:1:1: unknown key cmd – did you mean command?"),
         ('command = "x"\nmemory = "1 GiB"', "pose.toml:2:1: unknown key memory – did you mean resources.memory?"),
         ('command = "x"\nretries = 3', "pose.toml:2:1: unknown key retries – did you mean retry.attempts?"),
-        ('command = "x"\n[limits]\nfailurs = 3', "pose.toml:3:1: unknown key limits.failurs – did you mean failures?"),
+        ('command = "x"\n[limits]\nworkrs = 3', "pose.toml:3:1: unknown key limits.workrs – did you mean workers?"),
         ('command = "x"\n[limits]\npriority = 3', "move it above the first [table], out of [limits]"),
         ('command = "x"\n[grid]\na = [1]\ntimeout = "2h"', "move timeout above the first [table]"),
         ('command = "x"\n[env]\nA = "1"\ntimeout = "2h"', "pose.toml:4:1: timeout stands below [env]"),
@@ -116,6 +113,9 @@ log = "64 MiB"
         ('call = "m:f"', "pose.toml:1:1: call is not there yet in this version"),
         ('command = "x"\n[finally]\ncommand = "y"', "finally is not there yet"),
         ('command = "x"\n[resources]\ngpu_memory = "6 GiB"', "resources.gpu_memory is not there yet"),
+        ('command = "x"\n[resources]\ngpus = 1', "resources.gpus is not there yet"),
+        ('command = "x"\n[limits]\nfailures = 20', "limits.failures is not there yet"),
+        ('command = "x"\n[limits]\nlog = "64 MiB"', "limits.log is not there yet"),
         # values of the wrong kind
         ('command = "x"\npriority = "high"', 'pose.toml:2:1: priority is the text "high" – write a whole number'),
         ('command = "x"\nretry = 3', "retry is 3 – write a table: retry = {attempts = 3}"),
