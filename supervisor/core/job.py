@@ -66,6 +66,8 @@ class Job:
     again: list[tuple[float, int, Task]] = field(default_factory=list)
     skipped: set[int] = field(default_factory=set)
     unrecorded: dict[int, None] = field(default_factory=dict)
+    served_at: float = 0.0
+    """When it last handed out a task; of jobs with equal shares the one served longest ago has its turn."""
     waits: str = ""
     """Why nothing of it is started now; shown, never stored."""
 
@@ -115,6 +117,7 @@ class Job:
             self._pass_skipped()
         task = advance(task, TaskState.STARTING, attempts=task.attempts + 1, reason="", exit_code=None, signal=None)
         self.live[task.number] = task
+        self.served_at = now
         return task
 
     def put_back(self, task: Task, reason: str = "", not_before: float = 0.0) -> Task:

@@ -1,4 +1,4 @@
-"""Which job hands out the next task: priority, then fair share, then age; and whether a task of it fits now.
+"""Which job hands out the next task: priority, then fair share in turns, then age; and whether a task of it fits now.
 
 Pure: the room is measured by others and passed in. A job that is passed over is told why in `Job.waits`.
 """
@@ -60,11 +60,12 @@ def obstacle(job: Job, room: Room, busy: bool) -> str:
 def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -> Job | None:
     """The job whose next task is started now, None when none may be; `busy` of `limit` workers have something to do.
 
-    `jobs` come by falling priority, then rising age; the first of a priority that has nothing running wins outright,
-    so that a long queue costs no long search.
+    `jobs` come by falling priority, then rising age. Of one priority the job with the fewest running tasks comes next,
+    of equal ones that which was served longest ago; one that never was wins outright, so that a long queue costs no
+    long search.
     """
     best: Job | None = None
-    best_share = math.inf
+    best_rank = (math.inf, math.inf)
     for job in jobs:
         if best is not None and job.spec.priority < best.spec.priority:
             break
@@ -72,14 +73,14 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
             continue
         if busy >= limit and len(job.live) % job.ahead == 0:
             continue  # one more would need one more worker
-        share = len(job.live) / job.ahead
-        if share >= best_share:
+        rank = (len(job.live) / job.ahead, job.served_at)
+        if rank >= best_rank:
             continue
         job.waits = obstacle(job, room, busy > 0)
         if job.waits:
             continue
-        best, best_share = job, share
-        if share == 0:
+        best, best_rank = job, rank
+        if rank == (0.0, 0.0):
             break
     return best
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gristmill.supervisor.core.job import Footprint, Job
 from gristmill.supervisor.core.schedule import GB, Room, charge, choose, width
 from gristmill.supervisor.core.spec import Items, Resources, Spec
+from gristmill.supervisor.core.task import TaskState, advance
 
 
 def job(number: int, total: int = 100, priority: int = 0, **resources: object) -> Job:
@@ -34,6 +35,19 @@ def start(jobs: list[Job], times: int, space: Room | None = None, limit: int = 1
 def test_a_small_job_gets_its_turn_beside_a_long_one() -> None:
     jobs = [job(1, total=10_000), job(2, total=3)]
     assert start(jobs, 6) == [1, 2, 1, 2, 1, 2]
+
+
+def test_on_a_single_worker_every_job_has_its_turn_and_a_later_one_at_once() -> None:
+    jobs = [job(1, total=10_000), job(2, total=10_000)]
+    turns = []
+    for now in range(1, 8):
+        if now == 5:
+            jobs.append(job(3, total=2))
+        best = choose(jobs, room(), float(now), width(jobs), 1)
+        assert best is not None
+        best.settle(advance(best.take(float(now)), TaskState.DONE))
+        turns.append(best.id)
+    assert turns == [1, 2, 1, 2, 3, 1, 2]
 
 
 def test_priority_comes_before_fairness() -> None:
