@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Mill
+from tests.mill import Mill
 
 
 def refusal(mill: Mill, name: str) -> str:

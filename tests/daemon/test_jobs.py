@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.supervisor.core.errors import GristError
-
-from .conftest import Mill
+from tests.mill import Mill
 
 
 def test_a_dropped_grid_runs_every_point_once_and_its_file_moves_on(turning: Mill) -> None:

@@ -7,9 +7,8 @@ import asyncio
 import pytest
 
 from gristmill.tui.app import MillApp
+from tests.mill import Mill
 from tests.tui.stage import Eye
-
-from .conftest import Mill
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)], ids=["80x24", "160x45"])

@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from .conftest import DEADLINE, Mill
+from tests.mill import DEADLINE, Mill
 
 
 def talk(mill: Mill, *lines: bytes) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from .conftest import Mill
+from tests.mill import Mill
 
 
 def test_up_serves_shows_its_progress_and_ends_when_all_is_done(mill: Mill) -> None:
