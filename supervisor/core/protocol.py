@@ -26,7 +26,18 @@ class View(msgspec.Struct):
     """A part of what the daemon shows; times are seconds since the epoch, UTC."""
 
 
+class ConditionView(View, kw_only=True):
+    """A fault as a state: its kind, why, since when, and whether it holds back new tasks."""
+
+    kind: str
+    reason: str
+    since: float
+    holds: bool = True
+
+
 class DaemonView(View, kw_only=True):
+    """The daemon. `state` is `held` while one of `conditions` holds back new tasks; `reason` is that one's."""
+
     pid: int
     version: str
     uptime_s: float
@@ -34,6 +45,7 @@ class DaemonView(View, kw_only=True):
     reason: str = ""
     jobs_dir: str = ""
     state_dir: str = ""
+    conditions: list[ConditionView] = []
 
 
 class LimitView(View, kw_only=True):

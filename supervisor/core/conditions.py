@@ -1,0 +1,78 @@
+"""What is wrong with the world now: each fault a named state with its reason, held for as long as it lasts.
+
+Owns the list and nothing else: whoever detects a fault sets its condition, and clears it when it is over. A condition
+that `holds` keeps new tasks from being started; the others are only said. The time is passed in, the log is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from gristmill.supervisor.core.protocol import ConditionView
+
+
+class Kind(StrEnum):
+    """The faults that have a name."""
+
+    DATABASE = "database"
+    DISK = "disk"
+    PROCESSES = "processes"
+    FILES = "files"
+    FOLDER = "folder"
+    SPAWNER = "spawner"
+    RUNS = "run folders"
+    MEMORY = "memory"
+    CLOCK = "clock"
+    STALL = "stall"
+    DRAIN = "drain"
+    LOOP = "loop"
+
+
+class Conditions:
+    """The faults of one daemon, in the order in which they began."""
+
+    def __init__(self, clock: Callable[[], float], tell: Callable[[ConditionView, bool], None]) -> None:
+        """`tell` hears of each condition when it begins (True) and when it is over (False)."""
+        self._clock, self._tell = clock, tell
+        self._now: dict[str, ConditionView] = {}
+        self._until: dict[str, float] = {}
+
+    def set(self, kind: str, reason: str, holds: bool = True, for_s: float | None = None) -> None:
+        """Says that something is wrong, or that it still is and why; with `for_s` it is over by itself."""
+        known = self._now.get(kind)
+        view = ConditionView(kind=str(kind), reason=reason, since=known.since if known else self._clock(), holds=holds)
+        self._now[kind] = view
+        if for_s is not None:
+            self._until[kind] = self._clock() + for_s
+        if known is None:
+            self._tell(view, True)
+
+    def clear(self, kind: str) -> None:
+        """Says that it is over; nothing happens where it was not set."""
+        known = self._now.pop(kind, None)
+        self._until.pop(kind, None)
+        if known is not None:
+            self._tell(known, False)
+
+    def put(self, kind: str, reason: str, holds: bool = True) -> None:
+        """Sets the condition, or clears it when there is no reason for it."""
+        if reason:
+            self.set(kind, reason, holds)
+        else:
+            self.clear(kind)
+
+    def expire(self) -> None:
+        """Clears what was said for a time only."""
+        now = self._clock()
+        for kind in [kind for kind, until in self._until.items() if until <= now]:
+            self.clear(kind)
+
+    @property
+    def held(self) -> str:
+        """Why nothing new is started, "" when tasks may be."""
+        return next((view.reason for view in self._now.values() if view.holds), "")
+
+    def views(self) -> list[ConditionView]:
+        """All that is wrong now, what holds dispatch first."""
+        return sorted(self._now.values(), key=lambda view: not view.holds)
