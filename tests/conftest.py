@@ -1,0 +1,12 @@
+"""What every test may be told on the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds `--full` and `--seed`."""
+    group = parser.getgroup("gristmill")
+    group.addoption("--full", action="store_true", help="every try of the fault suite, not only the few that CI makes")
+    group.addoption("--seed", type=int, help="what a random test printed when it failed, to see it again")
