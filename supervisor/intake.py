@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from gristmill.supervisor.core import jobfile
+from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import FolderError, JobFileError, Problem, RequestError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.spec import Spec
@@ -43,10 +44,10 @@ class Intake:
 
     def __init__(
         self, folder: JobsFolder, record: Store, ledger: Ledger, scripts: Path, environ: Mapping[str, str],
-        clock: Callable[[], float],
+        clock: Callable[[], float], conditions: Conditions,
     ) -> None:
         self._folder, self._store, self._ledger = folder, record, ledger
-        self._scripts, self._environ, self._clock = scripts, environ, clock
+        self._scripts, self._environ, self._clock, self._conditions = scripts, environ, clock, conditions
         self._watch = Watch(self._hint_from_thread)
         self._hinted: dict[bytes, bool] = {}
         self._still: dict[bytes, tuple[tuple[int, int, int], float]] = {}
@@ -58,8 +59,6 @@ class Intake:
         self._reader = ThreadPoolExecutor(1, "intake")
         self._in_hand: set[str] = set()
         self._behind = True
-        self.fault = ""
-        """Why the folder can't be read now, "" when it can."""
         self.rejected = 0
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -79,10 +78,10 @@ class Intake:
                 if self._behind:
                     await self.recover()
                 pause = await self._look()
-                self._say("")
+                self._conditions.clear(Kind.FOLDER)
             except (FolderError, OSError) as error:
                 self._behind = True  # what was claimed and not placed is taken up again once this works
-                self._say(str(error))
+                self._conditions.put(Kind.FOLDER, str(error), holds=False)
             due = self._loop.call_later(pause, self._wake.set)  # the look that needs no hint
             await self._wake.wait()
             due.cancel()
@@ -92,11 +91,6 @@ class Intake:
         """Stops listening for hints."""
         self._watch.close()
         self._reader.shutdown(wait=False, cancel_futures=True)
-
-    def _say(self, fault: str) -> None:
-        if fault != self.fault:
-            log.warning("%s", fault or "the jobs folder is usable again")
-        self.fault = fault
 
     def _hint_from_thread(self, name: bytes | None, moved: bool) -> None:
         self._loop.call_soon_threadsafe(self._hint, name, moved)
