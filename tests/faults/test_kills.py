@@ -1,0 +1,159 @@
+"""Sudden deaths under load: of the daemon, of workers and spawner, and daemons that find their workers frozen."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.faults.load import LONG, TINY, Load, linger, spawners, workers
+from tests.mill import Mill
+
+SHORT_KILLS, FULL_KILLS = 12, 200
+KILLS_A_DROP = 4
+"""How many kills a set of jobs has to bear before the next set comes."""
+
+
+def begin(mill: Mill, chance: random.Random) -> None:
+    """Starts a daemon and does not wait for it: it may be killed before it is ready."""
+    mill.process = mill.spawn(
+        "daemon", "--allow-root", "--limit", str(chance.choice((1, 3, 6))), stdout=subprocess.PIPE
+    )
+
+
+def slay(pid: int) -> bool:
+    """SIGKILL; False where nobody was left to kill."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def check_nothing_left(mill: Mill) -> None:
+    """When all has ended, no run folder remains but those of workers that wait for more."""
+    mill.until(
+        lambda: len(list((mill.state / "runs").iterdir())) == len(workers(mill)), "run folders are left behind"
+    )
+    assert list((mill.jobs / ".gristmill" / "spool").iterdir()) == []
+
+
+@pytest.mark.timeout(240)
+def test_a_daemon_killed_again_and_again_loses_nothing_and_runs_nothing_twice(
+    mill: Mill, full: bool, chance: random.Random
+) -> None:
+    load = Load(mill)
+    for kill in range(FULL_KILLS if full else SHORT_KILLS):
+        if kill % KILLS_A_DROP == 0:
+            load.drop()
+        begin(mill, chance)
+        linger(chance.uniform(0.05, 1.2))
+        mill.kill()
+        if chance.random() < 0.3:
+            linger(chance.uniform(0, 0.4))
+    mill.start("--limit", "6")
+    load.check()
+    load.check_places()
+    check_nothing_left(mill)
+
+
+@pytest.mark.timeout(240)
+def test_killed_workers_cost_at_most_their_own_task_and_cut_none(mill: Mill, full: bool, chance: random.Random) -> None:
+    load = Load(mill)
+    killed = 0
+    for kill in range(FULL_KILLS if full else SHORT_KILLS):
+        if kill % KILLS_A_DROP == 0:
+            load.drop()
+        if mill.process is None:
+            begin(mill, chance)
+        linger(chance.uniform(0.05, 1.0))
+        match chance.choice(("daemon", "worker", "worker", "spawner", "all")):
+            case "daemon":
+                mill.kill()
+            case "worker":
+                killed += sum(map(slay, chance.sample(living := workers(mill), min(2, len(living)))))
+            case "spawner":
+                list(map(slay, spawners(mill)))
+            case "all":
+                victims = [*spawners(mill), *(living := workers(mill))]
+                chance.shuffle(victims)
+                list(map(slay, victims))
+                killed += len(living)
+                mill.kill()
+    if mill.process is not None:
+        mill.kill()
+    mill.start("--limit", "6")
+    lost = load.check(most_lost=killed)
+    print(f"{killed} workers killed, {lost} tasks lost")
+    load.check_places()
+
+
+def test_the_task_of_a_killed_worker_runs_on_and_is_lost_only_at_its_end(turning: Mill) -> None:
+    turning.drop("two.toml", """command = "echo $$ >> pids; while ! test -e go; do sleep 0.05; done; echo e >> ended"
+[items]
+total = 2
+per_task = 1
+""")
+    turning.running("two", 2)
+    try:
+        for pid in workers(turning):
+            slay(pid)
+        turning.until(lambda: not workers(turning), "the workers live on")
+        turning.kill()
+        turning.start("--limit", "2")
+        assert [task["state"] for task in turning.running("two", 2)] == ["running"] * 2
+        pids = (turning.base / "pids").read_text().split()
+        assert all(Path("/proc", pid).exists() for pid in pids)
+    finally:
+        (turning.base / "go").touch()
+    job = turning.ended("two")
+    assert (job["state"], job["items_failed"]) == ("failed", 2)
+    assert [(task["state"], task["attempts"]) for task in turning.tasks("two")] == [("lost", 1)] * 2
+    assert (turning.base / "ended").read_text() == "e\ne\n"
+    assert not any(Path("/proc", pid).exists() for pid in pids)
+    turning.grist("retry", "two")
+    assert turning.ended("two")["items_done"] == 2
+    assert (turning.base / "ended").read_text() == "e\n" * 4
+
+
+@pytest.mark.timeout(240)
+def test_workers_that_were_frozen_while_the_daemon_changed_start_nothing_twice(
+    mill: Mill, full: bool, chance: random.Random
+) -> None:
+    load = Load(mill)
+    for _ in range(60 if full else 5):
+        load.drop((TINY, TINY, LONG))
+        mill.start("--limit", "4")
+        mill.until(lambda: len(workers(mill)) >= 2, "no workers")
+        linger(chance.uniform(0.0, 0.5))
+        living = workers(mill)
+        frozen = chance.sample(living, chance.randint(1, len(living)))
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        mill.kill()
+        early = [pid for pid in frozen if chance.random() < 0.3]
+        try:
+            begin(mill, chance)
+            linger(chance.uniform(0.0, 0.6))
+            thaw(early)
+            linger(chance.uniform(0.0, 0.8))
+        finally:
+            thaw(frozen)
+        mill.kill()
+    mill.start("--limit", "6")
+    load.check()
+    load.check_places()
+    check_nothing_left(mill)
+
+
+def thaw(pids: list[int]) -> None:
+    """Lets frozen processes go on; some may have ended in the meantime, thawed before."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            continue
