@@ -27,6 +27,8 @@ VERBS = {
     "cancel": "cancel jobs or tasks",
     "retry": "run ended tasks again",
     "limit": "set how many workers may run, or let the governor find it",
+    "service": "have systemd keep a daemon on this jobs folder",
+    "doctor": "look for what is wrong with folders, daemon and machine, each with its mend",
     "shutdown": "stop the daemon; running tasks go on unless --kill",
     "demo": "run the examples and measure what the machine can do",
 }
