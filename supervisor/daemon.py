@@ -11,6 +11,7 @@ import logging
 import logging.handlers
 import os
 import random
+import resource
 import signal
 import sys
 import time
@@ -21,10 +22,11 @@ from typing import Any
 
 from gristmill import __version__
 from gristmill.supervisor.api import Api
+from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import FolderError, GristError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.launch import launch
-from gristmill.supervisor.core.protocol import DaemonView
+from gristmill.supervisor.core.protocol import ConditionView, DaemonView
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.dispatch import Dispatcher
 from gristmill.supervisor.edge import environment, places, store
@@ -45,6 +47,7 @@ log = logging.getLogger(__name__)
 NICE = 10
 """Tasks give way to people at the keyboard unless their job says otherwise."""
 DISK_RESERVE = 256 << 20
+FILES_MOST = 1 << 16
 LOG_BYTES, LOG_FILES = 5 << 20, 3
 
 
@@ -67,7 +70,7 @@ class Daemon:
         self._started = time.monotonic()
         self._stop: asyncio.Queue[str] = asyncio.Queue()
         self._environ = {**os.environ, "GRIST_PYTHON": sys.executable}
-        self._troubles: dict[str, str] = {}
+        self.conditions = Conditions(time.monotonic, time.time, say)
 
     def prepare(self) -> None:
         """Checks and locks the folders; raises FolderError with the mend."""
@@ -94,19 +97,25 @@ class Daemon:
             raise
 
     async def _serve(self, record: Store, ready: Callable[[], Awaitable[None]] | None) -> None:
+        if record.migrated:
+            log.warning("%s", record.migrated)
         self._check_owner(record)
         boot = places.boot_id()
         rebooted = record.queries.meta("boot") not in (None, boot)
         self.ledger = Ledger(record, time.time, random.random)
-        self.pool = Pool(self.ledger, Runs(self.settings.state / "runs"), self._context, order, self._spawner_log())
+        self.runs = Runs(self.settings.state)
+        self.pool = Pool(self.ledger, self.runs, self._context, order, self._spawner_log(), self.conditions)
+        take_all_files()
         self.intake = Intake(
-            self.folder, record, self.ledger, self.settings.state / "scripts", self._environ, time.time
+            self.folder, record, self.ledger, self.settings.state / "scripts", self._environ, time.time,
+            self.conditions,
         )
         self.feed = Feed(self.ledger, self.pool, record, self.view, self.log_path)
-        self.dispatcher = Dispatcher(self.ledger, self.pool, time.time)
+        self.dispatcher = Dispatcher(self.ledger, self.pool, time.time, self.conditions)
         sampler = Sampler(self.settings.state)
         self.tuner = Tuner(
-            self.ledger, self.pool, self.dispatcher, self.feed, sampler, lambda sample: self._faults(record, sample)
+            self.ledger, self.pool, self.dispatcher, self.feed, sampler,
+            lambda sample: self._examine(record, sample), self.conditions,
         )
         self.tuner.fixed = self._first_limit(record)
         api = Api(
@@ -142,7 +151,9 @@ class Daemon:
     async def _until_told(self) -> None:
         how = await self._stop.get()
         while how in ("drain", "kill"):
-            self._troubles["drain"] = "draining: nothing new is started, the daemon stops when all tasks have ended"
+            words = "draining: nothing new is started, the daemon stops when all tasks have ended"
+            self.conditions.set(Kind.DRAIN, words)
+            self.pool.withdraw()
             if not any(job.live for job in self.ledger.live.values()):
                 return
             asyncio.get_running_loop().call_later(0.2, self._stop.put_nowait, how)  # look again, or hear another word
@@ -155,27 +166,24 @@ class Daemon:
                 await run()
             except OSError as error:
                 log.exception("%s stumbled and goes on", name)
-                self._troubles[name] = f"{name}: {error}"
+                self.conditions.set(f"{Kind.LOOP} {name}", f"{name} stumbled and begins again: {error}")
                 await asyncio.sleep(1)
-                del self._troubles[name]
+                self.conditions.clear(f"{Kind.LOOP} {name}")
 
     # ── what the parts ask ────────────────────────────────────────────────────────────────────────────────────
 
     def view(self) -> DaemonView:
         """The daemon itself, and what holds it up."""
-        reason = self.dispatcher.held or self.pool.fault or self.intake.fault
+        views = self.conditions.views()
         return DaemonView(
             pid=os.getpid(), version=__version__, uptime_s=round(time.monotonic() - self._started, 3),
-            state="held" if reason else "ok", reason=reason, jobs_dir=str(self.settings.jobs),
-            state_dir=str(self.settings.state),
+            state="held" if self.conditions.held else "ok", reason=views[0].reason if views else "",
+            jobs_dir=str(self.settings.jobs), state_dir=str(self.settings.state), conditions=views,
         )
 
     def log_path(self, task: Task) -> Path:
-        """Where the log of a live attempt is: its final name once it has lived a moment, its worker's before."""
-        final = self.settings.state / "logs" / str(task.job) / f"{task.number}.{task.attempts}.log"
-        if task.run is None or final.exists():
-            return final
-        return self.settings.state / "runs" / str(task.run) / "log"
+        """Where the log of a live attempt is."""
+        return self.runs.log(task.key, task.run)
 
     def _context(self, job: Job) -> dict[str, Any]:
         """What all tasks of a job share, sent once to each worker that runs one."""
@@ -183,22 +191,22 @@ class Daemon:
         return {
             "cwd": spec.cwd, "env": environment.base(spec, self._environ), "timeout": spec.timeout_s,
             "grace": spec.grace_s, "nice": NICE if spec.nice is None else spec.nice,
+            "wait": spec.leftovers == "wait", "most": spec.limits.log_bytes,
             "logs": str(self.settings.state / "logs" / str(job.id)),
             "results": str(self.settings.state / "results" / str(job.id)),
         }
 
-    def _faults(self, record: Store, sample: Sample) -> str:
-        if record.fault:
-            return f"the database can't be written: {record.fault}"
+    def _examine(self, record: Store, sample: Sample) -> None:
+        """Once a second: what holds as long as it is so, found by looking."""
+        fault = record.fault
+        self.conditions.put(Kind.DATABASE, fault and f"the database can't be written: {fault}")
         reserve = self.settings.disk_reserve
         if reserve is None:
             reserve = min(DISK_RESERVE, sample.disk_total // 50)
-        if sample.disk_free < reserve:
-            return (
-                f"disk: {sample.disk_free / 1e6:.0f} MB are free in {self.settings.state}, "
-                f"{reserve / 1e6:.0f} MB are kept in reserve – free some space"
-            )
-        return next(iter(self._troubles.values()), "")
+        short = sample.disk_free < reserve
+        self.conditions.put(Kind.DISK, f"disk: {sample.disk_free / 1e6:.0f} MB are free in {self.settings.state}, "
+                            f"{reserve / 1e6:.0f} MB are kept in reserve – free some space" if short else "")
+        self.conditions.expire()
 
     def _first_limit(self, record: Store) -> int | None:
         """The limit that the user set: now by an option, or before with `grist limit`."""
@@ -214,6 +222,21 @@ class Daemon:
 
     def _spawner_log(self) -> int:
         return os.open(self.settings.state / "daemon.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def take_all_files() -> None:
+    """As many open files as the administrator allows, for many clients; tasks keep what the user has (see Spawner)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES_MOST if hard == resource.RLIM_INFINITY else min(hard, FILES_MOST)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def say(condition: ConditionView, began: bool) -> None:
+    """A condition's begin and end, in the log."""
+    if began:
+        log.warning("%s: %s", "held" if condition.holds else "note", condition.reason)
+    else:
+        log.info("over, after %.0f s: %s", time.time() - condition.since, condition.reason)
 
 
 def order(job: Job, task: Task) -> dict[str, Any]:

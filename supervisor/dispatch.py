@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gristmill.supervisor.core import schedule
+from gristmill.supervisor.core.conditions import Conditions
 from gristmill.supervisor.core.schedule import Room
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.pool import Pool
@@ -17,12 +18,10 @@ from gristmill.supervisor.pool import Pool
 class Dispatcher:
     """From the ledger's jobs to the pool's queue."""
 
-    def __init__(self, ledger: Ledger, pool: Pool, clock: Callable[[], float]) -> None:
-        self._ledger, self._pool, self._clock = ledger, pool, clock
+    def __init__(self, ledger: Ledger, pool: Pool, clock: Callable[[], float], conditions: Conditions) -> None:
+        self._ledger, self._pool, self._clock, self._conditions = ledger, pool, clock, conditions
         self.limit = 1
         self.room: Room | None = None
-        self.held = ""
-        """Why nothing is started at all, "" when it may be."""
 
     async def run(self) -> None:
         """Hands out tasks whenever something has changed, for as long as the daemon lives."""
@@ -33,7 +32,7 @@ class Dispatcher:
 
     def _fill(self) -> None:
         self._widen()
-        while self.room is not None and not (self.held or self._pool.fault or self._pool.queue.full()):
+        while self.room is not None and not (self._conditions.held or self._pool.queue.full()):
             busy = schedule.width(self._ledger.live.values())
             job = schedule.choose(self._ledger.in_order(), self.room, self._clock(), busy, self.limit)
             if job is None:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.journal import Exit
+from gristmill.supervisor.core.journal import Exit, Key
 from gristmill.supervisor.core.protocol import JobView
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.core.task import (
+    BACKOFF_MOST,
     JOB_FINAL,
     TASK_FINAL,
     JobState,
@@ -38,6 +39,7 @@ from gristmill.supervisor.edge.store import Statement, Store
 
 RECENT = 500
 """Ended jobs of which a view is kept in memory for the screens; all else about them is asked of the store."""
+FORSAKEN = "its worker was killed: it goes on, how it ends will not be known"
 CANCELING = "canceling"
 """The reason of a live task whose end was asked for: the durable mark that a later daemon acts on."""
 
@@ -84,7 +86,8 @@ class Ledger:
             if task.job not in self.jobs:
                 continue
             if task.state is TaskState.QUEUED:
-                self.jobs[task.job].queue(task)
+                latest = self._clock() + BACKOFF_MOST  # it may have been set under a clock that was wrong
+                self.jobs[task.job].queue(note(task, not_before=min(task.not_before, latest)))
             else:
                 self.jobs[task.job].live[task.number] = task
                 self.live[task.job] = self.jobs[task.job]
@@ -185,6 +188,11 @@ class Ledger:
         await self.flush()
         return job.tasks - job.tasks_ended
 
+    def shift(self, seconds: float) -> None:
+        """The clock was set: whatever waits, or counts, by it goes with it."""
+        for job in self.jobs.values():
+            job.shift(seconds)
+
     # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def take(self, job: Job) -> Task:
@@ -214,6 +222,13 @@ class Ledger:
         account.live[number] = advance(task, TaskState.RUNNING, pid=pid, started_at=started_at)
         self.changed.add(job)
 
+    def forsaken(self, job: Job, number: int) -> None:
+        """Notes that a running task has lost its worker; one whose end was asked for keeps that mark."""
+        task = job.live[number]
+        if task.reason != CANCELING:
+            job.live[number] = note(task, reason=FORSAKEN)
+            self.changed.add(job.id)
+
     def seen(self, job: Job, number: int, memory_bytes: int) -> None:
         """Notes the memory that a task was seen to use; its peak goes into the record when it ends."""
         task = job.live.get(number)
@@ -227,6 +242,8 @@ class Ledger:
         if outcome.state is TaskState.QUEUED and (task.reason == CANCELING or job.state is JobState.CANCELED):
             outcome = Outcome(TaskState.CANCELED, "canceled by the user")
         closed = close(task, end, outcome, self._clock())
+        if end.oom:
+            job.footprint.ran_out(max(closed.memory_peak_bytes or 0, job.memory_need or 0))
         if end.result is not None:
             closed = self._collect(closed, Path(end.result))
         self._end(job, closed)
@@ -235,26 +252,33 @@ class Ledger:
         """Takes a task's result into the next write; returns the task, with what was wrong about it."""
         try:
             result = results.collect(path)
+        except FileNotFoundError as error:
+            return note(task, reason=f"its result is gone: {error}")
         except OSError as error:
-            return note(task, reason=f"its result can't be read: {error}")
+            result = results.leave(path, f"its result can't be read now ({error}); kept as {path}")
         self._results.append(store.save_result(task.job, task.number, result.row))
         if result.file is not None:
             self._collected.append(result.file)
         return note(task, reason=result.fault) if result.fault else task
 
-    def lost(self, job: Job, number: int) -> None:
-        """Settles an attempt whose worker vanished without an exit record."""
-        self._gone(job, number, settle_loss(job.spec.retry, job.live[number].attempts, self._chance()))
+    def lost(self, job: Job, number: int, log: str) -> None:
+        """Settles an attempt whose worker vanished without an exit record; `log` is what it wrote, "" for nothing."""
+        self._gone(job, number, settle_loss(job.spec.retry, job.live[number].attempts, self._chance()), log)
 
-    def interrupted(self, job: Job, number: int) -> None:
+    def interrupted(self, job: Job, number: int, log: str) -> None:
         """Settles an attempt that a restart of the machine cut off."""
-        self._gone(job, number, settle_reboot(job.spec.on_reboot))
+        self._gone(job, number, settle_reboot(job.spec.on_reboot), log)
 
-    def _gone(self, job: Job, number: int, outcome: Outcome) -> None:
+    def relocate(self, logs: list[tuple[Key, str]]) -> asyncio.Future[None]:
+        """Notes where the logs of ended attempts lie now; durable when the future is done."""
+        return self._store.write(*(store.place_log(key, path) for key, path in logs))
+
+    def _gone(self, job: Job, number: int, outcome: Outcome, log: str) -> None:
         if outcome.state is TaskState.QUEUED and job.state is JobState.CANCELED:
             outcome = Outcome(TaskState.CANCELED, "canceled by the user")
         now = self._clock()
-        facts = {"reason": outcome.reason, "run": None, "pid": None, "not_before": now + outcome.delay_s}
+        delay = {"not_before": now + outcome.delay_s}
+        facts = {"reason": outcome.reason, "run": None, "pid": None, "log": log or None, **delay}
         if outcome.state in TASK_FINAL:
             facts["ended_at"] = now
         self._end(job, advance(job.live[number], outcome.state, **facts))

@@ -1,33 +1,37 @@
 """What workers left behind: settles the tasks of a run folder whose worker no longer speaks to us.
 
 That worker was another daemon's, or it was ours and ended. The folder's journal and lock are believed, nothing else;
-the fence comes first, so that nothing which is given to others here can still be started there.
+the fence comes first, so that nothing which is given to others here can still be started there. A worker that lives
+is watched until it ends; of one that was killed, the processes of its task are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
 
+from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.journal import Key, Start
 from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.edge import survivors
 from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.spawner import Adopted
+from gristmill.supervisor.edge.survivors import Survivors
 from gristmill.supervisor.ledger import CANCELING, Ledger
 
 log = logging.getLogger(__name__)
 
 AGAIN_S = 1.0
-"""Seconds until a folder is tried again that could not be fenced: a full disk, say."""
+"""Seconds until a folder is tried again that could not be settled: a full disk, say."""
 
 
 class Legacy:
-    """Run folders without a voice, and the workers among them that still have a task in hand (by run)."""
+    """Run folders without a voice, and those among them of whose task something still lives (by run)."""
 
-    def __init__(self, ledger: Ledger, runs: Runs, refuse: Callable[[str], None]) -> None:
-        self._ledger, self._runs, self._refuse = ledger, runs, refuse
-        self.workers: dict[int, tuple[Adopted, Task]] = {}
+    def __init__(self, ledger: Ledger, runs: Runs, conditions: Conditions) -> None:
+        self._ledger, self._runs, self._conditions = ledger, runs, conditions
+        self.workers: dict[int, tuple[Adopted | Survivors, Task]] = {}
 
     def settle(self, run: int, tasks: dict[Key, Task], rebooted: bool) -> None:
         """Settles `tasks`, which were sent to the worker of `run`, by what its folder says."""
@@ -38,33 +42,46 @@ class Legacy:
         try:
             self._runs.fence(run)
             fates, holder = self._runs.survey(run)
-        except OSError as error:  # no room even for the fence: nothing is settled until there is
-            self._refuse(f"run folder {run} can't be settled yet: {error}")
-            asyncio.get_running_loop().call_later(AGAIN_S, self.settle, run, tasks, rebooted)
+            for key, task in tasks.items():
+                job = self._ledger.jobs[key.job]
+                if key in fates.ended:
+                    self._ledger.exited(job, key.number, fates.ended[key])
+                elif key not in fates.running:
+                    self._ledger.put_back(job, key.number)  # sent, never claimed
+                elif rebooted:
+                    self._ledger.interrupted(job, key.number, self._runs.save_log(run, key))
+                elif holder is not None:
+                    self._adopt(run, holder, task, fates.running[key])
+                elif not self._watch(run, task, fates.running[key]):
+                    self._ledger.lost(job, key.number, self._runs.save_log(run, key))
+        except OSError as error:  # no room even for the fence: what is not settled by now waits until there is
+            self._conditions.set(
+                Kind.RUNS, f"run folder {run} can't be settled yet: {error}", holds=False, for_s=3 * AGAIN_S
+            )
+            left = {key: task for key, task in tasks.items() if self._unsettled(run, key)}
+            asyncio.get_running_loop().call_later(AGAIN_S, self.settle, run, left, rebooted)
             return
-        for key, task in tasks.items():
-            job = self._ledger.jobs[key.job]
-            if key in fates.ended:
-                self._ledger.exited(job, key.number, fates.ended[key])
-            elif key not in fates.running:
-                self._ledger.put_back(job, key.number)  # sent, never claimed
-            elif rebooted:
-                self._ledger.interrupted(job, key.number)
-            elif holder is None:
-                self._ledger.lost(job, key.number)
-            else:
-                self._adopt(run, holder, task, fates.running[key])
         if run not in self.workers:
-            written = self._ledger.flush()  # the folder is the only record until this is durable
-            written.add_done_callback(lambda future: self._remove(future, run))
+            self._remove_when_written(run)
+
+    def _unsettled(self, run: int, key: Key) -> bool:
+        live = self._ledger.jobs[key.job].live if key.job in self._ledger.jobs else {}
+        return key.number in live and live[key.number].key == key and run not in self.workers
 
     def end(self, task: Task) -> bool:
-        """Asks for the end of a task if one of these workers has it in hand."""
-        for worker, mine in self.workers.values():
+        """Asks for the end of a task if one of these has it in hand."""
+        for run, (_, mine) in self.workers.items():
             if mine.key == task.key:
-                worker.end_task()
+                self._end(run)
                 return True
         return False
+
+    def _end(self, run: int) -> None:
+        worker, task = self.workers[run]
+        if isinstance(worker, Adopted):
+            worker.end_task()
+        else:
+            worker.end_task(self._ledger.jobs[task.job].spec.grace_s)
 
     def close(self) -> None:
         """Stops watching; the workers finish and write down how."""
@@ -82,20 +99,60 @@ class Legacy:
             worker.close()
             self.settle(run, {task.key: task}, rebooted=False)
             return
-        self.workers[run] = (worker, task)
-        self._ledger.running(task.job, task.number, start.pid, start.at)
         log.info("adopted worker %s (pid %d) with task %d/%d", task.worker, pid, task.job, task.number)
+        self._take_on(run, worker, task, start)
+
+    def _watch(self, run: int, task: Task, start: Start) -> bool:
+        """Watches what lives of a task whose worker was killed; False when nothing does."""
+        wait = self._ledger.jobs[task.job].spec.leftovers == "wait"
+        watched = Survivors(self._runs.mark(run), start.pid, start.ticks, lambda: self._ended(run), wait)
+        if watched.first is None:
+            watched.close()
+            return False
+        log.warning("the worker of task %d/%d was killed; the task goes on (pid %d), how it ends will not be known",
+                    task.job, task.number, watched.pid)
+        timeout = self._ledger.jobs[task.job].spec.timeout_s
+        if timeout is not None:
+            left = max(0.0, timeout - survivors.age(watched.first))
+            asyncio.get_running_loop().call_later(left, self._overdue, run, task)
+        self._take_on(run, watched, task, start._replace(pid=watched.pid, ticks=watched.first.start))
+        self._ledger.forsaken(self._ledger.jobs[task.job], task.number)
+        return True
+
+    def _overdue(self, run: int, task: Task) -> None:
+        if run in self.workers and self.workers[run][1].key == task.key:
+            log.warning("task %d/%d has passed its timeout and is ended", task.job, task.number)
+            self._end(run)
+
+    def _take_on(self, run: int, worker: Adopted | Survivors, task: Task, start: Start) -> None:
+        self.workers[run] = (worker, task)
+        process = survivors.read(start.pid) if start.pid else None
+        same = process is not None and process.start == start.ticks
+        began = time.time() - survivors.age(process) if process is not None and same else start.at
+        self._ledger.running(task.job, task.number, start.pid, began)
         if not self._ledger.jobs[task.job].open or task.reason == CANCELING:
-            worker.end_task()
+            self._end(run)
 
     def _ended(self, run: int) -> None:
-        _, task = self.workers.pop(run)
+        worker, task = self.workers.pop(run)
+        worker.close()
         self.settle(run, {task.key: task}, rebooted=False)
+
+    def _remove_when_written(self, run: int) -> None:
+        """Removes a settled folder once all that it said is in the store; until then it is the only record."""
+        written = self._ledger.flush()
+        written.add_done_callback(lambda future: self._remove(future, run))
 
     def _remove(self, written: asyncio.Future[None], run: int) -> None:
         if written.cancelled() or written.exception():
             return
         try:
+            if moved := self._runs.save_strays(run):
+                self._ledger.relocate(moved).add_done_callback(lambda future: self._remove(future, run))
+                return
             self._runs.remove(run)
         except FileNotFoundError:
             log.info("run folder %d was removed by somebody else", run)
+        except OSError as error:
+            log.warning("run folder %d can't be cleared yet: %s", run, error)
+            asyncio.get_running_loop().call_later(AGAIN_S * 10, self._remove, written, run)

@@ -1,7 +1,6 @@
 """Once a second: read the machine, ask the governor, set the limit, tell the feed.
 
-Puts in order and keeps the governor's state; it decides nothing itself but whether the daemon is held, which is a
-list of faults and no judgement.
+Puts in order and keeps the governor's state; it decides nothing itself.
 """
 
 from __future__ import annotations
@@ -13,12 +12,15 @@ import os
 import time
 from collections.abc import Callable
 
-from gristmill.supervisor.core import governor, schedule
+from gristmill.supervisor.core import figures, governor, schedule
+from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.governor import Load, Reading
-from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import DecisionView, LimitView, MachineView
+from gristmill.supervisor.core.timekeeping import Timekeeper
 from gristmill.supervisor.dispatch import Dispatcher
 from gristmill.supervisor.edge.sampler import Sample, Sampler
+from gristmill.supervisor.edge.spawner import Adopted
+from gristmill.supervisor.edge.survivors import Survivors
 from gristmill.supervisor.feed import Feed
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.pool import Pool
@@ -26,6 +28,8 @@ from gristmill.supervisor.pool import Pool
 log = logging.getLogger(__name__)
 
 PERIOD = 1.0
+NOTED_S = 60.0
+"""Seconds for which something that has passed is shown."""
 
 
 class Tuner:
@@ -33,11 +37,12 @@ class Tuner:
 
     def __init__(
         self, ledger: Ledger, pool: Pool, dispatcher: Dispatcher, feed: Feed, sampler: Sampler,
-        faults: Callable[[Sample], str],
+        examine: Callable[[Sample], None], conditions: Conditions,
     ) -> None:
         self._ledger, self._pool, self._dispatcher, self._feed = ledger, pool, dispatcher, feed
-        self._sampler, self._faults = sampler, faults
+        self._sampler, self._examine, self._conditions = sampler, examine, conditions
         self._state = governor.State()
+        self._time = Timekeeper(time.monotonic(), time.time())
         self._shown = 0
         self.fixed: int | None = None
         """What the user has set the limit to, None for the governor's."""
@@ -51,11 +56,9 @@ class Tuner:
 
     def step(self) -> None:
         """One period."""
+        self._watch_time()
         sample = self._look()
-        held = self._faults(sample)
-        if held != self._dispatcher.held:
-            log.warning("%s", f"nothing is started: {held}" if held else "tasks are started again")
-        self._dispatcher.held = held
+        self._examine(sample)
         reading = self._reading(sample)
         self._state, decision = governor.decide(reading, self._state)
         limit = decision.limit if self.fixed is None else self.fixed
@@ -72,10 +75,22 @@ class Tuner:
         self._ledger.work.set()
         self._show(sample, limit, reason)
 
+    def _watch_time(self) -> None:
+        passage = self._time.look(time.monotonic(), time.time())
+        if passage.jump:
+            self._ledger.shift(passage.jump)
+            way = f"{figures.about(abs(passage.jump))} {'forward' if passage.jump > 0 else 'back'}"
+            words = f"clock: it was moved {way} (or the machine slept); timeouts and pauses go by a steady clock"
+            self._conditions.set(Kind.CLOCK, words, holds=False, for_s=NOTED_S)
+        if passage.stall:
+            words = f"stall: the daemon stood still for {passage.stall:.1f} s; tasks went on meanwhile"
+            self._conditions.set(Kind.STALL, words, holds=False, for_s=NOTED_S)
+
     def _look(self) -> Sample:
         pids = [slot.pid for slot in self._pool.slots.values() if slot.pid]
-        adopted = [worker.pid for worker, _ in self._pool.legacy.workers.values()]
-        sample = self._sampler.look([os.getpid(), *adopted], [*pids, *adopted])
+        adopted = [worker.pid for worker, _ in self._pool.legacy.workers.values() if isinstance(worker, Adopted)]
+        alone = [worker.pid for worker, _ in self._pool.legacy.workers.values() if isinstance(worker, Survivors)]
+        sample = self._sampler.look([os.getpid(), *adopted, *alone], [*pids, *adopted], alone)
         self._feed.trees = sample.trees
         for slot in self._pool.slots.values():
             tree = sample.trees.get(slot.pid or 0)
@@ -91,7 +106,7 @@ class Tuner:
     def _reading(self, sample: Sample) -> Reading:
         loads = []
         for job in self._ledger.live.values():
-            expected = self._expected(job)
+            expected = job.memory_need
             running = itertools.islice(job.live.values(), schedule.width([job]))  # those sent ahead hold nothing yet
             loads += [Load(float(task.memory_peak_bytes or 0), expected) for task in running]
         first = next((job for job in self._ledger.in_order() if job.ready(time.time())), None)
@@ -104,16 +119,9 @@ class Tuner:
             memory_available=sample.memory_available,
             busy=schedule.width(self._ledger.live.values()),
             waiting=first is not None,
-            waiting_bytes=self._expected(first) if first else None,
+            waiting_bytes=first.memory_need if first else None,
             loads=tuple(loads),
         )
-
-    @staticmethod
-    def _expected(job: Job) -> float | None:
-        claim = job.spec.resources.memory_bytes
-        if claim is not None:
-            return float(claim)
-        return 1.1 * job.footprint.memory_bytes if job.footprint.ends else None
 
     def _claimed_cpus(self) -> float:
         return sum((job.spec.resources.cpus or 0.0) * len(job.live) / job.ahead for job in self._ledger.live.values())

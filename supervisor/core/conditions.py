@@ -6,6 +6,7 @@ that `holds` keeps new tasks from being started; the others are only said. The t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -32,19 +33,31 @@ class Kind(StrEnum):
 class Conditions:
     """The faults of one daemon, in the order in which they began."""
 
-    def __init__(self, clock: Callable[[], float], tell: Callable[[ConditionView, bool], None]) -> None:
-        """`tell` hears of each condition when it begins (True) and when it is over (False)."""
-        self._clock, self._tell = clock, tell
+    def __init__(
+        self, clock: Callable[[], float], wall: Callable[[], float], tell: Callable[[ConditionView, bool], None]
+    ) -> None:
+        """`clock` only ever grows; `wall` dates what is shown; `tell` hears of begins (True) and ends (False)."""
+        self._clock, self._wall, self._tell = clock, wall, tell
         self._now: dict[str, ConditionView] = {}
         self._until: dict[str, float] = {}
+        self._again: dict[str, float] = {}
 
-    def set(self, kind: str, reason: str, holds: bool = True, for_s: float | None = None) -> None:
-        """Says that something is wrong, or that it still is and why; with `for_s` it is over by itself."""
+    def set(
+        self, kind: str, reason: str, holds: bool = True, for_s: float | None = None, again_s: float | None = None
+    ) -> None:
+        """Says that something is wrong, or that it still is and why.
+
+        With `for_s` it is over by itself after so many seconds unless it is said again; with `again_s` tasks may be
+        tried again after so many, though the condition stays until somebody has seen one succeed.
+        """
         known = self._now.get(kind)
-        view = ConditionView(kind=str(kind), reason=reason, since=known.since if known else self._clock(), holds=holds)
+        view = ConditionView(kind=str(kind), reason=reason, since=known.since if known else self._wall(), holds=holds)
         self._now[kind] = view
+        now = self._clock()
         if for_s is not None:
-            self._until[kind] = self._clock() + for_s
+            self._until[kind] = now + for_s
+        if again_s is not None:
+            self._again[kind] = now + again_s
         if known is None:
             self._tell(view, True)
 
@@ -52,6 +65,7 @@ class Conditions:
         """Says that it is over; nothing happens where it was not set."""
         known = self._now.pop(kind, None)
         self._until.pop(kind, None)
+        self._again.pop(kind, None)
         if known is not None:
             self._tell(known, False)
 
@@ -70,8 +84,10 @@ class Conditions:
 
     @property
     def held(self) -> str:
-        """Why nothing new is started, "" when tasks may be."""
-        return next((view.reason for view in self._now.values() if view.holds), "")
+        """Why nothing new is started now, "" when tasks may be, or may be tried again."""
+        now = self._clock()
+        holding = (view for kind, view in self._now.items() if view.holds and now < self._again.get(kind, math.inf))
+        return next((view.reason for view in holding), "")
 
     def views(self) -> list[ConditionView]:
         """All that is wrong now, what holds dispatch first."""

@@ -24,6 +24,7 @@ _FATE = re.compile(
     r"|signal:(?:[1-9]|[1-5][0-9]|6[0-4])"
 )
 _LEAST_MEMORY = 1 << 20
+_LEAST_LOG = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +136,11 @@ def _mend_fate(fate: str) -> str:
     return "use oom, timeout, lost, failed, exit:N or signal:N"
 
 
-def limits(layout: keys.JobFile) -> Limits:
+def limits(layout: keys.JobFile, findings: Findings) -> Limits:
     table = layout.limits if layout.limits is not UNSET else keys.LimitsTable()
     return Limits(
         workers=None if table.workers is UNSET else table.workers,
+        log_bytes=size(table.log, ("limits", "log"), findings, _LEAST_LOG),
     )
 
 

@@ -14,11 +14,12 @@ import msgspec
 from gristmill.supervisor.core import items, launch
 from gristmill.supervisor.core.protocol import JobView
 from gristmill.supervisor.core.spec import Spec
-from gristmill.supervisor.core.task import JOB_FINAL, JobState, Task, TaskState, advance, move_job
+from gristmill.supervisor.core.task import JOB_FINAL, JobState, Task, TaskState, advance, move_job, note
 
 TINY_S = 0.05
 """Mean wall time in seconds below which tasks are sent ahead of the commit that they would otherwise wait for."""
 AHEAD_S = 0.1
+OOM_RAISE = 1.5
 AHEAD_MOST = 24
 
 
@@ -29,6 +30,12 @@ class Footprint(msgspec.Struct):
     wall_s: float = 0.0
     cpu_s: float = 0.0
     memory_bytes: int = 0
+    raised_bytes: int = 0
+    """What a task is taken to need at least since one was killed for lack of memory."""
+
+    def ran_out(self, memory_bytes: float) -> None:
+        """Counts one task that was killed at, or for claiming, so many bytes: the next gets half as much again."""
+        self.raised_bytes = max(self.raised_bytes, int(OOM_RAISE * memory_bytes))
 
     def learn(self, wall_s: float, cpu_s: float, memory_bytes: int) -> None:
         """Counts one task that ended by itself."""
@@ -75,6 +82,14 @@ class Job:
     def tasks(self) -> int:
         """How many tasks it has in all."""
         return items.tasks(self.spec.items)
+
+    @property
+    def memory_need(self) -> float | None:
+        """Bytes that a task is taken to need: the claim, else what was seen and a tenth; more after a lack of it."""
+        claim = self.spec.resources.memory_bytes
+        if claim is None and not self.footprint.ends:
+            return self.footprint.raised_bytes or None
+        return max(claim or 1.1 * self.footprint.memory_bytes, self.footprint.raised_bytes)
 
     @property
     def recorded(self) -> int:
@@ -133,6 +148,15 @@ class Job:
     def queue(self, task: Task) -> None:
         """Puts a queued task that has a record back in line."""
         heapq.heappush(self.again, (task.not_before, task.number, task))
+
+    def shift(self, seconds: float) -> None:
+        """Moves all times that something is waited for or counted from, after the clock was set by so much."""
+        self.again = [(due + seconds, number, note(task, not_before=due + seconds)) for due, number, task in self.again]
+        heapq.heapify(self.again)
+        for number, task in self.live.items():
+            if task.started_at is not None:
+                self.live[number] = note(task, started_at=task.started_at + seconds)
+        self.served_at += seconds
 
     def settle(self, task: Task) -> None:
         """Counts `task`, whose attempt is over, for good or until its next try."""

@@ -107,9 +107,10 @@ def _parse(file: _File, findings: Findings) -> Spec:
         timeout_s=entries.seconds(layout.timeout, ("timeout",), findings),
         grace_s=entries.seconds(layout.grace, ("grace",), findings, zero=True) or 0.0,
         retry=entries.retry(layout, findings),
-        limits=entries.limits(layout),
+        limits=entries.limits(layout, findings),
         resources=entries.resources(layout, findings),
         on_reboot=layout.on_reboot,
+        leftovers=layout.leftovers,
     )
 
 

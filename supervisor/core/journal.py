@@ -1,9 +1,9 @@
 """What a worker's journal says: the fate of every task that was sent to it.
 
 Owns the reading of the format that `edge/worker.py` writes. The format is the contract between versions: a record
-is a line `CRC32 JSON`; `{"c": key}` a claim, `{"s": key, "pid": …}` the start of a task that lives a while,
-`{"e": key, …}` an exit, `{"n": key, …}` a start that the machine refused, `{"fence": …}` the mark of a later daemon.
-A torn last line is no record.
+is a line `CRC32 JSON`; `{"v": VERSION}` comes first; `{"c": key}` is a claim, `{"s": key, "pid": …}` the start of a
+task that lives a while, `{"e": key, …}` an exit, `{"n": key, …}` a start that the machine refused, `{"fence": …}` the
+mark of a later daemon. A torn line is no record. Fields may be added; a change of meaning is a new version.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ import json
 import zlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from gristmill.supervisor.core.errors import FolderError
+
+VERSION = 1
 
 
 class Key(NamedTuple):
@@ -31,15 +35,18 @@ class Key(NamedTuple):
 
 
 class Start(NamedTuple):
-    """When a claim was made, and the pid of what was started for it; None for the first few milliseconds."""
+    """When a claim was made, and what was started for it: its pid and its start in ticks since the boot, which names
+    it together with the pid. None for the first few milliseconds."""
 
     at: float
     pid: int | None = None
+    ticks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How an attempt ended. `exit_code` and `signal` exclude each other; `why` says who asked for the end."""
+    """How an attempt ended. `exit_code` and `signal` exclude each other; `why` says who asked for the end; `oom` that
+    the kernel killed it for lack of memory."""
 
     exit_code: int | None
     signal: int | None
@@ -51,6 +58,7 @@ class Exit:
     log: str | None
     result: str | None
     text: str
+    oom: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ def read_exit(record: dict[str, Any]) -> Exit:
         log=record.get("log"),
         result=record.get("result"),
         text=record.get("text", ""),
+        oom=record.get("oom", False),
     )
 
 
@@ -95,6 +104,8 @@ def read(data: bytes) -> Fates:
         if not body or crc != b"%08x" % zlib.crc32(body):
             continue
         record = json.loads(body)
+        if record.get("v", VERSION) > VERSION:
+            raise FolderError("a run folder was written by a newer Gristmill – install that version again")
         if "fence" in record:
             fenced = True
         elif "c" in record:
@@ -103,7 +114,7 @@ def read(data: bytes) -> Fates:
         elif "s" in record:
             key = Key.parse(record["s"])
             if key in running:
-                running[key] = Start(record["t"], record["pid"])
+                running[key] = Start(record["t"], record["pid"], record.get("k"))
         elif "e" in record:
             key = Key.parse(record["e"])
             running.pop(key, None)

@@ -141,6 +141,10 @@ class LimitsTable(Table, frozen=True):
     workers: Annotated[
         Count | UnsetType, Meta(description="Tasks of this job that run at once, at most. Default: no bound.")
     ] = UNSET
+    log: Annotated[
+        Size | UnsetType,
+        Meta(description='Size past which a task\'s log loses its middle, such as "64 MiB". Default: kept whole.'),
+    ] = UNSET
 
 
 class JobFile(Table, frozen=True):
@@ -184,6 +188,13 @@ class JobFile(Table, frozen=True):
         Annotated[Literal["rerun", "hold"], Meta(extra={"wants": '"rerun" or "hold"'})],
         Meta(description='Tasks that a reboot interrupted: "rerun" them, or "hold" them for you. Default: "rerun".'),
     ] = "rerun"
+    leftovers: Annotated[
+        Annotated[Literal["kill", "wait"], Meta(extra={"wants": '"kill" or "wait"'})],
+        Meta(
+            description='Processes that a task leaves running: "kill" them with it, or "wait" for them, so that the '
+            'task goes on until they have ended. Default: "kill".'
+        ),
+    ] = "kill"
     grid: Annotated[
         Annotated[GridTable, Meta(extra={"wants": "a table: [grid] and below it lr = [0.1, 0.2]"})] | UnsetType,
         Meta(description="Parameters whose every combination is an item."),
@@ -222,7 +233,6 @@ LATER: dict[tuple[str, ...], str] = {
     ("resources", "gpus"): "remove it and let the task choose its card, with [limits] workers = the number of cards",
     ("resources", "gpu_memory"): "remove it and let [limits] workers bound how many tasks share the cards",
     ("limits", "failures"): "remove it and cancel the job when too much of it fails (`grist cancel JOB`)",
-    ("limits", "log"): "remove it; a task's log is kept whole",
 }
 """Keys of the design that this version does not know yet, each with what to do instead."""
 

@@ -35,12 +35,9 @@ def width(jobs: Iterable[Job]) -> int:
 
 
 def memory_need(job: Job, room: Room) -> float:
-    """Bytes that one more task of `job` is taken to need: the claim, else what was seen, else the stand-in."""
-    claim = job.spec.resources.memory_bytes
-    if claim is not None:
-        return claim
-    seen = job.footprint
-    return 1.1 * seen.memory_bytes if seen.ends else room.unknown_bytes
+    """Bytes that one more task of `job` is taken to need: as known, else the stand-in."""
+    need = job.memory_need
+    return room.unknown_bytes if need is None else need
 
 
 def obstacle(job: Job, room: Room, busy: bool) -> str:

@@ -55,9 +55,10 @@ class Retry(Frozen, frozen=True, kw_only=True):
 
 
 class Limits(Frozen, frozen=True, kw_only=True):
-    """Bounds of this job alone."""
+    """Bounds of this job alone. A log that grows past `log_bytes` loses its middle."""
 
     workers: int | None = None
+    log_bytes: int | None = None
 
 
 class Resources(Frozen, frozen=True, kw_only=True):
@@ -93,3 +94,5 @@ class Spec(Frozen, frozen=True, kw_only=True):
     limits: Limits = Limits()
     resources: Resources = Resources()
     on_reboot: Literal["rerun", "hold"] = "rerun"
+    leftovers: Literal["kill", "wait"] = "kill"
+    """What becomes of processes that a task leaves running: ended with it, or waited for and still charged to it."""

@@ -46,6 +46,9 @@ class JobState(StrEnum):
 
 T, J = TaskState, JobState
 
+BACKOFF_MOST = 3600 * 1.25
+"""Seconds: the longest pause between two tries, its jitter included."""
+
 TASK_FINAL = frozenset({T.DONE, T.FAILED, T.TIMEOUT, T.OOM, T.CANCELED, T.LOST, T.INTERRUPTED})
 TASK_LIVE = frozenset({T.STARTING, T.RUNNING})
 JOB_FINAL = frozenset({J.DONE, J.FAILED, J.CANCELED})
@@ -104,16 +107,22 @@ def judge(end: Exit, timeout_s: float | None) -> tuple[TaskState, str, str]:
         return T.TIMEOUT, "timeout", f"ran longer than {timeout_s:g} s" if timeout_s else "ran too long"
     if end.why == "cancel":
         return T.CANCELED, "", "canceled by the user"
+    if end.oom:
+        return T.OOM, "oom", f"killed for lack of memory at {end.memory_bytes / 1e9:.2g} GB"
     if end.signal is not None:
-        return T.FAILED, f"signal:{end.signal}", signal_name(end.signal)
+        name = signal_name(end.signal)
+        return T.FAILED, f"signal:{end.signal}", f"{name}; {end.text}" if end.text else name
     if end.exit_code:
-        return T.FAILED, f"exit:{end.exit_code}", end.text or f"exit {end.exit_code}"
+        word = f"exit {end.exit_code}"
+        if end.text.startswith("cannot start"):
+            return T.FAILED, f"exit:{end.exit_code}", end.text
+        return T.FAILED, f"exit:{end.exit_code}", f"{word}; {end.text}" if end.text else word
     return T.DONE, "", end.text
 
 
 def backoff(retry: Retry, attempt: int, jitter: float) -> float:
     """Seconds before the try after `attempt` (from 1): doubling, capped at an hour, times 1 ± 0.25 by `jitter` 0…1."""
-    return min(3600.0, retry.backoff_s * 2.0 ** min(attempt - 1, 30)) * (0.75 + 0.5 * jitter)
+    return min(BACKOFF_MOST / 1.25, retry.backoff_s * 2.0 ** min(attempt - 1, 30)) * (0.75 + 0.5 * jitter)
 
 
 def retried(retry: Retry, attempt: int, state: TaskState, cause: str) -> bool:

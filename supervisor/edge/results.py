@@ -30,11 +30,15 @@ def collect(path: Path) -> Result:
     """
     size = path.stat().st_size
     if size > INLINE_BYTES:
-        return Result(msgspec.json.encode({"file": str(path), "bytes": size}), None)
+        return leave(path)
     data = path.read_bytes()
     try:
         msgspec.json.decode(data)
     except msgspec.DecodeError as error:
-        row = msgspec.json.encode({"file": str(path), "bytes": size})
-        return Result(row, None, f"its result is not JSON ({error}); kept as {path}")
+        return leave(path, f"its result is not JSON ({error}); kept as {path}")
     return Result(data, path)
+
+
+def leave(path: Path, fault: str = "") -> Result:
+    """A result that stays the file that it is."""
+    return Result(msgspec.json.encode({"file": str(path), "bytes": path.stat().st_size}), None, fault)

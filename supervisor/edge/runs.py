@@ -1,8 +1,8 @@
 """Run folders: the files in which the fate of a worker's tasks is written, and which outlive the daemon.
 
-Owns making, fencing, surveying and removing them. A run folder holds `lock`, `journal`, `log` and `result`; the
-worker writes them (see `worker`), the daemon only adds the fence. Who holds the lock is asked of the kernel, never
-of a file that names a pid.
+Owns making, fencing, surveying and removing them, and where a task's log lies meanwhile and afterwards. A run folder
+holds `lock`, `journal`, `log` and `result`; the worker writes them (see `worker`), the daemon only adds the fence.
+Who holds the lock is asked of the kernel, never of a file that names a pid.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import shutil
 from pathlib import Path
 
 from gristmill.supervisor.core import journal
+from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.edge.locks import holder
 
 
 class Runs:
-    """The folder `runs/` of a state folder; run folders are named by a number that only grows."""
+    """The folder `runs/` of a state folder, run folders in it named by a number that only grows; and `logs/`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(mode=0o700, exist_ok=True)
+    def __init__(self, state: Path) -> None:
+        self._folder, self._logs = state / "runs", state / "logs"
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         self._next = max(self.existing(), default=0) + 1
 
     def existing(self) -> list[int]:
@@ -31,6 +32,10 @@ class Runs:
         """Where run folder `run` is."""
         return self._folder / str(run)
 
+    def mark(self, run: int) -> str:
+        """What every task of run folder `run` has in its environment, and no other process."""
+        return f"GRIST_RESULT={self.path(run) / 'result'}"
+
     def create(self) -> int:
         """Makes a fresh run folder with an empty journal and returns its number.
 
@@ -40,15 +45,21 @@ class Runs:
         self._next += 1
         path = self.path(run)
         path.mkdir(mode=0o700)
-        os.close(os.open(path / "journal", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            os.close(os.open(path / "journal", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except OSError:
+            path.rmdir()
+            raise
         return run
 
     def fence(self, run: int) -> None:
-        """Shuts the worker of `run` out for good: whatever it claims from now on, it will not start."""
+        """Shuts the worker of `run` out for good: whatever it claims from now on, it will not start.
+
+        No fsync: the fence is for a worker that lives, and after a power cut none does.
+        """
         fd = os.open(self.path(run) / "journal", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.write(fd, journal.seal({"fence": os.getpid()}))
-            os.fsync(fd)
         finally:
             os.close(fd)
 
@@ -66,5 +77,41 @@ class Runs:
         return journal.read(data), pid
 
     def remove(self, run: int) -> None:
-        """Removes the folder; only once all that it says has been committed."""
-        shutil.rmtree(self.path(run), ignore_errors=False)
+        """Removes the folder, only once all that it says has been committed; results that are kept there stay."""
+        path = self.path(run)
+        if any(name.startswith("result.") for name in os.listdir(path)):
+            for name in ("lock", "journal", "log", "result"):
+                (path / name).unlink(missing_ok=True)
+            return
+        shutil.rmtree(path, ignore_errors=False)
+
+    # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def log(self, key: Key, run: int | None) -> Path:
+        """The log of an attempt: its final name once it has lived a moment, its worker's before."""
+        final = self._final(key)
+        return final if run is None or final.exists() else self.path(run) / "log"
+
+    def save_log(self, run: int, key: Key) -> str:
+        """Gives the log that a killed worker left its final name; the path, or "" when nothing was written."""
+        left, final = self.path(run) / "log", self._final(key)
+        if not final.exists() and left.exists() and left.stat().st_size:
+            final.parent.mkdir(mode=0o700, exist_ok=True)
+            left.rename(final)
+        return str(final) if final.exists() else ""
+
+    def save_strays(self, run: int) -> list[tuple[Key, str]]:
+        """Gives logs that could not be moved when their tasks ended their final names; raises OSError if they still
+        can't be."""
+        moved = []
+        for name in os.listdir(self.path(run)):
+            if name.startswith("log."):
+                key = Key.parse(name.removeprefix("log."))
+                final = self._final(key)
+                final.parent.mkdir(mode=0o700, exist_ok=True)
+                (self.path(run) / name).rename(final)
+                moved.append((key, str(final)))
+        return moved
+
+    def _final(self, key: Key) -> Path:
+        return self._logs / str(key.job) / f"{key.number}.{key.attempt}.log"

@@ -116,8 +116,9 @@ class Sampler:
         times = psutil.cpu_times()
         return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
 
-    def look(self, ours: list[int], workers: list[int]) -> Sample:
-        """Reads the machine; `ours` are the roots of all our processes, `workers` the pids of workers among them."""
+    def look(self, ours: list[int], workers: list[int], tasks: list[int]) -> Sample:
+        """Reads the machine; `ours` are the roots of all our processes, `workers` the pids of workers among them and
+        `tasks` those of tasks that have lost theirs."""
         now = time.monotonic()
         period = max(1e-3, now - self._at)
         busy = self._busy_seconds()
@@ -128,7 +129,7 @@ class Sampler:
 
         cpu: dict[int, float] = {}
         memory: dict[int, int] = {}
-        for root in {*ours, *workers}:
+        for root in {*ours, *workers, *tasks}:
             if root in table:
                 cpu[root], memory[root] = _add_up(root, table, children)
         used = {root: max(0.0, seconds - self._cpu.get(root, seconds)) / period for root, seconds in cpu.items()}
@@ -149,7 +150,8 @@ class Sampler:
             load_1m=os.getloadavg()[0],
             disk_free=disk.f_bavail * disk.f_frsize,
             disk_total=disk.f_blocks * disk.f_frsize,
-            trees={root: Tree(used[root], memory[root] - table[root].memory_bytes) for root in workers if root in cpu},
+            trees={root: Tree(used[root], memory[root] - table[root].memory_bytes) for root in workers if root in cpu}
+            | {root: Tree(used[root], memory[root]) for root in tasks if root in cpu},
         )
         self._at, self._busy, self._cpu = now, busy, cpu
         return sample

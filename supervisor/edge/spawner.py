@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 WORKER = Path(__file__).with_name("worker.py")
+SPAWNER_LEAVES_S = 2.0
+"""How long a spawner that was hung up on may take to leave."""
 
 
 class Line(asyncio.Protocol):
@@ -52,8 +56,11 @@ class Line(asyncio.Protocol):
 class Spawner:
     """The process that workers are forked from; `tell` hears of forks, failures and ends, `gone` of its death."""
 
-    def __init__(self, log: int, tell: Callable[[dict[str, Any]], None], gone: Callable[[], None]) -> None:
+    def __init__(self, log: int, tell: Callable[[dict[str, Any]], None], gone: Callable[[str], None]) -> None:
         self._log, self._tell, self._gone = log, tell, gone
+        self._files = resource.getrlimit(resource.RLIMIT_NOFILE)  # what tasks get, whatever the daemon takes for itself
+        self.since = 0.0
+        """When the process was started, by the monotonic clock."""
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
 
@@ -75,8 +82,10 @@ class Spawner:
             except OSError:
                 ours.close()
                 raise
+        resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, self._files)
         ours.setblocking(False)
         self._sock = ours
+        self.since = time.monotonic()
         asyncio.get_running_loop().add_reader(ours.fileno(), self._read)
 
     def fork(self, run: Path, slot: int) -> socket.socket:
@@ -94,19 +103,21 @@ class Spawner:
                 raise
         return ours
 
-    def close(self) -> None:
-        """Hangs up; the spawner leaves, its workers stay until they have finished."""
+    def close(self) -> str:
+        """Hangs up; the spawner leaves, its workers stay until they have finished. Returns how it ended."""
         sock, self._sock = self._sock, None
         if sock is not None:
             asyncio.get_running_loop().remove_reader(sock.fileno())
             sock.close()
-        if self._process is not None:
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()  # it holds no task, only its own duty
-                self._process.wait()
-            self._process = None
+        process, self._process = self._process, None
+        if process is None:
+            return "was not running"
+        try:
+            code = process.wait(SPAWNER_LEAVES_S)
+        except subprocess.TimeoutExpired:
+            process.kill()  # it holds no task, only its own duty
+            code = process.wait()
+        return f"signal {-code}" if code < 0 else f"exit {code}"
 
     def _read(self) -> None:
         if self._sock is None:
@@ -120,8 +131,7 @@ class Spawner:
         if packet:
             self._tell(json.loads(packet))
             return
-        self.close()
-        self._gone()
+        self._gone(self.close())
 
 
 class Adopted:

@@ -32,11 +32,15 @@ import time
 import zlib
 from typing import Any
 
+VERSION = 1  # of the journal's records; a reader refuses a newer one
 JOURNAL_STEP = 1 << 16  # bytes set aside at a time, so that a full disk can't lose an exit record
 JOURNAL_LIMIT = 1 << 19  # past this a worker asks to be replaced; a short journal keeps recovery fast
 RECORD_ROOM = 1 << 13  # what a claim and an exit may take at most
 NAME_LOG_AFTER = 0.5  # seconds; the log of a task that lives longer gets its final name while it runs
 KILL_EVERY = 0.1  # seconds between two sweeps over what still lives of a task
+WRITE_AGAIN = 1.0  # seconds until a record is tried again that the disk had no room for
+LOG_LOOKS = (0.05, 1.0)  # seconds between two looks at a log with a limit: the shortest and the longest pause
+LOG_TAIL = 1 << 20  # bytes kept of a log's end when its middle is cut out, at most
 EXIT_FIRST = 0.004  # seconds after which a start is worth telling; before, the exit alone says it all
 NOT_STARTED = {errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT}
 """Errors that say "not now" of the machine rather than "never" of the task."""
@@ -45,10 +49,13 @@ IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.
 """What workers ignore, and tasks get back at its default; what we handle goes back by itself."""
 PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 15, 36
 FALLOC_FL_KEEP_SIZE = 1
+PIDFD_OPEN, PIDFD_SEND_SIGNAL = 434, 424  # system calls of Linux ≥ 5.3; Python has them from 3.9 on
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+_libc.syscall.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_long)
+_libc.syscall.restype = ctypes.c_long
 
 
 def encode(record: dict[str, Any]) -> bytes:
@@ -67,23 +74,62 @@ def name_process(name: str) -> None:
     _libc.prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
 
 
-def descendants(root: int) -> list[int]:
-    """The pids of all that descends from `root`, from one pass over /proc; `root` itself is left out."""
+def read_stat(pid: int) -> tuple[int, int]:
+    """(parent, start in ticks since the boot) of a process; OSError when there is none. pid and start name it."""
+    with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+        stat = file.read(1024)
+    fields = stat[stat.rindex(b")") + 2 :].split(None, 20)
+    return int(fields[1]), int(fields[19])
+
+
+def descendants(root: int) -> list[tuple[int, int]]:
+    """(pid, start) of all that descends from `root`, from one pass over /proc; `root` itself is left out."""
     children = collections.defaultdict(list)
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                with open(f"/proc/{entry}/stat", "rb") as file:
-                    stat = file.read()
-            except OSError:
+                parent, start = read_stat(int(entry))
+            except (FileNotFoundError, ProcessLookupError):
                 continue  # it ended while we looked
-            children[int(stat[stat.rindex(b")") + 2 :].split(None, 2)[1])].append(int(entry))
+            children[parent].append((int(entry), start))
     found, todo = [], [root]
     while todo:
-        for pid in children[todo.pop()]:
-            found.append(pid)
-            todo.append(pid)
+        more = children[todo.pop()]
+        found += more
+        todo += [pid for pid, _ in more]
     return found
+
+
+def send_signal(pid: int, start: int, number: int) -> None:
+    """Signals the process that was started at `start`, and no other that may have its pid by now."""
+    fd = _libc.syscall(PIDFD_OPEN, pid, 0, None, 0)
+    if fd < 0:
+        return  # it has ended
+    try:
+        if read_stat(pid)[1] == start:
+            _libc.syscall(PIDFD_SEND_SIGNAL, fd, number, None, 0)
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it has ended since
+    finally:
+        os.close(fd)
+
+
+def count_oom_kills() -> int:
+    """How many processes the kernel has killed for lack of memory: in our cgroup where it says so, else anywhere."""
+    with open(_OOM_FILE, "rb", buffering=0) as file:
+        found = file.read(1 << 16)
+    return int(found[found.index(b"oom_kill ") + 9 :].split(None, 1)[0])
+
+
+def find_oom_file() -> str:
+    """The narrowest counter of kills for lack of memory: memory.events of our cgroup (v2) covers what is below it."""
+    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            number, _, path = line.rstrip("\n").split(":", 2)
+            events = f"/sys/fs/cgroup{path}/memory.events"
+            if number == "0" and os.access(events, os.R_OK):
+                return events
+    return "/proc/vmstat"
 
 
 def find_program(name: str, path: str) -> str:
@@ -97,6 +143,9 @@ def find_program(name: str, path: str) -> str:
     raise FileNotFoundError(errno.ENOENT, "command not found", name)
 
 
+_OOM_FILE = find_oom_file()
+
+
 class FencedError(Exception):
     """Another daemon has taken over this run folder: nothing may be started here any more."""
 
@@ -108,6 +157,7 @@ class Journal:
         self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         self.end = 0  # where our own last record ends; more in the file than that is a fence
         self.reserved = 0
+        self.torn = False  # the last write was cut short by a full disk
 
     def reserve(self) -> None:
         """Sets room aside for a claim and its exit; raises OSError when there is none."""
@@ -120,12 +170,14 @@ class Journal:
 
     def append(self, body: bytes) -> None:
         """Writes one record; raises FencedError when somebody else wrote since our last one."""
-        line = sealed(body)
-        if os.write(self.fd, line) != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "journal")
+        line = b"\n" * self.torn + sealed(body)
+        written = os.write(self.fd, line)
+        self.torn = written != len(line)
         position = os.lseek(self.fd, 0, os.SEEK_CUR)
-        fenced = position != self.end + len(line)
+        fenced = position != self.end + written
         self.end = position
+        if self.torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "journal")
         if fenced:
             raise FencedError
 
@@ -137,6 +189,7 @@ class Task:
         self.key = key
         self.pid = pid
         self.grace = context["grace"]
+        self.wait = context.get("wait", False)  # for what the task leaves running, rather than end it
         self.started = time.time()
         self.born = time.monotonic()
         self.deadline = None if context["timeout"] is None else self.born + context["timeout"]
@@ -144,6 +197,12 @@ class Task:
         self.log_path = f"{context['logs']}/{name}.log"
         self.result_path = f"{context['results']}/{name}.json"
         self.log_named = False
+        self.log_most = context.get("most")
+        self.log_look = None if self.log_most is None else self.born
+        self.log_seen = 0
+        self.log_cut = 0  # bytes left out of the log
+        self.log_mark = 0  # bytes of the line that says so
+        self.ooms: int | None = None  # kills for lack of memory, anybody's, before this task
         self.announced = False
         self.why: str | None = None  # "timeout" or "cancel" once its end was asked for
         self.kill_at: float | None = None
@@ -165,6 +224,8 @@ class Worker:
         self.task: Task | None = None
         self.inbox = b""
         self.outbox: list[bytes] = []
+        self.unwritten: collections.deque[bytes] = collections.deque()  # exits that the disk has no room for
+        self.write_at = 0.0
         self.log = -1
         self.null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self.flushed = 0.0
@@ -178,12 +239,13 @@ class Worker:
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
         poll.register(wake, select.POLLIN)
+        self.journal.append(encode({"v": VERSION}))
         self.say({"ready": os.getpid()})
         while True:
             self.start_next()
             if self.task is None:
                 self.flush()
-                if self.orphaned or self.retiring:
+                if (self.orphaned or self.retiring) and not self.unwritten:
                     return
             for fd, _ in poll.poll(self.patience()):
                 if fd == wake:
@@ -198,18 +260,29 @@ class Worker:
     def patience(self) -> int | None:
         """Milliseconds until something is due, None for as long as nothing happens."""
         task = self.task
-        if task is None:
+        due = [self.write_at] if self.unwritten else []
+        if task is None and not due:
             return None
         now = time.monotonic()
-        due = [moment for moment in (task.deadline, task.kill_at) if moment is not None]
+        if task is not None:
+            due += [moment for moment in (task.deadline, task.kill_at, task.log_look) if moment is not None]
+            due += self.courtesies(task)
+        return max(0, int((min(due) - now) * 1000) + 1) if due else None
+
+    @staticmethod
+    def courtesies(task: Task) -> list[float]:
+        """When a task in hand is told of, and when its log gets its name."""
+        due = []
         if not task.announced:
             due.append(task.born + EXIT_FIRST)
         if not task.log_named:
             due.append(task.born + NAME_LOG_AFTER)
-        return max(0, int((min(due) - now) * 1000) + 1) if due else None
+        return due
 
     def look_after(self) -> None:
         """Reaps, and does what the time asks for."""
+        if self.unwritten and time.monotonic() >= self.write_at:
+            self.write_again()
         if self.task is not None:
             self.reap(self.task)
         task = self.task
@@ -220,6 +293,8 @@ class Worker:
             self.announce(task)
         if not task.log_named and now >= task.born + NAME_LOG_AFTER:
             self.name_log(task)
+        if task.log_look is not None and now >= task.log_look:
+            self.bound_log(task, now)
         if task.deadline is not None and now >= task.deadline:
             self.end_task("timeout")
         if task.kill_at is not None and now >= task.kill_at:
@@ -348,11 +423,19 @@ class Worker:
 
     def announce(self, task: Task) -> None:
         task.announced = True
-        body = encode({"s": task.key, "pid": task.pid, "t": task.started})
+        record = {"s": task.key, "pid": task.pid, "t": task.started}
+        try:
+            task.ooms = count_oom_kills()
+            record["k"] = read_stat(task.pid)[1]
+        except (OSError, ValueError):
+            pass  # no descriptor left, or a kernel that does not count: less is known about the task, that is all
+        body = encode(record)
         try:
             self.journal.append(body)
         except FencedError:
             self.orphaned = True
+        except OSError:
+            pass  # a full disk: the claim says enough
         self.outbox.append(body + b"\n")
         self.flush()
 
@@ -366,7 +449,7 @@ class Worker:
             except ChildProcessError:
                 break
             if pid == 0:
-                if task.status is not None and task.kill_at is None:
+                if task.status is not None and task.kill_at is None and not task.wait:
                     self.signal_tree(signal.SIGKILL)  # what a task leaves running ends with it
                     task.kill_at = time.monotonic() + KILL_EVERY
                 return
@@ -388,11 +471,11 @@ class Worker:
         self.signal_tree(signal.SIGCONT)  # a stopped process could not hear the TERM
 
     def signal_tree(self, number: int) -> None:
-        for pid in descendants(os.getpid()):
-            try:
-                os.kill(pid, number)
-            except OSError:
-                pass  # it ended between the look and the signal
+        try:
+            for pid, start in descendants(os.getpid()):
+                send_signal(pid, start, number)
+        except OSError:
+            pass  # no descriptor left to look with: the next sweep finds what lives
 
     def close_task(self, task: Task) -> None:
         self.task = None
@@ -402,10 +485,22 @@ class Worker:
             signum = os.WTERMSIG(task.status)
         else:
             code = os.WEXITSTATUS(task.status)
-        record = {
-            "e": task.key, "code": code, "signal": signum, "why": task.why, "t0": task.started, "t": time.time(),
+        now = time.time()
+        began = now - (time.monotonic() - task.born)  # counted back: a clock that was set does not change its length
+        record: dict[str, Any] = {
+            "e": task.key, "code": code, "signal": signum, "why": task.why, "t0": began, "t": now,
             "cpu": round(task.cpu, 6), "rss": task.rss,
         }
+        notes = []
+        if task.why is None and (code or signum) and self.memory_ran_out(task):
+            if signum == signal.SIGKILL or code == 128 + signal.SIGKILL:  # a shell reports its child's end like this
+                record["oom"] = True
+            else:
+                notes.append("the kernel killed a process for lack of memory meanwhile")
+        if task.log_cut:
+            notes.append(f"{task.log_cut / 1e6:.1f} MB of its log were left out (limits.log)")
+        if notes:
+            record["text"] = "; ".join(notes)
         log = self.keep_log(task)
         if log:
             record["log"] = log
@@ -413,9 +508,18 @@ class Worker:
             try:
                 self.rename(self.run + "/result", task.result_path)
                 record["result"] = task.result_path
-            except OSError as error:
-                record["text"] = f"result not kept: {error}"
+            except OSError:
+                os.rename(self.run + "/result", f"{self.run}/result.{task.key}")  # the daemon finds it here
+                record["result"] = f"{self.run}/result.{task.key}"
         self.record(record)
+
+    @staticmethod
+    def memory_ran_out(task: Task) -> bool:
+        """Whether the kernel has killed anything for lack of memory since the task was started."""
+        try:
+            return task.ooms is not None and count_oom_kills() > task.ooms
+        except (OSError, ValueError):
+            return False
 
     def record(self, record: dict[str, Any]) -> None:
         """Journal first, then the socket; many short tasks share one message."""
@@ -424,9 +528,24 @@ class Worker:
             self.journal.append(body)
         except FencedError:
             self.orphaned = True
+        except OSError:  # no room, and none could be set aside (NFS): this worker stays until it is written down
+            self.unwritten.append(body)
+            self.write_at = time.monotonic() + WRITE_AGAIN
         self.outbox.append(body + b"\n")
         if not self.waiting or time.monotonic() - self.flushed > EXIT_FIRST:
             self.flush()
+
+    def write_again(self) -> None:
+        """Writes down what the disk had no room for."""
+        try:
+            while self.unwritten:
+                self.journal.append(self.unwritten[0])
+                self.unwritten.popleft()
+        except FencedError:
+            self.orphaned = True
+            self.unwritten.popleft()
+        except OSError:
+            self.write_at = time.monotonic() + WRITE_AGAIN
 
     # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -463,6 +582,36 @@ class Worker:
             os.close(self.log)
             self.log = -1
         return task.log_path if written else ""
+
+
+    def bound_log(self, task: Task, now: float) -> None:
+        """Looks at the size of a log with a limit, cuts its middle out where it is passed, plans the next look."""
+        size = os.fstat(self.log).st_size
+        if size > task.log_most:
+            self.cut_log(task, size)
+            size = os.fstat(self.log).st_size
+        growth = max(1, size - task.log_seen) / max(LOG_LOOKS[0], now - (task.log_look or now) + LOG_LOOKS[0])
+        task.log_seen = size
+        task.log_look = now + min(LOG_LOOKS[1], max(LOG_LOOKS[0], (task.log_most - size) / growth / 2))
+
+    def cut_log(self, task: Task, size: int) -> None:
+        """Keeps the first half of the limit and the newest lines, with a line between them that says what is gone.
+
+        The file is cut back and written on, since the task holds it open for appending; what it writes in the moment
+        between the two is counted as left out.
+        """
+        head, tail = task.log_most // 2, min(LOG_TAIL, task.log_most // 4)
+        reader = os.open(task.log_path if task.log_named else self.run + "/log", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            end = os.pread(reader, tail, size - tail)
+        finally:
+            os.close(reader)
+        end = end[end.find(b"\n") + 1 :]
+        task.log_cut += os.fstat(self.log).st_size - head - len(end) - task.log_mark
+        mark = b"\n[gristmill: %d bytes left out here: limits.log = %d]\n" % (task.log_cut, task.log_most)
+        task.log_mark = len(mark)
+        os.ftruncate(self.log, head)
+        os.write(self.log, mark + end)
 
 
 def work(sock: socket.socket, run: str, slot: int) -> None:

@@ -115,7 +115,7 @@ workers = 8
         ('command = "x"\n[resources]\ngpu_memory = "6 GiB"', "resources.gpu_memory is not there yet"),
         ('command = "x"\n[resources]\ngpus = 1', "resources.gpus is not there yet"),
         ('command = "x"\n[limits]\nfailures = 20', "limits.failures is not there yet"),
-        ('command = "x"\n[limits]\nlog = "64 MiB"', "limits.log is not there yet"),
+        ("command = \"x\"\n[limits]\nlog = \"1 KiB\"", "limits.log"),
         # values of the wrong kind
         ('command = "x"\npriority = "high"', 'pose.toml:2:1: priority is the text "high" – write a whole number'),
         ('command = "x"\nretry = 3', "retry is 3 – write a table: retry = {attempts = 3}"),

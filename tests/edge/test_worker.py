@@ -27,7 +27,7 @@ class Worker:
     """The daemon's end of one worker, without a daemon."""
 
     def __init__(self, base: Path) -> None:
-        self.runs = Runs(base / "runs")
+        self.runs = Runs(base)
         self.run = self.runs.create()
         self.base = base
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

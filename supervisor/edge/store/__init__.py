@@ -1,0 +1,20 @@
+"""The durable record, the only place that holds SQL: its tables, what can be written, what can be asked, and the
+writer thread between them."""
+
+from gristmill.supervisor.edge.store.schema import SCHEMA
+from gristmill.supervisor.edge.store.statements import (
+    Statement,
+    add_job,
+    place_job,
+    place_log,
+    save_job,
+    save_meta,
+    save_result,
+    save_task,
+)
+from gristmill.supervisor.edge.store.writer import Store
+
+__all__ = [
+    "SCHEMA", "Statement", "Store", "add_job", "place_job", "place_log", "save_job", "save_meta", "save_result",
+    "save_task",
+]

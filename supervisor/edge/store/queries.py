@@ -1,0 +1,124 @@
+"""What can be asked of the record; each question opens no transaction of its own."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from gristmill.supervisor.core.job import Footprint, Job
+from gristmill.supervisor.core.protocol import number_of
+from gristmill.supervisor.core.spec import Spec
+from gristmill.supervisor.core.task import JobState, Task, TaskState
+
+_JOB = """SELECT id, claim, file, spec, submitted_at, state, reason, cursor, tasks_ended, items_done, items_failed,
+    started_at, ended_at, footprint FROM jobs """
+_TASK = "SELECT * FROM tasks "
+
+# Made on import: msgspec learns a type at its first use, and two threads that do so at once crash the process.
+_SPEC = msgspec.json.Decoder(Spec)
+_FOOTPRINT = msgspec.json.Decoder(Footprint)
+
+
+def _read_job(row: Sequence[Any]) -> Job:
+    (id_, claim, file, spec, submitted, state, reason, cursor, ended, done, failed, started_at, ended_at, seen) = row
+    return Job(
+        id=id_, claim=claim, file=file, spec=_SPEC.decode(spec), submitted_at=submitted,
+        state=JobState(state), reason=reason, cursor=cursor, tasks_ended=ended, items_done=done, items_failed=failed,
+        started_at=started_at, ended_at=ended_at, footprint=_FOOTPRINT.decode(seen),
+    )
+
+
+_TASK_FIELDS = Task.__struct_fields__
+
+
+def _read_task(row: Sequence[Any]) -> Task:
+    fields = dict(zip(_TASK_FIELDS, row, strict=True))
+    fields["state"] = TaskState(fields["state"])
+    return Task(**fields)
+
+
+class Queries:
+    """The questions."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def close(self) -> None:
+        self._db.close()
+
+    def meta(self, key: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def last_job(self) -> int:
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").fetchone()
+        return int(row[0]) if row else 0
+
+    def unfinished(self) -> list[Job]:
+        return [_read_job(row) for row in self._db.execute(_JOB + "WHERE ended_at IS NULL ORDER BY id")]
+
+    def finished(self, most: int) -> list[Job]:
+        """The newest `most` jobs that have ended, oldest first."""
+        rows = self._db.execute(_JOB + "WHERE ended_at IS NOT NULL ORDER BY id DESC LIMIT ?", (most,)).fetchall()
+        return [_read_job(row) for row in reversed(rows)]
+
+    def job(self, which: str) -> Job | None:
+        """The job with this id, or the newest of this name."""
+        if (number := number_of(which)) is not None:
+            row = self._db.execute(_JOB + "WHERE id = ?", (number,)).fetchone()
+            if row:
+                return _read_job(row)
+        row = self._db.execute(_JOB + "WHERE name = ? ORDER BY id DESC LIMIT 1", (which,)).fetchone()
+        return _read_job(row) if row else None
+
+    def claimed(self, claim: str) -> int | None:
+        row = self._db.execute("SELECT id FROM jobs WHERE claim = ?", (claim,)).fetchone()
+        return row[0] if row else None
+
+    def place(self, job: int) -> bytes | None:
+        row = self._db.execute("SELECT place FROM jobs WHERE id = ?", (job,)).fetchone()
+        return row[0] if row else None
+
+    def source(self, job: int) -> bytes:
+        row = self._db.execute("SELECT source FROM jobs WHERE id = ?", (job,)).fetchone()
+        return bytes(row[0])
+
+    def misplaced(self) -> list[tuple[int, bytes, str]]:
+        """(id, place, state) of ended jobs whose file does not lie where that state wants it."""
+        return self._db.execute(
+            "SELECT id, place, state FROM jobs WHERE ended_at IS NOT NULL AND CAST(place AS TEXT) LIKE 'accepted/%'"
+        ).fetchall()
+
+    def open_tasks(self) -> list[Task]:
+        """Tasks that are queued or live, with a record."""
+        rows = self._db.execute(_TASK + "INDEXED BY tasks_open WHERE state IN ('queued', 'starting', 'running')")
+        return [_read_task(row) for row in rows]
+
+    def numbers_from(self, job: int, cursor: int) -> set[int]:
+        rows = self._db.execute("SELECT number FROM tasks WHERE job = ? AND number >= ?", (job, cursor))
+        return {row[0] for row in rows}
+
+    def numbered(self, job: int, first: int, last: int) -> dict[int, Task]:
+        """Tasks `first`…`last` - 1 that have a record, by number."""
+        rows = self._db.execute(_TASK + "WHERE job = ? AND number >= ? AND number < ?", (job, first, last))
+        return {task.number: task for task in map(_read_task, rows)}
+
+    def tasks(self, job: int, states: Iterable[str], offset: int, most: int) -> list[Task]:
+        """A page of a job's tasks with a record, by number; no states means all."""
+        wanted = tuple(states)
+        chosen = f"AND state IN ({', '.join('?' * len(wanted))})" if wanted else ""
+        sql = f"{_TASK} WHERE job = ? {chosen} ORDER BY number LIMIT ? OFFSET ?"
+        return [_read_task(row) for row in self._db.execute(sql, (job, *wanted, most, offset))]
+
+    def count(self, job: int, state: str) -> int:
+        """How many tasks with a record are in this state."""
+        row = self._db.execute("SELECT count(*) FROM tasks WHERE job = ? AND state = ?", (job, state)).fetchone()
+        return int(row[0])
+
+    def results(self, job: int, after: int, most: int) -> list[tuple[int, bytes]]:
+        """(number, result) of the tasks past number `after`, by number."""
+        sql = "SELECT number, result FROM results WHERE job = ? AND number > ? ORDER BY number LIMIT ?"
+        return self._db.execute(sql, (job, after, most)).fetchall()

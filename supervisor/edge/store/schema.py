@@ -1,0 +1,101 @@
+"""The tables, and how an older file becomes one of today's: opened, checked, saved aside, then migrated.
+
+A newer file is refused, unchanged. The number goes up when a table changes, and also when a job may hold what an
+older program would pass over in silence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+from gristmill.supervisor.core.errors import FolderError
+
+SCHEMA = 2
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, claim TEXT NOT NULL UNIQUE, name TEXT NOT NULL, file TEXT NOT NULL,
+    spec BLOB NOT NULL, source BLOB NOT NULL, place BLOB, submitted_at REAL NOT NULL,
+    state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', cursor INTEGER NOT NULL DEFAULT 0,
+    tasks_ended INTEGER NOT NULL DEFAULT 0, items_done INTEGER NOT NULL DEFAULT 0,
+    items_failed INTEGER NOT NULL DEFAULT 0, started_at REAL, ended_at REAL, footprint BLOB NOT NULL DEFAULT '{}'
+);
+CREATE INDEX jobs_unfinished ON jobs (id) WHERE ended_at IS NULL;
+CREATE INDEX jobs_name ON jobs (name, id);
+CREATE TABLE tasks (
+    job INTEGER NOT NULL, number INTEGER NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL,
+    state TEXT NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL, run INTEGER, worker INTEGER, pid INTEGER,
+    exit_code INTEGER, signal INTEGER, started_at REAL, ended_at REAL, cpu_s REAL, memory_peak_bytes INTEGER,
+    log TEXT, not_before REAL NOT NULL, PRIMARY KEY (job, number)
+) WITHOUT ROWID;
+CREATE INDEX tasks_open ON tasks (job, number) WHERE state IN ('queued', 'starting', 'running');
+CREATE TABLE results (job INTEGER, number INTEGER, result BLOB NOT NULL, PRIMARY KEY (job, number)) WITHOUT ROWID;
+"""
+
+MIGRATIONS: dict[int, str] = {
+    2: "",  # jobs may say what becomes of leftovers and how long a log may grow; no table is different
+}
+"""By schema number: the statements that make a file of the number before into one of this."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that commits durably; raises FolderError with the mend where the file can't be used."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA cache_size = -4000")
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise _unusable(path, error) from error
+    return db
+
+
+def prepare(path: Path) -> str:
+    """Makes the tables, or brings them up to date; returns what was done, "" for nothing. Raises FolderError."""
+    with contextlib.closing(connect(path)) as db:
+        try:
+            found = db.execute("PRAGMA user_version").fetchone()[0]
+            if found > SCHEMA:
+                raise FolderError(
+                    f"{path}: written by a newer Gristmill (schema {found}, this one knows {SCHEMA})"
+                    " – install that version again; nothing was changed"
+                )
+            if found == SCHEMA:
+                return ""
+            if found == 0:
+                db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+                return ""
+            saved = _save(db, path, found)
+            steps = "".join(MIGRATIONS[number] for number in range(found + 1, SCHEMA + 1))
+            db.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA}; COMMIT;")
+        except sqlite3.DatabaseError as error:
+            raise _unusable(path, error) from error
+    return f"the database was brought from schema {found} to {SCHEMA}; as it was before, it is kept as {saved}"
+
+
+def _save(db: sqlite3.Connection, path: Path, found: int) -> Path:
+    """A durable copy of the whole database, taken before anything is changed; the name appears once it is whole."""
+    target = path.with_name(f"{path.name}.schema-{found}")
+    partial = target.with_name(target.name + ".part")
+    try:
+        partial.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(partial)) as copy:
+            db.backup(copy)
+        fd = os.open(partial, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        partial.rename(target)
+    except OSError as error:
+        raise FolderError(f"{target}: {error.strerror} – free some space for a copy of {path.name}") from error
+    return target
+
+
+def _unusable(path: Path, error: sqlite3.DatabaseError) -> FolderError:
+    return FolderError(f"{path}: {error} – free disk space, or move the file away to begin afresh")

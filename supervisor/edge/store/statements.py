@@ -1,0 +1,71 @@
+"""What can be written: each a statement with its values, made where the fact is known and committed by `writer`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.journal import Key
+from gristmill.supervisor.core.task import Task
+
+ADD_JOB = """INSERT INTO jobs (id, claim, name, file, spec, source, place, submitted_at, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+SAVE_JOB = """UPDATE jobs SET state = ?, reason = ?, cursor = ?, tasks_ended = ?, items_done = ?, items_failed = ?,
+    started_at = ?, ended_at = ?, footprint = ? WHERE id = ?"""
+PLACE_JOB = "UPDATE jobs SET place = ? WHERE id = ?"
+SAVE_TASK = f"REPLACE INTO tasks VALUES ({', '.join('?' * 18)})"
+PLACE_LOG = "UPDATE tasks SET log = ? WHERE job = ? AND number = ? AND attempts = ?"
+SAVE_RESULT = "REPLACE INTO results VALUES (?, ?, ?)"
+SAVE_META = "REPLACE INTO meta VALUES (?, ?)"
+
+
+class Statement(NamedTuple):
+    """One row to write."""
+
+    sql: str
+    values: tuple[Any, ...]
+
+
+def add_job(job: Job, source: bytes, place: bytes) -> Statement:
+    """A job as accepted, with the bytes of its file and where that is to lie below the jobs folder."""
+    spec = msgspec.json.encode(job.spec)
+    values = (job.id, job.claim, job.spec.name, job.file, spec, source, place, job.submitted_at, str(job.state))
+    return Statement(ADD_JOB, values)
+
+
+def save_job(job: Job) -> Statement:
+    """What has changed about a job."""
+    return Statement(
+        SAVE_JOB,
+        (
+            str(job.state), job.reason, job.recorded, job.tasks_ended, job.items_done, job.items_failed,
+            job.started_at, job.ended_at, msgspec.json.encode(job.footprint), job.id,
+        ),
+    )
+
+
+def place_job(job: int, place: bytes) -> Statement:
+    """Where the job's file lies now, below the jobs folder."""
+    return Statement(PLACE_JOB, (place, job))
+
+
+def save_task(task: Task) -> Statement:
+    """A task as it is now."""
+    return Statement(SAVE_TASK, msgspec.structs.astuple(task))
+
+
+def place_log(key: Key, path: str) -> Statement:
+    """Where the log of an ended attempt lies now."""
+    return Statement(PLACE_LOG, (path, key.job, key.number, key.attempt))
+
+
+def save_result(job: int, number: int, result: bytes) -> Statement:
+    """What a task gave back, JSON."""
+    return Statement(SAVE_RESULT, (job, number, result))
+
+
+def save_meta(key: str, value: str) -> Statement:
+    """A fact about the store itself."""
+    return Statement(SAVE_META, (key, value))

@@ -1,0 +1,159 @@
+"""What still lives of a task whose worker was killed: its processes, watched and ended without that worker.
+
+They are known by what can't be another's: the mark of their run folder in their environment, or the pid with its
+start time as the worker wrote both down; and whatever descends from those or shares their session. A signal goes
+through a descriptor that was checked after it was opened, so that a stranger who got the pid later never hears it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+TICKS = os.sysconf("SC_CLK_TCK")
+SWEEP_S = 0.1
+"""Seconds between two sweeps over what should be dead."""
+ENVIRON_MOST = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A line of the process table. `start` in clock ticks since the boot names it together with its pid."""
+
+    pid: int
+    parent: int
+    session: int
+    start: int
+
+
+def read(pid: int) -> Process | None:
+    """The living process with this pid, None where there is none; one that is only waited for is dead."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            stat = file.read(1024)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split(None, 20)
+    if fields[0] in b"ZX":
+        return None
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def age(process: Process) -> float:
+    """Seconds since the process was started, whatever was done to the clock meanwhile."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - process.start / TICKS
+
+
+def find(mark: str, pid: int | None, start: int | None) -> list[Process]:
+    """All that lives of a task, oldest first: what carries `mark` (NAME=value) in its environment, or is `pid` of
+    `start`, and all that descends from these or is in a session that one of them leads."""
+    table = {entry: process for entry in map(int, filter(str.isdigit, os.listdir("/proc"))) if (process := read(entry))}
+    line = b"\0" + os.fsencode(mark) + b"\0"
+    found = {p.pid for p in table.values() if (p.pid == pid and p.start == start) or line in b"\0" + _environ(p.pid)}
+    leaders = {entry for entry in found if table[entry].session == entry}
+    grew = True
+    while grew:
+        more = {p.pid for p in table.values() if p.parent in found or p.session in leaders} - found
+        found |= more
+        grew = bool(more)
+    return sorted((table[entry] for entry in found), key=lambda process: (process.start, process.pid))
+
+
+def _environ(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
+            return file.read(ENVIRON_MOST) or b""
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""  # gone, or somebody else's
+
+
+class Survivors:
+    """The processes of one task, until none of them is left."""
+
+    def __init__(
+        self, mark: str, pid: int | None, start: int | None, ended: Callable[[], None], wait: bool = False
+    ) -> None:
+        """`ended` is called once, when all are gone. With `wait` what the task's own process leaves running is waited
+        for, otherwise it is ended."""
+        self._mark, self._pid, self._start, self._ended, self._wait = mark, pid, start, ended, wait
+        self._fds: dict[int, int] = {}
+        self._kill_at: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        living = find(mark, pid, start)
+        self.first = living[0] if living else None
+        """The task's own process, or what is oldest of it."""
+        self._plan(0.0)
+
+    @property
+    def pid(self) -> int:
+        """The pid of the task's own process."""
+        return self.first.pid if self.first else 0
+
+    def end_task(self, grace: float = 0.0) -> None:
+        """TERM to all of them, KILL after `grace` seconds until nothing is left."""
+        if self._kill_at is None:
+            self._kill_at = self._loop.time() + grace
+            self._signal(signal.SIGTERM)
+            self._signal(signal.SIGCONT)  # a stopped process could not hear the TERM
+            self._plan(grace)
+
+    def close(self) -> None:
+        """Stops watching."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for fd in self._fds.values():
+            self._loop.remove_reader(fd)
+            os.close(fd)
+        self._fds.clear()
+
+    def _plan(self, delay: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(delay, self._look)
+
+    def _look(self) -> None:
+        """Takes hold of what lives now; calls `ended` when nothing does."""
+        self._timer = None
+        for process in find(self._mark, self._pid, self._start):
+            if process.pid not in self._fds and (fd := _hold(process)) is not None:
+                self._fds[process.pid] = fd
+                self._loop.add_reader(fd, self._gone, process.pid)
+        if not self._fds:
+            self._ended()
+        elif self._kill_at is not None and self._loop.time() >= self._kill_at:
+            self._signal(signal.SIGKILL)
+            self._plan(SWEEP_S)
+
+    def _gone(self, pid: int) -> None:
+        fd = self._fds.pop(pid)
+        self._loop.remove_reader(fd)
+        os.close(fd)
+        if pid == self.pid and not self._wait:
+            self._kill_at = self._loop.time()
+        if self._kill_at is None or self._kill_at <= self._loop.time() or not self._fds:
+            self._plan(0.0)  # it may have left children that were not seen yet
+
+    def _signal(self, number: int) -> None:
+        for fd in self._fds.values():
+            try:
+                signal.pidfd_send_signal(fd, number)
+            except OSError:
+                continue  # it has just ended, or is another user's by now (sudo): the descriptor tells
+
+
+def _hold(process: Process) -> int | None:
+    """A descriptor of this very process, None when it has gone."""
+    try:
+        fd = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return None
+    now = read(process.pid)
+    if now is None or now.start != process.start:
+        os.close(fd)
+        return None
+    return fd
