@@ -1,10 +1,10 @@
-"""The jobs folder as files: what lies there, claiming, placing, rejecting. It reads bytes and understands none.
+"""The jobs folder as files: whether it may be used, what lies there, and claims. It reads bytes, understands none.
 
-    jobs/NAME ─rename─► .gristmill/spool/BATCH/NAME ─rename─► accepted/NAME ─► done/NAME or failed/NAME
-                                    └─► rejected/NAME with NAME.error beside it
+    jobs/NAME ─rename─► .gristmill/spool/BATCH/NAME ─► accepted/NAME ─► done/NAME or failed/NAME  (`edge.shelves`)
 
 A claim is a rename on one file system, made durable before anything is done with the file: whoever is killed at any
-point leaves it either unclaimed, or in the spool, where the next start finds it.
+point leaves it either unclaimed, or in the spool, where the next start finds it. What changed between the look and
+the claim is given back.
 """
 
 from __future__ import annotations
@@ -14,26 +14,32 @@ import fcntl
 import grp
 import os
 import pwd
+import signal
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gristmill.supervisor.core import filenames
+from gristmill.supervisor.core.arrival import Settled
 from gristmill.supervisor.core.errors import FolderError
+from gristmill.supervisor.core.filenames import SUFFIXES, job_like
+from gristmill.supervisor.edge.locks import Lock
 
 SIZE_LIMIT = 1 << 20
-SUFFIXES = (b".toml", b".sh", b".py", b".txt", b".cmds")
 HOME = ".gristmill"
 PLACES = ("accepted", "done", "failed", "rejected")
-README = (b"readme.txt",)
-"""Names that people put beside jobs and that are none."""
+NOT_THE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
+"""Errors of the moment, which say nothing about the file that they met."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that may be a job. `settled` tells two looks at a growing file apart: size, time and inode."""
+    """A file that may be a job. `settled` tells two looks at a growing file apart: size, times and inode."""
 
     name: bytes
-    settled: tuple[int, int, int]
+    settled: Settled
+    plain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +51,6 @@ class Claimed:
     data: bytes
     executable: bool
     fault: str = ""
-
-
-def shown(name: bytes) -> str:
-    """A file name as text for people and JSON: what is not UTF-8 appears as \\xNN."""
-    return name.decode("utf-8", "backslashreplace")
-
-
-def job_like(name: bytes) -> bool:
-    """Whether a file of this name, left alone otherwise, may be a job: hidden and unfinished names never are."""
-    if name.startswith((b".", b"#")) or name.endswith((b"~", b".part", b".tmp", b".swp", b".error")):
-        return False
-    return name.lower() not in README
 
 
 def writable_by_others(status: os.stat_result) -> bool:
@@ -79,6 +73,11 @@ class JobsFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.spool = path / HOME / "spool"
+        self._real = ""
+        self._locks: list[Lock] = []
+        self._locked: tuple[int, int] | None = None
+
+    # ── whether it may be used ────────────────────────────────────────────────────────────────────────────────
 
     def check(self) -> None:
         """Raises FolderError unless the folder is there, is ours, and nobody else may write to it."""
@@ -88,16 +87,25 @@ class JobsFolder:
             raise FolderError(f"{self.path}: {error.strerror} – make it: mkdir {self.path}") from error
         if not stat.S_ISDIR(status.st_mode):
             raise FolderError(f"{self.path}: not a folder – name a folder with --jobs")
+        real = os.path.realpath(self.path)
+        if self._real and real != self._real:
+            raise FolderError(
+                f"{self.path}: leads to {real} now, and to {self._real} when the daemon was started – "
+                "put that back, or start a daemon for the other one"
+            )
         if status.st_uid != os.geteuid():
             raise FolderError(f"{self.path}: belongs to another user – use a folder of your own")
         if writable_by_others(status):
             raise FolderError(
                 f"{self.path}: others may write to it, and so run commands as you – chmod go-w {self.path}"
             )
+        if os.statvfs(self.path).f_flag & os.ST_RDONLY:
+            raise FolderError(f"{self.path}: its file system is read-only – remount it, or name another folder")
         if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
             raise FolderError(f"{self.path}: can't be read and written – chmod u+rwx {self.path}")
         if os.geteuid() == 0:
             self._check_parents()
+        self._real = real
 
     def _check_parents(self) -> None:
         """Root runs only what root alone could have put there; a sticky folder such as /tmp protects its entries."""
@@ -110,11 +118,35 @@ class JobsFolder:
                 )
 
     def prepare(self) -> None:
-        """Makes the folders beside the jobs, private ones for ourselves alone."""
-        for name in PLACES:
-            (self.path / name).mkdir(exist_ok=True)
-        (self.path / HOME).mkdir(mode=0o700, exist_ok=True)
-        self.spool.mkdir(mode=0o700, exist_ok=True)
+        """Makes the folders beside the jobs, private ones for ourselves alone; raises FolderError where it can't."""
+        device = os.stat(self.path).st_dev
+        for place in (*(self.path / name for name in PLACES), self.path / HOME, self.spool):
+            private = place.name not in PLACES
+            try:
+                place.mkdir(mode=0o700 if private else 0o777)
+            except FileExistsError:
+                pass
+            status = os.lstat(place) if private else os.stat(place)
+            if not stat.S_ISDIR(status.st_mode) or status.st_dev != device:
+                raise FolderError(f"{place}: no folder of this file system – move it away")
+            if private and (status.st_uid != os.geteuid() or writable_by_others(status)):
+                raise FolderError(f"{place}: others may write to it, and so run commands as you – chmod go-w {place}")
+
+    def hold(self) -> None:
+        """Takes the folder's lock, anew where the folder was remade; raises FolderError while another daemon has it."""
+        path = self.path / HOME / "lock"
+        before = _identity(path)
+        if before is not None and before == self._locked:
+            return
+        # Never let go of an earlier one: to close any descriptor of a file is to lose all locks on it.
+        self._locks.append(Lock(path))
+        now = _identity(path)
+        self._locked = now if before in (None, now) else None  # replaced in between: once more at the next look
+
+    def sync(self, *names: str) -> None:
+        """Makes renames in folders below this one durable; "" is this one itself."""
+        for name in names:
+            sync_folder(self.path / name)
 
     # ── what lies there ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,8 +164,7 @@ class JobsFolder:
                 if stat.S_ISDIR(status.st_mode):
                     continue
                 if entry.name.endswith(SUFFIXES) or self._script_without_suffix(entry.name, status):
-                    settled = (status.st_size, status.st_mtime_ns, status.st_ino)
-                    found.append(Found(entry.name, settled))
+                    found.append(Found(entry.name, _settled(status), stat.S_ISREG(status.st_mode)))
         found.sort(key=lambda item: (item.settled[1], item.name))
         return found
 
@@ -141,69 +172,81 @@ class JobsFolder:
         if not (stat.S_ISREG(status.st_mode) and status.st_mode & stat.S_IXUSR) or b"." in name:
             return False
         try:
-            fd = os.open(os.path.join(os.fsencode(self.path), name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
+            fd = os.open(os.path.join(os.fsencode(self.path), name), _LOOK)
+        except OSError as error:
+            if error.errno in NOT_THE_FILES:
+                raise
             return False
         try:
             return os.read(fd, 2) == b"#!"
         finally:
             os.close(fd)
 
-    def written(self, name: bytes) -> bool:
-        """Whether nobody holds the file open for writing, as far as the kernel can tell (a read lease)."""
-        try:
-            fd = os.open(os.path.join(os.fsencode(self.path), name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            return True  # not readable or no plain file: to be rejected by its name, not waited for
-        try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                return True
-            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        except OSError as error:
-            return error.errno not in (errno.EAGAIN, errno.EACCES)  # no leases here (NFS): the two looks decide
-        finally:
-            os.close(fd)
-        return True
+    def closed(self, name: bytes) -> bool | None:
+        """Whether nobody holds the file open for writing, by a read lease; None where the kernel can't tell."""
+        return _closed(os.path.join(os.fsencode(self.path), name))
 
     # ── claiming ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def claim(self, names: list[bytes], batch: str) -> list[Claimed]:
-        """Takes files out of the folder, durably, in one batch; one that has vanished meanwhile is left out."""
+    def claim(self, names: list[bytes], batch: str, seen: Mapping[bytes, Settled] | None = None) -> list[Claimed]:
+        """Takes files out of the folder, durably, in one batch; one that has vanished meanwhile is left out.
+
+        What is not any more as it was `seen`, or is being written again, is given back.
+        """
         folder = self.spool / batch
         folder.mkdir(mode=0o700)
         taken = []
         for name in names:
+            path = os.path.join(os.fsencode(folder), name)
             try:
-                os.rename(os.path.join(os.fsencode(self.path), name), os.path.join(os.fsencode(folder), name))
+                os.rename(os.path.join(os.fsencode(self.path), name), path)
             except FileNotFoundError:
                 continue
-            taken.append(name)
+            if seen is not None and not _as_seen(path, seen[name]):
+                self._give_back(path, name)
+            else:
+                taken.append(name)
+        if not taken:
+            folder.rmdir()
+            return []
         for place in (folder, self.spool, self.path):
             sync_folder(place)
-        return [self.read(batch, name) for name in taken]
+        return [item for name in taken if (item := self.read(batch, name)) is not None]
 
-    def read(self, batch: str, name: bytes) -> Claimed:
-        """A claimed file's bytes, or what keeps it from being a job."""
-        claim = f"{batch}/{shown(name)}"
+    def _give_back(self, path: bytes, name: bytes) -> None:
+        """Puts a claimed file back beside the others, under another name where its own is taken by now."""
+        base = os.fsencode(self.path)
+        os.rename(path, os.path.join(base, filenames.free(name, lambda n: os.path.lexists(os.path.join(base, n)))))
+
+    def read(self, batch: str, name: bytes) -> Claimed | None:
+        """A claimed file's bytes, or what keeps it from being a job; None when it was taken out of our hands."""
+        claim = filenames.claim(batch, name)
         path = os.path.join(os.fsencode(self.spool / batch), name)
-        before = os.lstat(path)
-        fault = _kind_fault(before)
-        if fault:
-            return Claimed(claim, name, b"", False, fault)
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
+            fault = _kind_fault(os.lstat(path))
+            if fault:
+                return Claimed(claim, name, b"", False, fault)
+            fd = os.open(path, _LOOK)
+            with os.fdopen(fd, "rb") as file:
+                status = os.fstat(fd)
+                fault = _kind_fault(status)
+                data = b"" if fault else file.read(SIZE_LIMIT + 1)
+        except FileNotFoundError:
+            return None
+        except PermissionError as error:
             return Claimed(claim, name, b"", False, f"can't be read: {error.strerror} – chmod u+r it")
-        with os.fdopen(fd, "rb") as file:
-            fault = _kind_fault(os.fstat(fd))
-            data = b"" if fault else file.read(SIZE_LIMIT + 1)
-        return Claimed(claim, name, data, bool(before.st_mode & stat.S_IXUSR), fault)
+        except OSError as error:
+            if error.errno in NOT_THE_FILES:
+                raise
+            return Claimed(claim, name, b"", False, f"can't be read: {error.strerror} – look at its disk")
+        fault = fault or _size_fault(len(data))
+        return Claimed(claim, name, data, bool(status.st_mode & stat.S_IXUSR), fault)
 
     def left(self) -> list[tuple[str, bytes]]:
-        """(batch, name) of files that an earlier daemon claimed and did not place."""
+        """(batch, name) of files that were claimed and not placed, oldest batch first."""
+        batches = sorted((os.stat(path).st_mtime_ns, path.name) for path in self.spool.iterdir() if path.is_dir())
         found = []
-        for batch in sorted(os.listdir(self.spool)):
+        for _, batch in batches:
             found += [(batch, name) for name in sorted(os.listdir(os.fsencode(self.spool / batch)))]
         return found
 
@@ -219,58 +262,53 @@ class JobsFolder:
             os.fsync(fd)
         sync_folder(folder)
         sync_folder(self.spool)
-        return Claimed(f"{batch}/{shown(name)}", name, data, False)
+        return Claimed(filenames.claim(batch, name), name, data, False)
 
-    # ── placing ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def free_place(self, place: str, name: bytes, taken: set[bytes]) -> bytes:
-        """`place/NAME`, or with a number before the suffix where that is taken (by a file, or in `taken`)."""
-        stem, suffix = os.path.splitext(name)
-        number = 1
-        while True:
-            tail = suffix if number == 1 else b"~%d%s" % (number, suffix)
-            target = os.path.join(place.encode(), stem[: 255 - len(tail)] + tail)
-            if target not in taken and not os.path.lexists(os.path.join(os.fsencode(self.path), target)):
-                return target
-            number += 1
+_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
-    def place(self, claim: str, name: bytes, target: bytes) -> None:
-        """Moves a claimed file to `target`, below the jobs folder; one that is there already stays."""
-        batch = self.spool / claim.partition("/")[0]
-        try:
-            os.rename(os.path.join(os.fsencode(batch), name), os.path.join(os.fsencode(self.path), target))
-        except FileNotFoundError:
-            pass  # placed before a crash: that is what this call wanted
-        self._tidy(batch)
 
-    def move(self, origin: bytes, place: str) -> bytes | None:
-        """Moves a placed file to another place; returns where it lies now, None when its user took it away."""
-        target = self.free_place(place, os.path.basename(origin), set())
-        (self.path / place).mkdir(exist_ok=True)
-        try:
-            os.rename(os.path.join(os.fsencode(self.path), origin), os.path.join(os.fsencode(self.path), target))
-        except FileNotFoundError:
-            return None
-        return target
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
-    def reject(self, claim: str, name: bytes, why: str) -> bytes:
-        """Moves a claimed file to `rejected/` and writes why into `NAME.error` beside it."""
-        (self.path / "rejected").mkdir(exist_ok=True)
-        target = self.free_place("rejected", name, set())
-        base = os.path.join(os.fsencode(self.path), target)
-        folder, file = os.path.split(base)
-        error = os.path.join(folder, file[:249] + b".error")
-        with open(error, "w", encoding="utf-8", errors="backslashreplace") as out:
-            out.write(why.rstrip("\n") + "\n")
-        self.place(claim, name, target)
-        return target
 
-    def _tidy(self, batch: Path) -> None:
-        try:
-            batch.rmdir()
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
-                raise
+def _settled(status: os.stat_result) -> Settled:
+    size = status.st_size if stat.S_ISREG(status.st_mode) else -1  # a pipe is not an empty file
+    return (size, status.st_mtime_ns, status.st_ino, status.st_dev)
+
+
+def _closed(path: bytes) -> bool | None:
+    try:
+        fd = os.open(path, _LOOK)
+    except OSError:
+        return True  # not readable or no plain file: to be rejected by its name, not waited for
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return True
+        # A writer that comes while we hold the lease has the kernel tell us; by SIGIO, which would end the process,
+        # unless another signal is named: this one is ignored by all who have no use for it.
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        if error.errno == errno.EAGAIN:
+            return False
+        return True if error.errno == errno.EACCES else None  # EACCES: another's file, to be rejected for that
+    finally:
+        os.close(fd)
+    return True
+
+
+def _as_seen(path: bytes, seen: Settled) -> bool:
+    """Whether a file is still the one that was looked at, and nobody has opened it for writing since."""
+    try:
+        return _settled(os.lstat(path)) == seen and _closed(path) is not False
+    except FileNotFoundError:
+        return True  # there is nothing to give back; reading it says so
 
 
 def _kind_fault(status: os.stat_result) -> str:
@@ -285,9 +323,13 @@ def _kind_fault(status: os.stat_result) -> str:
         return f"has {status.st_nlink} hard links, so it could change after it was read – copy it (cp) instead"
     if status.st_uid != os.geteuid():
         return "belongs to another user – copy it, so that it is yours"
-    if status.st_size > SIZE_LIMIT:
-        return f"is {status.st_size} bytes long, more than {SIZE_LIMIT} – keep data outside the job file"
-    if status.st_size == 0:
+    return _size_fault(status.st_size)
+
+
+def _size_fault(size: int) -> str:
+    if size > SIZE_LIMIT:
+        return f"is {size} bytes long, more than {SIZE_LIMIT} – keep data outside the job file"
+    if size == 0:
         return "is empty – write the job first, then move it here (mv)"
     return ""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,10 @@ log = logging.getLogger(__name__)
 MASK = Mask(InotifyConstants.IN_MOVED_TO | InotifyConstants.IN_CLOSE_WRITE | InotifyConstants.IN_ONLYDIR)
 
 
+AGAIN_S = 60.0
+"""Seconds until inotify is asked again after it refused: its instances and watches are bounded for each user."""
+
+
 class Watch:
     """Watches one folder; calls `hint` in watchdog's thread with a file's name and whether it is complete already."""
 
@@ -25,19 +30,23 @@ class Watch:
         self._hint = hint
         self._descriptor: WatchDescriptor | None = None
         self._inode: tuple[int, int] | None = None
+        self._refused = -AGAIN_S
         self._id = CallbackId(id(self))
 
     def follow(self, folder: Path) -> None:
         """Watches `folder`, anew if it was removed and remade since; without inotify only the rescan is left."""
         status = os.stat(folder)
         inode = (status.st_dev, status.st_ino)
-        if inode == self._inode and self._descriptor is not None:
+        if inode == self._inode and (self._descriptor is not None or time.monotonic() < self._refused + AGAIN_S):
             return
         self.close()
         try:
             self._descriptor = InotifyFD.get_instance().add_callback(os.fsencode(folder), MASK, self, self._id)
+            self._refused = -AGAIN_S
         except OSError as error:
-            log.warning("no hints for %s (%s): files are found by looking every few seconds", folder, error)
+            if self._refused < 0:
+                log.warning("no hints for %s (%s): files are found by looking every few seconds", folder, error)
+            self._refused = time.monotonic()
         self._inode = inode
 
     def close(self) -> None:

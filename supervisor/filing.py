@@ -1,0 +1,122 @@
+"""The files of jobs that have ended, on their way from accepted/ to done/ or failed/; and back when a job is retried.
+
+Moves are made in batches: all renames, then both shelves made durable, then one write of where the files lie now. A
+crash in between is found at the next start, as the record still names the old place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import NamedTuple
+
+from gristmill.supervisor.core.filenames import shown
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.sanitise import safe
+from gristmill.supervisor.core.task import JOB_FINAL, JobState
+from gristmill.supervisor.edge import store
+from gristmill.supervisor.edge.folder import JobsFolder
+from gristmill.supervisor.edge.shelves import Shelves
+from gristmill.supervisor.edge.store import Store
+from gristmill.supervisor.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+GONE = b"gone"
+"""The place of a file that its user took away."""
+
+
+class Move(NamedTuple):
+    """A job's file that is to lie elsewhere."""
+
+    job: int
+    origin: bytes
+    shelf: str
+
+
+class Filing:
+    """Moves the files of jobs that are over."""
+
+    def __init__(self, folder: JobsFolder, shelves: Shelves, record: Store, ledger: Ledger) -> None:
+        self._folder, self._shelves, self._store, self._ledger = folder, shelves, record, ledger
+        self._moving = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Files away what ends, for as long as the daemon lives."""
+        while True:
+            ended = {job.id: job for job in [await self._ledger.ended.get()]}
+            while len(ended) < BATCH and not self._ledger.ended.empty():
+                job = self._ledger.ended.get_nowait()
+                ended[job.id] = job
+            try:
+                await self._file(list(ended.values()))
+            except OSError as error:
+                log.warning("%d files of ended jobs stay where they are: %s", len(ended), error)
+
+    async def _file(self, jobs: list[Job]) -> None:
+        async with self._moving:
+            over = [job for job in jobs if job.state in JOB_FINAL]  # not those that were retried meanwhile
+            places = await asyncio.gather(*(self._store.ask("place", job.id) for job in over))
+            moves = [
+                Move(job.id, place, _shelf(job.state))
+                for job, place in zip(over, places, strict=True)
+                if place is not None and place.startswith(b"accepted/")
+            ]
+            await self._carry_out(moves)
+
+    async def recover(self) -> None:
+        """Moves what jobs that ended before left on the wrong shelf."""
+        async with self._moving:
+            moves = [
+                Move(number, place, _shelf(JobState(state)))
+                for number, place, state in await self._store.ask("misplaced")
+            ]
+            for start in range(0, len(moves), BATCH):
+                await self._carry_out(moves[start : start + BATCH])
+
+    async def bring_back(self, job: int) -> None:
+        """Puts the file of a job that is retried back to the accepted ones."""
+        async with self._moving:
+            place = await self._store.ask("place", job)
+            if place not in (None, GONE) and not place.startswith(b"accepted/"):
+                await self._carry_out([Move(job, place, "accepted")])
+
+    async def _carry_out(self, moves: list[Move]) -> None:
+        if not moves:
+            return
+        targets, missing = await asyncio.to_thread(self._move, moves)
+        for move in missing:
+            targets[move.job] = await self._found(move)
+        await self._store.write(*(store.place_job(job, target) for job, target in targets.items()))
+
+    def _move(self, moves: list[Move]) -> tuple[dict[int, bytes], list[Move]]:
+        """The renames of a batch, made durable; what could not be moved stays, and is tried again at the next start."""
+        targets: dict[int, bytes] = {}
+        missing = []
+        for move in moves:
+            try:
+                target = self._shelves.move(move.origin, move.shelf)
+            except OSError as error:
+                log.warning("job %d: its file %s stays: %s", move.job, safe(shown(move.origin)), error)
+                continue
+            if target is None:
+                missing.append(move)
+            else:
+                targets[move.job] = target
+        if targets:
+            shelves = {os.fsdecode(os.path.dirname(move.origin)) for move in moves if move.job in targets}
+            self._folder.sync(*sorted(shelves | {move.shelf for move in moves if move.job in targets}))
+        return targets, missing
+
+    async def _found(self, move: Move) -> bytes:
+        """Where a file lies that is not at its place: moved by a daemon that could not write it down, or taken away."""
+        source = await self._store.ask("source", move.job)
+        find = self._shelves.find
+        found = await asyncio.to_thread(find, move.shelf, os.path.basename(move.origin), source)
+        return GONE if found is None else found
+
+
+def _shelf(state: JobState) -> str:
+    return "done" if state is JobState.DONE else "failed"

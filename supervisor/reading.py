@@ -1,0 +1,131 @@
+"""Claimed bytes made into jobs, in one thread: what they say is understood, and a script is frozen.
+
+One thread, because a hostile file may take its second to read, and because msgspec learns a type at its first use,
+where two threads that do so at once crash the process. Nobody waits long behind such a file: a batch is read in
+slices, and what was read of it goes on its way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from gristmill.supervisor.core import jobfile
+from gristmill.supervisor.core.errors import JobFileError, Problem
+from gristmill.supervisor.core.filenames import shown
+from gristmill.supervisor.core.sanitise import safe
+from gristmill.supervisor.core.spec import Spec
+from gristmill.supervisor.edge import environment, textfile
+from gristmill.supervisor.edge.folder import NOT_THE_FILES, Claimed, sync_folder
+
+SLICE_S = 0.2
+"""Seconds for which the thread reads before it hands over what it has."""
+
+Outcome: TypeAlias = Spec | JobFileError
+
+
+class MomentError(Exception):
+    """The machine could not read a file now, for a reason that says nothing about the file."""
+
+
+class Reader:
+    """Understands job files against one jobs folder and one environment."""
+
+    def __init__(self, cwd: str, scripts: Path, environ: Mapping[str, str]) -> None:
+        self._cwd, self._scripts, self._environ = cwd, scripts, environ
+        self._thread = ThreadPoolExecutor(1, "intake")
+
+    def close(self) -> None:
+        """Lets the thread go."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def read(self, claimed: Sequence[Claimed]) -> list[Outcome]:
+        """What the first of some files say, as many as a slice of time allows; their scripts are frozen durably.
+
+        Raises OSError where the machine could not do it now; then none of them is read.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, claimed)
+
+    def _read(self, claimed: Sequence[Claimed]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        frozen: set[Path] = set()
+        end = time.monotonic() + SLICE_S
+        for item in claimed:
+            try:
+                outcomes.append(self._freeze(item, self.understand(item), frozen))
+            except JobFileError as error:
+                outcomes.append(error)
+            except MomentError as error:
+                raise OSError(errno.EAGAIN, str(error)) from error
+            if time.monotonic() > end:
+                break
+        for folder in frozen:
+            sync_folder(folder)
+        return outcomes
+
+    def understand(self, item: Claimed) -> Spec:
+        """The job in a claimed file; raises JobFileError with everything that is wrong about it."""
+        file = shown(item.name)
+        try:
+            if item.fault:
+                what, _, mend = item.fault.partition(" – ")
+                raise JobFileError(file, (Problem(0, 0, what, mend),))
+            return self._parse(item, file)
+        except JobFileError as error:
+            raise JobFileError(safe(file), error.problems) from error.__cause__
+
+    def _parse(self, item: Claimed, file: str) -> Spec:
+        try:
+            text = item.data.decode()
+        except UnicodeDecodeError as error:
+            line = item.data.count(b"\n", 0, error.start) + 1
+            column = error.start - (item.data.rfind(b"\n", 0, error.start) + 1) + 1
+            raise JobFileError(file, (Problem(line, column, "is not UTF-8 text", "save it as UTF-8"),)) from error
+        home = os.path.expanduser("~")
+        spec = jobfile.parse(
+            text, file, cwd=self._cwd, home=home, executable=item.executable, read=_text_of
+        )
+        complaints = environment.examine(spec, self._environ)
+        if complaints:
+            problems = [Problem(*jobfile.locate(text, file, c.path), c.what, c.mend) for c in complaints]
+            raise JobFileError(file, tuple(problems))
+        return spec
+
+    def _freeze(self, item: Claimed, spec: Spec, touched: set[Path]) -> Spec:
+        """Keeps a script as it is now, on the disk before its job is accepted; what runs later is this copy."""
+        if spec.kind != "script":
+            return spec
+        batch, _, rest = item.claim.partition("/")
+        folder = self._scripts / batch
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
+            touched.add(self._scripts)
+        suffix = os.path.splitext(shown(item.name))[1]
+        suffix = suffix if suffix in (".sh", ".py") else ".script"
+        path = folder / (hashlib.sha256(rest.encode()).hexdigest()[:16] + suffix)
+        path.unlink(missing_ok=True)  # half written by a daemon that was killed
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o500)
+        with os.fdopen(fd, "wb") as file:
+            file.write(item.data)
+            file.flush()
+            os.fsync(fd)
+        touched.add(folder)
+        return msgspec.structs.replace(spec, script=str(path))
+
+
+def _text_of(path: str) -> str:
+    try:
+        return textfile.read(path)
+    except OSError as error:
+        if error.errno in NOT_THE_FILES:
+            raise MomentError(f"{path} can't be read now: {error.strerror}") from error
+        raise
