@@ -50,9 +50,9 @@ class Mill:
 
     # ── the daemon ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def start(self, *options: str) -> None:
+    def start(self, *options: str, **how: Any) -> None:
         """Starts the daemon and waits for `ready`."""
-        self.process = self.spawn("daemon", "--allow-root", *options, stdout=subprocess.PIPE)
+        self.process = self.spawn("daemon", "--allow-root", *options, stdout=subprocess.PIPE, **how)
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n", self.errors.read_text()
 
