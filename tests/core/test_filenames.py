@@ -17,7 +17,7 @@ def test_no_two_names_share_a_claim(one: bytes, other: bytes) -> None:
     claim("batch", one).encode()
 
 
-@given(names, st.integers(1, 10**9))
+@given(names.filter(job_like), st.integers(1, 10**9))
 def test_numbered_names_are_never_too_long_and_keep_their_suffix(stem: bytes, number: int) -> None:
     name = stem[:250] + b".toml"
     assert len(numbered(name, number)) <= LONGEST
