@@ -10,16 +10,24 @@ import select
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gristmill.supervisor.edge.locks import holder
 from tests.mill import Mill
 
-TRACED = """command = ["/bin/sh", "-c", 'echo b {{index}} >> {name}.out; {body}']
+TRACED = """cwd = "{where}"
+command = ["/bin/sh", "-c", 'echo b {{index}} >> {name}.out; {body}']
 [items]
 total = {total}
 per_task = 1
 {more}"""
+SCRIPT = """#!/bin/sh
+#GRIST cwd = "{where}"
+#GRIST items = {{ total = {total}, per_task = 1 }}
+echo b $GRIST_START >> {name}.out
+{body}
+"""
 
 
 @dataclass(frozen=True)
@@ -32,14 +40,19 @@ class Sort:
     end: str
     exits: tuple[tuple[int | None, int | None], ...]
     """(exit code, signal) by index, over and over."""
+    suffix: str = ".toml"
+    """`.sh` where the job is a script, of which the daemon keeps a copy."""
 
     def expected(self, index: int) -> tuple[int | None, int | None]:
         return self.exits[index % len(self.exits)]
 
-    def text(self, name: str, more: str = "") -> str:
-        """The job file."""
+    def text(self, name: str, where: Path, more: str = "") -> str:
+        """The job file; the traces are left in the folder `where`."""
         body = f"{self.work}echo e {{index}} >> {name}.out; {self.end}"
-        return TRACED.format(name=name, body=body, total=self.total, more=more)
+        if self.suffix == ".sh":
+            body = body.replace("{index}", "$GRIST_START")
+            return SCRIPT.format(name=name, where=where, body=body, total=self.total)
+        return TRACED.format(name=name, where=where, body=body, total=self.total, more=more)
 
 
 TINY = Sort("tiny", 60, "", "exit $(({index} % 3))", ((0, None), (1, None), (2, None)))
@@ -47,6 +60,7 @@ LONG = Sort(
     "long", 24, "sleep 0.$((100 + {index} * 37 % 200)); ", "exit $((75 * ({index} % 2)))", ((0, None), (75, None)),
 )
 SLAIN = Sort("slain", 8, "", "kill -$((9 + {index} % 2 * 6)) $$", ((None, 9), (None, 15)))
+KEPT = Sort("kept", 6, "sleep 0.2; ", "exit 7", ((7, None),), suffix=".sh")
 MIXED = (TINY, LONG, SLAIN)
 
 
@@ -62,7 +76,7 @@ class Load:
         for sort in sorts:
             name = f"{sort.name}{len(self.jobs)}"
             self.jobs[name] = sort
-            self.mill.drop(f"{name}.toml", sort.text(name, more))
+            self.mill.drop(f"{name}{sort.suffix}", sort.text(name, self.mill.base, more))
 
     def ended(self) -> dict[str, list[dict[str, Any]]]:
         """All tasks of all jobs, by job, once every job has ended."""
@@ -111,11 +125,18 @@ class Load:
 
     def check_places(self) -> None:
         """Every job's file lies where its end wants it, and nothing else lies about."""
+        wanted = set()
         for name, sort in self.jobs.items():
             place = "done" if all(exit_ == (0, None) for exit_ in sort.exits) else "failed"
-            self.mill.until((self.mill.jobs / place / f"{name}.toml").exists, f"{name}.toml is not in {place}/")
-        lying = [path for path in self.mill.jobs.rglob("*") if path.is_file() and path.name != "lock"]
-        assert sorted(path.stem for path in lying) == sorted(self.jobs)
+            wanted.add(f"{place}/{name}{sort.suffix}")
+        try:
+            self.mill.until(lambda: self._lying() == wanted, "")
+        except AssertionError:
+            assert self._lying() == wanted  # says which
+
+    def _lying(self) -> set[str]:
+        paths = (path for path in self.mill.jobs.rglob("*") if path.is_file() and path.name != "lock")
+        return {str(path.relative_to(self.mill.jobs)) for path in paths}
 
 
 def workers(mill: Mill) -> list[int]:
