@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -223,6 +224,19 @@ def test_a_writer_that_comes_in_the_moment_of_the_question_does_not_end_the_daem
     assert asking.stdout is not None
     with asking.stdout:
         assert (asking.returncode, asking.stdout.read()) == (0, "alive\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away, and become somebody else")
+def test_a_file_of_another_user_is_not_waited_for_as_if_it_were_being_written() -> None:
+    with tempfile.TemporaryDirectory() as base:
+        folder = JobsFolder(Path(base))
+        (folder.path / "foreign.toml").write_text("x")
+        folder.path.chmod(0o755)
+        os.seteuid(65534)
+        try:
+            assert folder.closed(b"foreign.toml") is True
+        finally:
+            os.seteuid(0)
 
 
 def test_a_folder_that_others_may_write_is_refused_with_the_mend(folder: JobsFolder) -> None:

@@ -46,13 +46,13 @@ def obeyed(text: bytes) -> set[str]:
 
 def ended(mill: Mill, count: int) -> list[dict[str, object]]:
     """All jobs, once so many have ended."""
-    jobs: list[dict[str, object]] = mill.until(
-        lambda: (
-            len(jobs := mill.ask("status")["jobs"]) >= count and all(job["ended_at"] is not None for job in jobs) and jobs
-        ),
-        "not all have ended",
-    )
-    return jobs
+
+    def over() -> list[dict[str, object]]:
+        jobs: list[dict[str, object]] = mill.ask("status")["jobs"]
+        return jobs if len(jobs) >= count and all(job["ended_at"] is not None for job in jobs) else []
+
+    found: list[dict[str, object]] = mill.until(over, "not all have ended")
+    return found
 
 
 def test_odd_names_run_once_and_are_listed(turning: Mill) -> None:
