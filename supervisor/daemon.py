@@ -23,7 +23,7 @@ from typing import Any
 from gristmill import __version__
 from gristmill.supervisor.api import Api
 from gristmill.supervisor.core.conditions import Conditions, Kind
-from gristmill.supervisor.core.errors import FolderError, GristError
+from gristmill.supervisor.core.errors import FolderError, GristError, NoRoomError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.launch import launch
 from gristmill.supervisor.core.protocol import ConditionView, DaemonView
@@ -48,6 +48,7 @@ NICE = 10
 """Tasks give way to people at the keyboard unless their job says otherwise."""
 DISK_RESERVE = 256 << 20
 FILES_MOST = 1 << 16
+START_AGAIN_S = 2.0
 LOG_BYTES, LOG_FILES = 5 << 20, 3
 
 
@@ -88,8 +89,14 @@ class Daemon:
             loop.add_signal_handler(number, self._stop.put_nowait, "now")
         loop.add_signal_handler(signal.SIGHUP, log.info, "hangup ignored: tasks and daemon go on")
         try:
-            with Store(self.settings.state / "queue.db") as record:
-                await self._serve(record, ready)
+            while self._stop.empty():
+                try:
+                    with Store(self.settings.state / "queue.db") as record:
+                        await self._serve(record, ready)
+                        return
+                except NoRoomError as error:  # it comes by itself once there is room
+                    log.warning("not started yet, tried again every %.0f s: %s", START_AGAIN_S, error)
+                    await asyncio.sleep(START_AGAIN_S)
         except GristError:
             raise
         except Exception:

@@ -52,8 +52,16 @@ class Mill:
 
     def start(self, *options: str, **how: Any) -> None:
         """Starts the daemon and waits for `ready`."""
+        self.begin(*options, **how)
+        self.ready()
+
+    def begin(self, *options: str, **how: Any) -> None:
+        """Starts the daemon, which may take its time."""
         self.process = self.spawn("daemon", "--allow-root", *options, stdout=subprocess.PIPE, **how)
-        assert self.process.stdout is not None
+
+    def ready(self) -> None:
+        """Waits for `ready`."""
+        assert self.process is not None and self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n", self.errors.read_text()
 
     def spawn(self, *words: str, **how: Any) -> subprocess.Popen[str]:

@@ -24,6 +24,10 @@ class FolderError(GristError):
     """The jobs folder or the state folder can't be used as it is."""
 
 
+class NoRoomError(FolderError):
+    """What must be written can't be now, for lack of room or of descriptors: worth another try."""
+
+
 class RequestError(GristError):
     """A request over the socket that can't be carried out as asked."""
 

@@ -197,8 +197,8 @@ class Task:
         self.log_path = f"{context['logs']}/{name}.log"
         self.result_path = f"{context['results']}/{name}.json"
         self.log_named = False
-        self.log_most = context.get("most")
-        self.log_look = None if self.log_most is None else self.born
+        self.log_most = context.get("most") or 0  # bytes; 0 for no limit
+        self.log_look = self.born if self.log_most else None
         self.log_seen = 0
         self.log_cut = 0  # bytes left out of the log
         self.log_mark = 0  # bytes of the line that says so

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from gristmill.supervisor.core.errors import FolderError
+from gristmill.supervisor.core.errors import FolderError, NoRoomError
 
 SCHEMA = 2
 
@@ -42,8 +42,12 @@ MIGRATIONS: dict[int, str] = {
 """By schema number: the statements that make a file of the number before into one of this."""
 
 
+PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)
+"""What the world does to a sound file, and may stop doing."""
+
+
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection that commits durably; raises FolderError with the mend where the file can't be used."""
+    """A connection that commits durably; raises FolderError where the file can't be used, NoRoomError if just now."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
     try:
         db.execute("PRAGMA journal_mode = WAL")
@@ -55,26 +59,25 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def prepare(path: Path) -> str:
-    """Makes the tables, or brings them up to date; returns what was done, "" for nothing. Raises FolderError."""
-    with contextlib.closing(connect(path)) as db:
-        try:
-            found = db.execute("PRAGMA user_version").fetchone()[0]
-            if found > SCHEMA:
-                raise FolderError(
-                    f"{path}: written by a newer Gristmill (schema {found}, this one knows {SCHEMA})"
-                    " – install that version again; nothing was changed"
-                )
-            if found == SCHEMA:
-                return ""
-            if found == 0:
-                db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
-                return ""
-            saved = _save(db, path, found)
-            steps = "".join(MIGRATIONS[number] for number in range(found + 1, SCHEMA + 1))
-            db.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA}; COMMIT;")
-        except sqlite3.DatabaseError as error:
-            raise _unusable(path, error) from error
+def prepare(db: sqlite3.Connection, path: Path) -> str:
+    """Makes the tables, or brings them up to date; returns what was done, "" for nothing. Raises as `connect` does."""
+    try:
+        found = db.execute("PRAGMA user_version").fetchone()[0]
+        if found > SCHEMA:
+            raise FolderError(
+                f"{path}: written by a newer Gristmill (schema {found}, this one knows {SCHEMA})"
+                " – install that version again; nothing was changed"
+            )
+        if found == SCHEMA:
+            return ""
+        if found == 0:
+            db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+            return ""
+        saved = _save(db, path, found)
+        steps = "".join(MIGRATIONS[number] for number in range(found + 1, SCHEMA + 1))
+        db.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA}; COMMIT;")
+    except sqlite3.DatabaseError as error:
+        raise _unusable(path, error) from error
     return f"the database was brought from schema {found} to {SCHEMA}; as it was before, it is kept as {saved}"
 
 
@@ -93,9 +96,11 @@ def _save(db: sqlite3.Connection, path: Path, found: int) -> Path:
             os.close(fd)
         partial.rename(target)
     except OSError as error:
-        raise FolderError(f"{target}: {error.strerror} – free some space for a copy of {path.name}") from error
+        raise NoRoomError(f"{target}: {error.strerror} – free some space for a copy of {path.name}") from error
     return target
 
 
 def _unusable(path: Path, error: sqlite3.DatabaseError) -> FolderError:
-    return FolderError(f"{path}: {error} – free disk space, or move the file away to begin afresh")
+    if error.sqlite_errorcode & 0xFF in PASSING:
+        return NoRoomError(f"{path}: {error} – free some disk space")
+    return FolderError(f"{path}: {error} – move the file away to begin afresh, or bring back a copy of it")

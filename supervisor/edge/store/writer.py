@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.edge.store.queries import Queries
 from gristmill.supervisor.edge.store.schema import connect, prepare
 from gristmill.supervisor.edge.store.statements import Statement
@@ -40,10 +41,14 @@ class Store:
 
     def __enter__(self) -> Store:
         self._loop = asyncio.get_running_loop()
-        self.migrated = prepare(self._path)
-        """What was done to an older file, "" for nothing."""
         self._db = connect(self._path)
-        self.queries = Queries(connect(self._path))
+        try:
+            self.migrated = prepare(self._db, self._path)
+            """What was done to an older file, "" for nothing."""
+            self.queries = Queries(connect(self._path))
+        except GristError:
+            self._db.close()
+            raise
         """Answers at once; for the time before the loop is busy. Later: `ask`."""
         self._writer.start()
         return self
