@@ -184,7 +184,7 @@ class Daemon:
         views = self.conditions.views()
         return DaemonView(
             pid=os.getpid(), version=__version__, uptime_s=round(time.monotonic() - self._started, 3),
-            state="held" if self.conditions.held else "ok", reason=views[0].reason if views else "",
+            state="held" if any(view.holds for view in views) else "ok", reason=views[0].reason if views else "",
             jobs_dir=str(self.settings.jobs), state_dir=str(self.settings.state), conditions=views,
         )
 

@@ -300,7 +300,7 @@ class Pool:
         if slot.feeder is not None:
             slot.feeder.cancel()
         self.slots.pop(slot.number, None)
-        if slot.flight and not slot.retiring:
+        if slot.flight and not slot.retiring and slot.pid is not None:
             log.warning("worker %d (pid %s) ended with %d tasks unanswered", slot.number, slot.pid, len(slot.flight))
         self.legacy.settle(slot.run, slot.flight, rebooted=False)
         self._ledger.work.set()

@@ -127,6 +127,10 @@ class Mill:
             select.select([], [], [], 0.02)
         raise AssertionError(f"{why}\n{self.errors.read_text()}")
 
+    def after(self, seconds: float) -> None:
+        """Lets time pass, for what has to be so for a while."""
+        select.select([], [], [], seconds)
+
     def ended(self, name: str) -> dict[str, Any]:
         """The job once it has ended."""
         found: dict[str, Any] = self.until(
