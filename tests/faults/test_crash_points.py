@@ -44,12 +44,23 @@ class Script:
             while alive and self._undropped:
                 name = self._undropped.pop(0)
                 mill.drop(name, FILES[name])
-            alive = alive and mill.until(lambda: self._over() or self._dead(), "neither done nor dead") == "over"
+            alive = alive and self._outcome() == "over"
             mill.process.send_signal(signal.SIGTERM)
             code = mill.process.wait(DEADLINE)
         mill.process = None
         assert code in (0, -signal.SIGKILL), mill.errors.read_text()
         return alive and code == 0
+
+    def _outcome(self) -> str:
+        try:
+            return str(self._mill.until(lambda: self._over() or self._dead(), "neither done nor dead"))
+        except AssertionError as error:
+            error.add_note(f"files: {self._files()}")
+            raise
+
+    def _files(self) -> set[str]:
+        jobs = self._mill.jobs
+        return {str(path.relative_to(jobs)) for path in jobs.rglob("*") if path.is_file()}
 
     def _over(self) -> str:
         return "over" if all((self._mill.jobs / place).exists() for place in PLACES) else ""
@@ -63,8 +74,7 @@ class Script:
         mill = self._mill
         out = mill.base / "out"
         mill.until(lambda: out.exists() and sorted(out.read_text().split()) == OUT, "not run, or not once")
-        files = {str(path.relative_to(mill.jobs)) for path in mill.jobs.rglob("*") if path.is_file()}
-        assert files == {*PLACES, ".gristmill/lock"}
+        assert self._files() == {*PLACES, ".gristmill/lock"}
         assert list((mill.jobs / ".gristmill" / "spool").iterdir()) == []
         assert (mill.jobs / "rejected" / "bad.toml.error").read_text().startswith("bad.toml:1:")
         with closing(sqlite3.connect(mill.state / "queue.db")) as db:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -53,7 +52,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 @pytest.fixture
-def mill(tmp_path: Path, disk: Disk) -> Iterator[Powered]:
+def mill(tmp_path: Path, disk: Disk) -> Iterator[Mill]:
     """Takes the place of the ordinary mill; the disk goes after it."""
     base = tmp_path / "mill"
     base.mkdir()
@@ -97,9 +96,7 @@ class Witness:
         jobs, endings = dict(self.jobs), dict(self.endings)
         self.look()
         assert {name: self.jobs.get(name) for name in jobs} == jobs
-        now: dict[str, Any] = {}
-        for name in jobs:
-            now |= {(name, task["start"]): task for task in self._load.mill.tasks(name)}
+        now = {(name, task["start"]): task for name in jobs for task in self._load.mill.tasks(name)}
         for key, ending in endings.items():
             task = now.get(key)
             assert task is not None, f"{key} was shown as {ending} and is not known any more"
