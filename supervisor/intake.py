@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 2.0
 """Seconds between two looks when no hint comes."""
+MEND_EVERY = 1.0
+"""Seconds between two tries of a folder that can't be used."""
 REST = 0.02
 """Seconds between two looks at least, or twice as long as a look took: hints come by the thousand."""
 BATCH, BATCH_BYTES = 500, 8 << 20
@@ -81,6 +83,7 @@ class Intake:
                 pause = await self._look()
                 self._conditions.put(Kind.FOLDER, self._waiting(), holds=False)
             except (FolderError, OSError) as error:
+                pause = MEND_EVERY
                 self._behind = True  # what was claimed and not placed is taken up again once this works
                 self._conditions.put(Kind.FOLDER, self._reason(error), holds=False)
             await asyncio.sleep(max(REST, 2 * (time.monotonic() - began)) if self._wake.is_set() else REST)

@@ -64,9 +64,8 @@ class Shelves:
         def is_taken(name: bytes) -> bool:
             if os.path.lexists(os.path.join(shelf, name)):
                 return True
-            error = os.path.join(shelf, filenames.error_of(name))
             try:
-                return not _holds(error, text)  # the same words are ours, from before a crash
+                return not _begins(os.path.join(shelf, filenames.error_of(name)), text)
             except FileNotFoundError:
                 return False
 
@@ -112,6 +111,11 @@ def rename_new(source: bytes, target: bytes) -> None:
     if os.path.lexists(target):  # a file system that can't tell in one step: nearly the same in two
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
     os.rename(source, target)
+
+
+def _begins(path: bytes, text: bytes) -> bool:
+    """Whether a file holds these words or the first of them: our own, from before a crash or on a full disk."""
+    return os.path.getsize(path) <= len(text) and _holds(path, text[: os.path.getsize(path)])
 
 
 def _holds(path: bytes, data: bytes) -> bool:

@@ -186,10 +186,11 @@ def test_reasons_of_the_longest_names_do_not_overwrite_each_other(folder: JobsFo
     assert sorted(errors) == ["reason 0 – mend\n", "reason 1 – mend\n"]
 
 
-def test_a_rejection_that_a_crash_cut_short_is_finished(folder: JobsFolder, shelves: Shelves) -> None:
+@pytest.mark.parametrize("written", ["wrong – mend\n", "wro", ""])
+def test_a_rejection_that_a_crash_cut_short_is_finished(folder: JobsFolder, shelves: Shelves, written: str) -> None:
     (folder.path / "bad.toml").write_text("x")
     folder.claim([b"bad.toml"], "batch")
-    (folder.path / "rejected" / "bad.toml.error").write_text("wrong – mend\n")
+    (folder.path / "rejected" / "bad.toml.error").write_text(written)
     assert shelves.reject("batch", b"bad.toml", "wrong – mend") == b"rejected/bad.toml"
     assert sorted(os.listdir(folder.path / "rejected")) == ["bad.toml", "bad.toml.error"]
 
