@@ -7,6 +7,7 @@ touched: XDG_CONFIG_HOME is a temporary folder.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
@@ -126,12 +127,21 @@ class Systemd:
         self.mill.env["PATH"] = str(bare)
 
 
+@contextlib.contextmanager
+def standing(base: Path) -> Iterator[Mill]:
+    """A mill whose daemon, if the stand-in starts one, ends with it."""
+    with Mill(base) as made:
+        try:
+            yield made
+        finally:
+            if made.process is None and locks.holder(made.state / "lock") is not None:
+                made.grist("shutdown", "--kill")
+
+
 @pytest.fixture
 def mill(tmp_path: Path) -> Iterator[Mill]:
-    with Mill(tmp_path) as made:
+    with standing(tmp_path) as made:
         yield made
-        if locks.holder(made.state / "lock") is not None and made.process is None:  # started by the stand-in
-            made.grist("shutdown", "--kill")
 
 
 @pytest.fixture
@@ -212,11 +222,10 @@ def test_install_writes_the_unit_starts_it_and_a_second_time_changes_nothing(mil
 def test_a_folder_with_an_odd_name_is_served(tmp_path: Path) -> None:
     base = tmp_path / 'o dd %h $HOME "q" b\\s'
     base.mkdir()
-    with Mill(base) as mill:
+    with standing(base) as mill:
         Systemd(mill)
         assert "runs, pid" in mill.grist("service", "install")
         assert mill.status()["daemon"]["jobs_dir"] == str(mill.jobs)
-        mill.grist("shutdown")
 
 
 def test_tasks_find_the_programs_of_whoever_installed_it(mill: Mill, systemd: Systemd) -> None:
