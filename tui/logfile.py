@@ -13,8 +13,8 @@ from array import array
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
-WINDOW = 1 << 16
-"""Bytes of one line that are shown as one, and of one step through the file."""
+WINDOW = 1 << 13
+"""Bytes of one line that are shown as one, and of one step through the file: no more of a line is ever decoded."""
 BLOCK = 1 << 20
 MATCHES = 1_000_000
 

@@ -7,7 +7,7 @@ look at what lies beneath them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from rich.color import Color
 from rich.style import Style
@@ -50,9 +50,11 @@ class Palette:
 
     def sgr(self, look: Sgr) -> Style:
         """The style of a run of log text, on this theme's ground."""
+        return self.styles["text"] if look == PLAIN else _worn(self.name, look)
+
+    def wear(self, look: Sgr) -> Style:
+        """That style, worked out."""
         base = self.styles["text"]
-        if look == PLAIN:
-            return base
         colour, ground = self._sgr_colour(look.colour), self._sgr_colour(look.background)
         return base + Style(color=colour, bgcolor=ground, bold=look.bold, dim=look.dim, italic=look.italic,
                             underline=look.underline, reverse=look.reverse, strike=look.strike)  # fmt: skip
@@ -77,6 +79,10 @@ class Palette:
         return Theme(name=self.name, dark=self.dark, ansi=self.ansi, variables=variables, **names)  # type: ignore[arg-type]
 
 
+@lru_cache(4096)
+def _worn(theme: str, look: Sgr) -> Style:
+    """A log may change its colours with every character."""
+    return PALETTES[theme].wear(look)
 
 
 def _textual(colour: str) -> str:

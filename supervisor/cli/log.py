@@ -1,19 +1,26 @@
-"""`grist log TASK`: what a task printed; `-f` follows it until it ends."""
+"""`grist log TASK`: what a task printed; `-f` follows it until it ends. Memory stays flat, whatever is in the log."""
 
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import os
 import sys
 import time
-from collections.abc import Callable
-from typing import BinaryIO
+from typing import Protocol, TextIO
 
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import sanitise
+from gristmill.supervisor.core.cuts import Watch
 from gristmill.supervisor.edge.client import Client
 
 POLL_S = 0.2
+CHUNK = 1 << 16
+LINE = 1 << 13
+"""Characters of a line that are held until its end is seen."""
+SEQUENCE = 64
+"""Characters that a colour's control sequence has at most."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +32,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the log; on a terminal everything but colours is made visible instead of obeyed."""
-    write = write_safely if sys.stdout.isatty() else write_raw
     with place_of(args).connect() as client:
         facts = client.ask("log", task=args.task)
         while facts["path"] is None or not os.path.exists(facts["path"]):
@@ -34,44 +40,146 @@ def run(args: argparse.Namespace) -> int:
                 return 0
             time.sleep(POLL_S)
             facts = client.ask("log", task=args.task)
-        with open(facts["path"], "rb") as file:
-            if args.lines is not None:
-                seek_lines(file, args.lines)
-            follow(client, args, file, write)
+        out: Out = Terminal(sys.stdout) if sys.stdout.isatty() else Pipe()
+        fd = os.open(facts["path"], os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            follow(client, args, fd, out)
+        finally:
+            os.close(fd)
+            out.end()
     return 0
 
 
-def follow(client: Client, args: argparse.Namespace, file: BinaryIO, write: Callable[[bytes], None]) -> None:
+class Out(Protocol):
+    """Where a log is copied to."""
+
+    def write(self, chunk: bytes) -> None:
+        """Takes the next bytes."""
+
+    def rest(self) -> None:
+        """Shows all that was taken: nothing more has come for now."""
+
+    def end(self) -> None:
+        """Leaves things as they were found."""
+
+
+def follow(client: Client, args: argparse.Namespace, fd: int, out: Out) -> None:
     """Copies the file, and with --follow what is added to it until the task has ended."""
+
+    def read(start: int, length: int) -> bytes:
+        return os.pread(fd, length, start)
+
+    watch = Watch(read)
+    place = 0 if args.lines is None else last_lines(fd, args.lines)
+    watch.stand(place)
     while True:
         live = args.follow and client.ask("log", task=args.task)["live"]
-        while chunk := file.read(1 << 16):
-            write(chunk)
-        sys.stdout.flush()
+        while True:
+            if watch.moved(os.fstat(fd).st_size):
+                place = after_cut(watch, fd, place)
+            chunk = read(place, CHUNK)
+            if not chunk:
+                break
+            out.write(chunk)
+            place += len(chunk)
+            watch.stand(place)
+        out.rest()
         if not live:
             return
         time.sleep(POLL_S)
 
 
-def seek_lines(file: BinaryIO, lines: int) -> None:
-    """Moves to where the last `lines` lines begin."""
-    end = position = file.seek(0, os.SEEK_END)
-    tail = b""
-    while position > 0 and tail.count(b"\n") <= lines:
-        step = min(1 << 16, position)
-        position -= step
-        file.seek(position)
-        tail = file.read(step) + tail
-    kept = tail.splitlines(keepends=True)[-lines:] if lines > 0 else []
-    file.seek(end - sum(map(len, kept)))
+def after_cut(watch: Watch, fd: int, place: int) -> int:
+    """Where to go on in a log whose middle was left out; at its beginning when it was cut by somebody else."""
+    for _ in range(10):
+        if (shift := watch.shift(os.fstat(fd).st_size)) is not None:
+            return min(shift.to(place), os.fstat(fd).st_size)
+        time.sleep(0.01)  # cut, and what belongs behind the cut is still to be written
+    print("grist: the log was emptied or replaced by somebody; what it holds now:", file=sys.stderr)
+    return 0
 
 
-def write_raw(chunk: bytes) -> None:
-    """To a file or a pipe: the bytes as they are."""
-    sys.stdout.buffer.write(chunk)
+def last_lines(fd: int, lines: int) -> int:
+    """Where the last `lines` lines begin; walks back block by block and keeps none."""
+    place = end = os.fstat(fd).st_size
+    if lines <= 0:
+        return end
+    left = lines + (1 if end and os.pread(fd, 1, end - 1) == b"\n" else 0)
+    while place > 0:
+        start = max(0, place - CHUNK)
+        block = os.pread(fd, place - start, start)
+        at = len(block)
+        while (at := block.rfind(b"\n", 0, at)) >= 0:
+            left -= 1
+            if left == 0:
+                return start + at + 1
+        place = start
+    return 0
 
 
-def write_safely(chunk: bytes) -> None:
-    """To a terminal: text and colours; any other control sequence as visible text."""
-    lines = chunk.decode("utf-8", "replace").split("\n")
-    sys.stdout.write("\n".join(sanitise.coloured(line) for line in lines))
+class Pipe:
+    """A file or a pipe: the bytes as they are."""
+
+    def write(self, chunk: bytes) -> None:
+        """Copies them."""
+        sys.stdout.buffer.write(chunk)
+
+    def rest(self) -> None:
+        """Lets whoever reads have them."""
+        sys.stdout.buffer.flush()
+
+    def end(self) -> None:
+        """Nothing to mend."""
+
+
+class Terminal:
+    """Text and colours; any other control sequence as visible text. A line without end is shown in pieces."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        if isinstance(out, io.TextIOWrapper):
+            out.reconfigure(errors="replace")  # a terminal that knows few characters gets question marks
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._line = ""  # of the last line: what was not shown yet
+        self._begun = self._coloured = False  # whether something of it was shown
+
+    def write(self, chunk: bytes) -> None:
+        """Shows whole lines, and what is too much to hold of one that is not whole yet."""
+        *lines, self._line = (self._line + self._decoder.decode(chunk)).split("\n")
+        for line in lines:
+            self._show(line)
+            self._out.write("\n")
+            self._begun = False
+        while len(self._line) > LINE:
+            cut = unbroken(self._line[:LINE])
+            self._show(self._line[:cut])
+            self._line = self._line[cut:]
+
+    def rest(self) -> None:
+        """Shows the line that is not whole yet, such as a question or a bar of progress."""
+        cut = unbroken(self._line)
+        self._show(self._line[:cut])
+        self._line = self._line[cut:]
+        self._out.flush()
+
+    def _show(self, text: str) -> None:
+        if self._begun and "\r" in text.rstrip("\r"):
+            self._out.write("\r\x1b[K")  # a bar that rewrites itself; this return is ours
+        shown = sanitise.coloured(text)
+        self._begun = self._begun or bool(shown)
+        self._coloured = self._coloured or "\x1b" in shown
+        self._out.write(shown)
+
+    def end(self) -> None:
+        """Shows what was left unfinished, and ends colours that the log left on."""
+        self._show(self._line + self._decoder.decode(b"", final=True))
+        self._out.write("\x1b[0m" if self._coloured else "")
+        self._out.flush()
+
+
+def unbroken(text: str) -> int:
+    """How much of an unfinished line can be shown without tearing a control sequence or a return apart."""
+    last = text.rfind("\x1b", max(0, len(text) - SEQUENCE))
+    if last >= 0 and "m" not in text[last:]:
+        return last
+    return len(text) - 1 if text.endswith("\r") else len(text)

@@ -1,6 +1,9 @@
 """A log that grows, is searched, wrapped, and can't touch the terminal."""
 
+import gc
 import os
+import re
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -159,3 +162,66 @@ async def test_a_huge_log_opens_at_once(daemon: Daemon, mill: Opened, tmp_path: 
         await eye.press("l")
         await eye.sees("the end of a gigabyte", "1.0G")
         await eye.press("q")
+
+
+def cut(path: Path, most: int, last: int) -> None:
+    """Leaves the middle of a log out, as a worker does where `limits.log` is passed."""
+    data = path.read_bytes()
+    tail = data[data.rfind(b"step %d loss" % last) :]
+    earlier = re.search(rb"\n\[gristmill: (\d+) .*\]\n", data)
+    gone = len(data) - most // 2 - len(tail) + (int(earlier[1]) - len(earlier[0]) if earlier else 0)
+    mark = b"\n[gristmill: %d bytes left out here: limits.log = %d]\n" % (gone, most)
+    os.truncate(path, most // 2)
+    append(path, (mark + tail).decode())
+
+
+async def test_where_the_middle_is_left_out_the_same_lines_stay_on_the_screen(reading: Opened, log: Path) -> None:
+    async with reading() as eye:
+        await eye.sees("step 500 loss", "500 lines")
+        cut(log, 2000, 490)
+        await eye.sees("● follow", "step 500 loss", "bytes left out here: limits.log = 2000]", "90 lines")
+        append(log, "step 501 loss\n")
+        await eye.sees("step 501 loss")
+        await eye.press("g")
+        assert eye.lines[3].strip() == "step 1 loss"
+        cut(log, 2000, 499)
+        append(log, "step 502 loss\n")
+        await eye.sees("PAUSED +1 new (f)")
+        assert eye.lines[3].strip() == "step 1 loss"
+        await eye.press("f")
+        await eye.sees("step 500 loss", "step 502 loss")
+
+
+async def test_a_search_goes_on_where_the_middle_is_left_out_and_does_not_jump(reading: Opened, log: Path) -> None:
+    async with reading() as eye:
+        await eye.press("slash", "=step 7", "enter")
+        await eye.sees("/step 7 11/11", "PAUSED")
+        await eye.press("g")
+        cut(log, 2000, 490)
+        await eye.sees("/step 7 10")
+        assert eye.lines[3].strip() == "step 1 loss"
+        await eye.press("n")
+        await eye.sees("/step 7 2/10", "step 70 loss")
+
+
+async def test_a_log_that_somebody_empties_is_read_anew(reading: Opened, log: Path) -> None:
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        os.truncate(log, 0)
+        append(log, "fresh\n")
+        await eye.sees("fresh", "1 lines")
+        await eye.misses("step 500")
+
+
+async def test_one_endless_line_of_colours_takes_little_memory(reading: Opened, log: Path) -> None:
+    os.truncate(log, 0)
+    append(log, "".join(f"\x1b[3{number % 8}m\0" for number in range(200_000)) + "\nend\n")
+    async with reading() as eye:
+        await eye.sees("end", "1.1M")
+        gc.collect()
+        tracemalloc.start()
+        await eye.press("g", *["pagedown"] * 4)
+        await eye.sees("^@^@^@")
+        used, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert used < 4 << 20

@@ -16,6 +16,7 @@ from textual.events import MouseScrollDown, MouseScrollUp, Resize
 from textual.message import Message
 from textual.strip import Strip
 
+from gristmill.supervisor.core.cuts import Watch
 from gristmill.supervisor.core.sanitise import colour_runs
 from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send
@@ -24,8 +25,9 @@ from gristmill.tui.widgets.highlight import highlight
 from gristmill.tui.widgets.lines import Lines
 
 POLL_S = 0.25
-KEPT = 600
-"""Lines whose strips are kept."""
+KEPT = 400_000
+"""Characters of lines whose strips are kept, a piece in a colour of its own counted as `PIECE`."""
+PIECE = 60
 PAN = 8
 
 
@@ -54,7 +56,10 @@ class LogView(Lines):
         self._new_from = 0
         self.matches: Matches | None = None
         self.match: int | None = None
-        self._kept: OrderedDict[tuple[int, int, str], Strip] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int, str], tuple[Strip, int]] = OrderedDict()
+        self._weight = 0
+        self._watch = Watch(self._read)
+        self._turn, self._seeks = 0, False
 
     def on_mount(self) -> None:
         """Look at the file now and then: a growing file tells nobody."""
@@ -87,12 +92,34 @@ class LogView(Lines):
             self._restart()
 
     def _restart(self) -> None:
-        self._kept.clear()
-        self.place = self.row = self.end = self.lines = self.counted_to = self.new_lines = 0
+        self._forget()
+        self.place = self.row = self.end = self.new_lines = 0
         self.following = True
+        self._watch = Watch(self._read)
+
+    def _read(self, start: int, length: int) -> bytes:
+        return self.log_file.read(start, length) if self.log_file is not None else b""
+
+    def _forget(self) -> None:
+        """What was read stands elsewhere now, or nowhere."""
+        self._turn += 1
+        self._kept.clear()
+        self._weight = self.lines = self.counted_to = 0
         if self.matches is not None:
             self.matches = Matches(self.matches.text)
             self.match = None
+
+    def _go_on_after_cut(self, end: int) -> None:
+        """Stay with the same lines where the middle of the log was left out; begin anew where it was emptied."""
+        assert self.log_file is not None
+        shift = self._watch.shift(end)
+        if shift is None:
+            self._restart()
+            return
+        self._forget()
+        self.end = end
+        self.place, self.row = self.log_file.line_at(shift.to(self.place)), 0
+        self._new_from = min(shift.to(self._new_from), end)
 
     def poll(self) -> None:
         """See what has been written since; draw when that is visible."""
@@ -102,11 +129,13 @@ class LogView(Lines):
             self.renew()
             return
         end = self.log_file.size
-        if end == self.end:
+        moved = self._watch.moved(end)
+        if end == self.end and not moved:
             return
-        if end < self.end:
-            self._restart()
+        if moved:
+            self._go_on_after_cut(end)
         self.end = end
+        self._watch.stand(end)
         if self.following:
             self._go_to_end()
         else:
@@ -130,13 +159,15 @@ class LogView(Lines):
             matches = self.matches
             start, end = self.counted_to, min(self.end, self.counted_to + 32 * BLOCK)
             if start < end:
+                turn = self._turn
                 lines = await asyncio.to_thread(log.count, start, end)
-                if log is not self.log_file or start != self.counted_to:
+                if log is not self.log_file or turn != self._turn:
                     continue
                 self.lines, self.counted_to = self.lines + lines, end
             if matches is not None:
                 await asyncio.to_thread(matches.extend, log, self.end)
-                if matches is self.matches and self.match is None and matches.starts:
+                if matches is self.matches and self._seeks and matches.starts:
+                    self._seeks = False
                     self.step_match(forward=False, first=True)
             self.post_message(self.Changed())
             done = matches is None or matches.read_to >= self.end or matches.full
@@ -147,15 +178,18 @@ class LogView(Lines):
         """One line in full, neither cut nor wrapped."""
         theme = self.look.palette.name
         key = (start, end, theme)
-        if (strip := self._kept.get(key)) is None:
+        if (kept := self._kept.get(key)) is None:
             assert self.log_file is not None
             palette = self.look.palette
             runs = colour_runs(self.log_file.text(start, end))
             strip = Strip([Segment(text, palette.sgr(look)) for text, look in runs])
-            self._kept[key] = strip
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            weight = sum(len(text) + PIECE for text, _ in runs)
+            self._kept[key] = strip, weight
+            self._weight += weight
+            while self._weight > KEPT and len(self._kept) > 1:
+                self._weight -= self._kept.popitem(last=False)[1][1]
         else:
+            strip = kept[0]
             self._kept.move_to_end(key)
         return highlight(strip, self.matches.text, self.tone("found")) if self.matches is not None else strip
 
@@ -256,6 +290,7 @@ class LogView(Lines):
     def search(self, text: str) -> None:
         """Look for a text from here backwards; an empty one ends the search."""
         self.matches, self.match = (Matches(text), None) if text else (None, None)
+        self._seeks = bool(text)
         self._moved()
         if text:
             self._index()
