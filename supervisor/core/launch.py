@@ -7,7 +7,6 @@ worker adds what only it knows (GRIST_WORKER, GRIST_RESULT).
 from __future__ import annotations
 
 import math
-import re
 import shlex
 from dataclasses import dataclass
 
@@ -67,8 +66,11 @@ def summary(spec: Spec, width: int = 80) -> str:
         text = spec.command
     else:
         text = " ".join(spec.name if part == "{script}" else part for part in spec.command)
-    line = re.sub(r"\s+", " ", text).strip()
-    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    line = " ".join(text[: 10 * width].split())
+    if len(line) <= width < len(text):
+        line = " ".join(text.split())
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line[: width + 1])
     return line if len(line) <= width else line[: width - 1] + "…"
 
 

@@ -93,6 +93,8 @@ class Shelves:
             except FileExistsError:
                 place = self.free_place(os.fsdecode(shelf), name, set())
             except FileNotFoundError:
+                if not os.path.isdir(self._base):
+                    raise  # the folder is gone, which says nothing about the file
                 if not os.path.lexists(source):
                     return None
                 os.makedirs(os.path.join(self._base, shelf), exist_ok=True)  # the shelf itself was taken away

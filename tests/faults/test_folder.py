@@ -64,8 +64,20 @@ def test_a_folder_that_is_deleted_and_remade_is_watched_again(turning: Mill) -> 
     assert ran(turning) == [f"{when}{number}" for number in range(3) for when in ("before", "after")]
 
 
+def test_a_job_that_ends_while_the_folder_is_away_is_filed_when_it_is_back(turning: Mill) -> None:
+    turning.drop("holds.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n')
+    turning.running("holds")
+    turning.jobs.rename(turning.base / "moved")
+    (turning.base / "go").touch()
+    assert turning.ended("holds")["state"] == "done"
+    says(turning, "No such file")
+    (turning.base / "moved").rename(turning.jobs)
+    turning.until((turning.jobs / "done" / "holds.toml").exists, "not filed")
+
+
 def test_a_folder_that_is_replaced_by_another_is_watched_with_what_lies_in_it(turning: Mill) -> None:
     runs(turning, "first")
+    turning.until((turning.jobs / "done" / "first.toml").exists, "not filed")
     other = turning.base / "other"
     other.mkdir(mode=0o755)
     (other / "second.toml").write_text(JOB.replace("{name}", "second"))
