@@ -221,15 +221,12 @@ class Api:
         return {"id": job.id, "name": job.spec.name, "items": job.spec.items.total}
 
     async def _shutdown(self, _: Connection, request: dict[str, Any]) -> dict[str, str]:
-        if request.get("kill"):
-            for task in await self._ledger.cancel_live():
-                self._pool.end(task)
         how = "kill" if request.get("kill") else "drain" if request.get("drain") else "now"
         asyncio.get_running_loop().call_later(0.05, self._stop, how)  # after this answer
         running = sum(len(job.live) for job in self._ledger.live.values())
         words = {"now": f"the daemon stops; {running} running tasks go on without it",
                  "drain": f"the daemon stops when {running} running tasks have ended",
-                 "kill": f"{running} running tasks were told to end; the daemon stops when they have"}
+                 "kill": f"{running} running tasks are told to end; the daemon stops when they have"}
         return {"message": words[how]}
 
     async def _changed(self, _: Connection, request: dict[str, Any]) -> dict[str, bool]:

@@ -161,6 +161,9 @@ class Daemon:
             words = "draining: nothing new is started, the daemon stops when all tasks have ended"
             self.conditions.set(Kind.DRAIN, words)
             self.pool.withdraw()
+            if how == "kill":
+                for task in await self.ledger.cancel_live():
+                    self.pool.end(task)
             if not any(job.live for job in self.ledger.live.values()):
                 return
             asyncio.get_running_loop().call_later(0.2, self._stop.put_nowait, how)  # look again, or hear another word

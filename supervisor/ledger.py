@@ -20,7 +20,6 @@ from gristmill.supervisor.core.journal import Exit, Key
 from gristmill.supervisor.core.protocol import JobView
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.core.task import (
-    BACKOFF_MOST,
     JOB_FINAL,
     TASK_FINAL,
     JobState,
@@ -28,6 +27,7 @@ from gristmill.supervisor.core.task import (
     Task,
     TaskState,
     advance,
+    backoff,
     close,
     note,
     settle,
@@ -86,8 +86,9 @@ class Ledger:
             if task.job not in self.jobs:
                 continue
             if task.state is TaskState.QUEUED:
-                latest = self._clock() + BACKOFF_MOST  # it may have been set under a clock that was wrong
-                self.jobs[task.job].queue(note(task, not_before=min(task.not_before, latest)))
+                job = self.jobs[task.job]
+                latest = self._clock() + backoff(job.spec.retry, max(1, task.attempts), 1.0)
+                job.queue(note(task, not_before=min(task.not_before, latest)))  # it may date from another clock
             else:
                 self.jobs[task.job].live[task.number] = task
                 self.live[task.job] = self.jobs[task.job]
@@ -159,13 +160,15 @@ class Ledger:
         return None
 
     async def cancel_live(self) -> list[Task]:
-        """Marks every live task of every job as asked to end, in one write; returns them."""
+        """Marks every live task of every job as asked to end, in one write; returns those that were not yet."""
         marked: list[Task] = []
         for job in self.live.values():
             for number, task in list(job.live.items()):
-                self._keep(job, number, task)
-            marked += job.live.values()
-        await self.flush()
+                if task.reason != CANCELING:
+                    self._keep(job, number, task)
+                    marked.append(job.live[number])
+        if marked:
+            await self.flush()
         return marked
 
     def _keep(self, job: Job, number: int, task: Task) -> None:

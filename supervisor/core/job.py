@@ -253,4 +253,5 @@ class Job:
             cpu_s_mean=seen.cpu_s if seen else None,
             wall_s_mean=seen.wall_s if seen else None,
             memory_peak_bytes=seen.memory_bytes if seen else None,
+            memory_need_bytes=None if self.memory_need is None else int(self.memory_need),
         )

@@ -115,6 +115,8 @@ class JobView(View, kw_only=True):
     cpu_s_mean: float | None = None
     wall_s_mean: float | None = None
     memory_peak_bytes: int | None = None
+    memory_need_bytes: int | None = None
+    """What one more task is taken to need: claimed, learned, or raised after a lack of memory."""
 
 
 class TaskView(View, kw_only=True):

@@ -46,9 +46,6 @@ class JobState(StrEnum):
 
 T, J = TaskState, JobState
 
-BACKOFF_MOST = 3600 * 1.25
-"""Seconds: the longest pause between two tries, its jitter included."""
-
 TASK_FINAL = frozenset({T.DONE, T.FAILED, T.TIMEOUT, T.OOM, T.CANCELED, T.LOST, T.INTERRUPTED})
 TASK_LIVE = frozenset({T.STARTING, T.RUNNING})
 JOB_FINAL = frozenset({J.DONE, J.FAILED, J.CANCELED})
@@ -122,7 +119,7 @@ def judge(end: Exit, timeout_s: float | None) -> tuple[TaskState, str, str]:
 
 def backoff(retry: Retry, attempt: int, jitter: float) -> float:
     """Seconds before the try after `attempt` (from 1): doubling, capped at an hour, times 1 ± 0.25 by `jitter` 0…1."""
-    return min(BACKOFF_MOST / 1.25, retry.backoff_s * 2.0 ** min(attempt - 1, 30)) * (0.75 + 0.5 * jitter)
+    return min(3600.0, retry.backoff_s * 2.0 ** min(attempt - 1, 30)) * (0.75 + 0.5 * jitter)
 
 
 def retried(retry: Retry, attempt: int, state: TaskState, cause: str) -> bool:

@@ -1,0 +1,89 @@
+"""Clocks that are set, a daemon that stands still, a disk that takes its time: no task is cut, none runs twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.faults.shim import Shim
+from tests.mill import Mill
+
+DAY = 86_400
+WORK = """command = "echo $GRIST_TASK >> begun; while ! test -e go; do sleep 0.05; done; echo {index} >> done"
+timeout = "5m"
+[items]
+total = 4
+per_task = 1
+"""
+
+
+def check_all_done(mill: Mill) -> None:
+    (mill.base / "go").touch()
+    assert mill.ended("work")["items_done"] == 4
+    assert [(task["state"], task["attempts"]) for task in mill.tasks("work")] == [("done", 1)] * 4
+    assert len((mill.base / "begun").read_text().split()) == 4
+
+
+def test_a_daemon_that_was_stopped_goes_on_and_says_so(turning: Mill) -> None:
+    turning.drop("work.toml", WORK)
+    turning.running("work", 2)
+    assert turning.process is not None
+    turning.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, turning.process.pid, os.WSTOPPED | os.WNOWAIT)
+    turning.after(5)
+    turning.process.send_signal(signal.SIGCONT)
+    said = turning.until(lambda: turning.status()["daemon"]["conditions"], "not said")
+    assert said[0]["kind"] == "stall"
+    assert not said[0]["holds"]
+    assert "stood still for" in turning.grist("status")
+    check_all_done(turning)
+
+
+@pytest.mark.parametrize("days", [-1, 400], ids=["a day back", "400 days forward"])
+@pytest.mark.parametrize("restarted", [False, True], ids=["", "and the daemon is killed"])
+def test_a_clock_that_is_set_cuts_and_reruns_nothing(mill: Mill, shim: Shim, days: int, restarted: bool) -> None:
+    mill.start("--limit", "5")
+    mill.drop("work.toml", WORK)
+    mill.drop("again.toml", 'command = "test -e again || {{ touch again; exit 1; }}"\n'
+                            '[retry]\nattempts = 2\nbackoff = "4s"\n')
+    mill.running("work", 2)
+    mill.until(lambda: mill.job("again") and (t := mill.tasks("again")[0])["attempts"] and t["state"] == "queued", "no try")
+    shim.shift_clock(days * DAY)
+    if restarted:
+        mill.kill()
+        mill.start("--limit", "5")
+    else:
+        said = mill.until(lambda: mill.status()["daemon"]["conditions"], "not said")
+        assert said[0]["kind"] == "clock"
+        assert ("back" if days < 0 else "forward") in said[0]["reason"]
+    assert mill.ended("again")["state"] == "done"
+    check_all_done(mill)
+    shown = [task["ended_at"] - task["started_at"] for task in mill.tasks("work")]
+    assert all(0 <= seconds < 60 for seconds in shown), "the clock's jump is counted as work"
+
+
+def test_a_timeout_goes_by_a_steady_clock(mill: Mill, shim: Shim) -> None:
+    mill.start()
+    mill.drop("slow.toml", 'command = "sleep 1000"\ntimeout = "3s"\ngrace = "1s"\n')
+    mill.running("slow")
+    shim.shift_clock(-DAY)
+    assert mill.ended("slow")["state"] == "failed"
+    assert mill.tasks("slow")[0]["state"] == "timeout"
+
+
+def test_a_disk_that_takes_its_time_keeps_nobody_waiting(mill: Mill, shim: Shim) -> None:
+    """Every fsync takes 300 ms more: answers come within 1.5 s, and all is done."""
+    shim.slow_sync(300)
+    mill.start("--limit", "2")
+    mill.drop("load.toml", 'command = "echo {index} >> out"\n[items]\ntotal = 200\nper_task = 1\n')
+    slowest = 0.0
+    while mill.job("load").get("ended_at") is None:
+        began = time.monotonic()
+        mill.grist("status")
+        slowest = max(slowest, time.monotonic() - began)
+    print(f"slowest status: {slowest:.2f} s")
+    assert slowest < 1.5
+    assert sorted(map(int, (mill.base / "out").read_text().split())) == list(range(200))
