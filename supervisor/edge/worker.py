@@ -200,6 +200,7 @@ class Task:
         self.log_most = context.get("most") or 0  # bytes; 0 for no limit
         self.log_look = self.born if self.log_most else None
         self.log_seen = 0
+        self.log_seen_at = self.born
         self.log_cut = 0  # bytes left out of the log
         self.log_mark = 0  # bytes of the line that says so
         self.ooms: int | None = None  # kills for lack of memory, anybody's, before this task
@@ -491,6 +492,7 @@ class Worker:
             "e": task.key, "code": code, "signal": signum, "why": task.why, "t0": began, "t": now,
             "cpu": round(task.cpu, 6), "rss": task.rss,
         }
+        log = self.keep_log(task)
         notes = []
         if task.why is None and (code or signum) and self.memory_ran_out(task):
             if signum == signal.SIGKILL or code == 128 + signal.SIGKILL:  # a shell reports its child's end like this
@@ -501,7 +503,6 @@ class Worker:
             notes.append(f"{task.log_cut / 1e6:.1f} MB of its log were left out (limits.log)")
         if notes:
             record["text"] = "; ".join(notes)
-        log = self.keep_log(task)
         if log:
             record["log"] = log
         if os.access(self.run + "/result", os.F_OK):
@@ -568,12 +569,14 @@ class Worker:
         try:
             self.rename(self.run + "/log", task.log_path)
         except OSError:
-            task.log_path = f"{self.run}/log.{task.key}"  # kept where it can be, and said in the record
+            task.log_path = f"{self.run}/log.{task.key}"  # kept where it can be; the daemon moves it later
             os.rename(self.run + "/log", task.log_path)
 
     def keep_log(self, task: Task) -> str:
         """The path of what the task wrote, or "" when it wrote nothing. The task and all its children are gone."""
         written = os.fstat(self.log).st_size > 0
+        if task.log_most:
+            self.bound_log(task, time.monotonic())
         if written and not task.log_named:
             self.name_log(task)
         elif not written and task.log_named:
@@ -588,11 +591,15 @@ class Worker:
         """Looks at the size of a log with a limit, cuts its middle out where it is passed, plans the next look."""
         size = os.fstat(self.log).st_size
         if size > task.log_most:
-            self.cut_log(task, size)
+            try:
+                self.cut_log(task, size)
+            except OSError:
+                pass  # no descriptor, no room even for less: the next look tries again
             size = os.fstat(self.log).st_size
-        growth = max(1, size - task.log_seen) / max(LOG_LOOKS[0], now - (task.log_look or now) + LOG_LOOKS[0])
-        task.log_seen = size
-        task.log_look = now + min(LOG_LOOKS[1], max(LOG_LOOKS[0], (task.log_most - size) / growth / 2))
+        growth = (size - task.log_seen) / max(1e-3, now - task.log_seen_at)
+        pause = (task.log_most - size) / growth / 2 if growth > 0 else now - task.born  # half the way to the limit
+        task.log_seen, task.log_seen_at = size, now
+        task.log_look = now + min(LOG_LOOKS[1], max(LOG_LOOKS[0], pause))
 
     def cut_log(self, task: Task, size: int) -> None:
         """Keeps the first half of the limit and the newest lines, with a line between them that says what is gone.
