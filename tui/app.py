@@ -26,6 +26,7 @@ from gristmill.tui.messages import Arrived, LinkLost
 from gristmill.tui.palette import TableProvider
 from gristmill.tui.present import GapError, Mill, fold, name_task, next_limit
 from gristmill.tui.screens.base import MillScreen
+from gristmill.tui.screens.conditions import ConditionsScreen
 from gristmill.tui.screens.help import HelpScreen
 from gristmill.tui.screens.job import JobScreen
 from gristmill.tui.screens.log import LogScreen
@@ -185,6 +186,10 @@ class MillApp(App[int]):
     def open_help(self) -> None:
         """To the help."""
         self.push_screen(HelpScreen())
+
+    def open_conditions(self) -> None:
+        """To all that is wrong."""
+        self.push_screen(ConditionsScreen())
 
     def go_back(self) -> None:
         """One screen out."""

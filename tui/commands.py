@@ -78,6 +78,8 @@ COMMANDS = (
     Command(("escape",), "Esc", "back", "back", "Out: clear the filter, then one screen back", _in("all"), 8,
             palette=False),
     Command(("1",), "1", "overview", "overview", "The overview", _in("all")),
+    Command(("exclamation_mark",), "!", "conditions", "wrong", "All that is wrong now, why, and since when",
+            _in("all")),
     Command(("left_curly_bracket",), "{", "lower", "fewer", "Cap the workers one lower", _in("all"), writes=True),
     Command(("right_curly_bracket",), "}", "raise_limit", "more",
             "Cap the workers one higher; beyond the cores: automatic again", _in("all"), writes=True),

@@ -28,8 +28,9 @@ def line(update: dict[str, Any], jobs: dict[int, dict[str, Any]]) -> str:
     left = max((job.get("eta_s") or 0.0 for job in open_jobs), default=0.0)
     if left:
         parts.append(f"{figures.about(left)} left")
-    reason = update["daemon"].get("reason") or limit["reason"]
-    return ", ".join(parts) + f" – {safe(reason)}"
+    daemon = update["daemon"]
+    held = "held: " if daemon["state"] == "held" else ""
+    return ", ".join(parts) + f" – {held}{safe(daemon.get('reason') or limit['reason'])}"
 
 
 class Progress:

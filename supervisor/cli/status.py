@@ -10,12 +10,14 @@ from typing import Any
 
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import figures
+from gristmill.supervisor.core.announce import lasting, named
 from gristmill.supervisor.core.sanitise import safe
 
 MARKS = {
-    "queued": "○ queued", "held": "◌ held", "starting": "◐ starting", "running": "● running", "done": "✓ done",
-    "failed": "✗ failed", "canceled": "⊘ canceled", "timeout": "◷ timeout", "oom": "! oom", "lost": "? lost",
-    "interrupted": "! interrupted", }
+    "queued": "○ queued", "waiting": "◌ waiting", "held": "◌ held", "starting": "◐ starting", "running": "● running",
+    "paused": "‖ paused", "done": "✓ done", "failed": "✗ failed", "canceled": "⊘ canceled", "timeout": "◷ timeout",
+    "oom": "✗ oom", "lost": "? lost", "interrupted": "! interrupted",
+}  # fmt: skip
 STATES = frozenset(MARKS)
 
 
@@ -51,8 +53,8 @@ def show_jobs(answer: dict[str, Any], now: float) -> None:
     daemon, limit, machine = answer["daemon"], answer["limit"], answer["machine"]
     print(f"daemon {daemon['state']}, pid {daemon['pid']}, up {figures.clock_span(daemon['uptime_s'])}, "
           f"{safe(daemon['jobs_dir'])}")
-    if daemon.get("reason"):
-        print(f"HELD: {safe(daemon['reason'])}")
+    for line in conditions(daemon, now):
+        print(line)
     print(f"workers {limit['busy']} of {limit['workers']} busy: {safe(limit['reason'])}")
     print(f"machine: CPU {machine['cpu_percent']:.0f} % of {machine['cores']:g} cores, memory "
           f"{figures.size(machine['memory_available_bytes'])} of {figures.size(machine['memory_total_bytes'])} free")
@@ -69,6 +71,18 @@ def show_jobs(answer: dict[str, Any], now: float) -> None:
         for job in answer["jobs"]
     ]
     print_table(rows)
+
+
+def conditions(daemon: dict[str, Any], now: float) -> list[str]:
+    """All that is wrong, one line each; what holds new tasks back first, as the daemon has it."""
+    known = daemon.get("conditions", [])
+    if not known and daemon.get("reason"):  # a daemon of before conditions had names
+        return [f"◌ HELD  {safe(daemon['reason'])}"]
+    return [
+        f"{'◌ HELD' if one['holds'] else '! NOTE'}  {safe(named(one['kind'], one['reason']))} "
+        f"({lasting(now - one['since'])})"
+        for one in known
+    ]
 
 
 def show_tasks(answer: dict[str, Any], now: float) -> None:

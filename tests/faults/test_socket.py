@@ -151,9 +151,9 @@ def test_the_daemon_listens_on_no_network_and_under_no_abstract_name(turning: Mi
     [b"\n", b"\0\n", b"\0" * 5000 + b"\n", b"GET / HTTP/1.1\r\n", b"\xff\xfe\xfd\n", b'{"op": "status"\n',
      b"1" * 5000 + b"\n", b'{"op": "\\ud800"}\n', b"[" * 500_000 + b"\n",
      b'{"id":' * 100_000 + b"\n", b'"' + b"x" * 900_000 + b'"\n',
-     b'{"id": [[[]]], "op": {"a": 1}}\n', b'{"op": null}\n', b"null\n"],
+     b'{"id": [[[]]], "op": {"a": 1}}\n', b'{"op": null}\n', b"null\n", b"[1]\n", b'{"op": ["status"]}\n'],
     ids=["nothing", "NUL", "NULs", "HTTP", "bytes", "half an object", "a number", "a surrogate", "deep lists",
-         "deep objects", "a long word", "odd values", "no operation", "null"],
+         "deep objects", "a long word", "odd values", "no operation", "null", "a list", "a list of operations"],
 )  # fmt: skip
 def test_nonsense_gets_one_line_and_is_forgiven(turning: Mill, nonsense: bytes) -> None:
     with line(turning) as sock, sock.makefile("rb") as file:

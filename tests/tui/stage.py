@@ -19,6 +19,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from gristmill.supervisor.core.protocol import (
+    ConditionView,
     DaemonView,
     JobView,
     LimitView,
@@ -63,6 +64,7 @@ class Daemon:
         self.logs: dict[str, dict[str, Any]] = {}
         self.refusals: dict[str, str] = {}
         self.held = ""
+        self.conditions: list[ConditionView] = []
         self.counts_all = False
         self.limit = LimitView(workers=8, busy=1, reason="memory binds (84 %, cap 85 %)")
         self.seq = 10
@@ -91,7 +93,8 @@ class Daemon:
         """What is said now."""
         return Update(
             event=event, seq=self.seq, time=time.time(), jobs=jobs, removed=removed or [], workers=self.workers,
-            daemon=DaemonView(pid=1, version="0.1", uptime_s=60, state="held" if self.held else "ok", reason=self.held),
+            daemon=DaemonView(pid=1, version="0.1", uptime_s=60, reason=self.held, conditions=self.conditions,
+                              state="held" if self.held or any(one.holds for one in self.conditions) else "ok"),
             limit=self.limit,
             machine=MachineView(cores=8, cpu_percent=71, cpu_ours_percent=60, memory_total_bytes=64 << 30,
                                 memory_available_bytes=10 << 30, memory_ours_bytes=12 << 30, load_1m=6.1),

@@ -127,6 +127,10 @@ class MillScreen(Screen[None]):
         """All keys."""
         self.mill_app.open_help()
 
+    def action_conditions(self) -> None:
+        """All that is wrong."""
+        self.mill_app.open_conditions()
+
     def action_palette(self) -> None:
         """Find a command by name."""
         self.app.action_command_palette()

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual.app import ComposeResult
-from textual.binding import BindingType
-from textual.strip import Strip
 
 from gristmill.tui.columns import cut, width_of
-from gristmill.tui.commands import ROOMS, bindings, commands_in
+from gristmill.tui.commands import ROOMS, commands_in
 from gristmill.tui.marks import SIGNS, Marks, Runs
 from gristmill.tui.screens.base import MillScreen
-from gristmill.tui.widgets.lines import Lines
+from gristmill.tui.widgets.scrolled import Scrolled
 
 
 def sections(marks: Marks, read_only: bool) -> list[list[Runs]]:
@@ -44,51 +40,14 @@ def flow(blocks: list[list[Runs]], width: int) -> list[Runs]:
     return [(*cut(one, half), *other) for one, other in zip(left, right, strict=True)]
 
 
-class Keys(Lines):
-    """The text of the help, scrolled where it is too long."""
+class Keys(Scrolled):
+    """The text of the help."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("moving")
-    can_focus = True
-    top = 0
     read_only = False
 
-    def draw(self, width: int, height: int) -> list[Strip]:
-        """The part of it that is on the screen."""
-        lines = flow(sections(self.look.marks, self.read_only), width)
-        self.top = max(0, min(self.top, len(lines) - height))
-        more = len(lines) - self.top - height
-        shown = [self.strip(cut(line, width, self.look.marks.cut)) for line in lines[self.top : self.top + height]]
-        if more > 0 and shown:
-            shown[-1] = self.strip(((f"  {more + 1} more lines below (j, PgDn)", "muted"),))
-        return shown
-
-    def _move(self, by: int) -> None:
-        self.top = max(0, self.top + by)
-        self.renew()
-
-    def action_down(self) -> None:
-        """A line down."""
-        self._move(1)
-
-    def action_up(self) -> None:
-        """A line up."""
-        self._move(-1)
-
-    def action_page_down(self) -> None:
-        """A screen down."""
-        self._move(max(1, self.size.height - 2))
-
-    def action_page_up(self) -> None:
-        """A screen up."""
-        self._move(-max(1, self.size.height - 2))
-
-    def action_first(self) -> None:
-        """To the beginning."""
-        self._move(-self.top)
-
-    def action_last(self) -> None:
-        """To the end."""
-        self._move(10_000)
+    def text(self, width: int) -> list[Runs]:
+        """All keys and signs."""
+        return flow(sections(self.look.marks, self.read_only), width)
 
 
 class HelpScreen(MillScreen):

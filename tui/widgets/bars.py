@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from textual.strip import Strip
 
 from gristmill.supervisor.core import figures
+from gristmill.supervisor.core.announce import lasting, named
+from gristmill.supervisor.core.protocol import ConditionView
 from gristmill.tui.columns import cut, spread, width_of
 from gristmill.tui.commands import Command
 from gristmill.tui.marks import Runs
@@ -50,7 +52,7 @@ class Header(Lines):
         """The two lines."""
         right = self._right(width)
         top = spread(self._left(width), right, width)
-        below = cut(self._below(), width, self.look.marks.cut)
+        below = cut(self._below(width), width, self.look.marks.cut)
         return [self.strip(top), self.strip(below, "" if below and below[0][1] == "banner" else None)]
 
     def _right(self, width: int) -> Runs:
@@ -79,18 +81,29 @@ class Header(Lines):
             return "stale", "warn"
         return ("held", "warn") if mill.daemon.state == "held" else ("live", "ok")
 
-    def _below(self) -> Runs:
+    def _below(self, width: int) -> Runs:
         mill, pulse = self.mill, self.pulse
         if mill is None:
             return ()
         if pulse.stale:
             why = f" ({pulse.lost})" if pulse.lost else ""
             return ((f" stale {pulse.age_s:.0f} s, retrying{why}", "banner"),)
-        if mill.daemon.state == "held":
+        wrong = mill.daemon.conditions
+        if mill.daemon.state == "held" and not any(one.holds for one in wrong):
             return ((f" held: {mill.daemon.reason or 'no reason given'}", "banner"),)
+        if wrong and wrong[0].holds:
+            return self._condition("held", "banner", wrong, mill.time, width)
         if pulse.frozen_s is not None:
             return ((f" frozen {pulse.frozen_s:.0f} s ago; work goes on (p)", "banner"),)
+        if wrong:
+            return self._condition("note", "warn", wrong, mill.time, width)
         return ((f" limit {mill.limit.workers}: ", "muted"), (mill.limit.reason or "no reason given", "text"))
+
+    def _condition(self, word: str, tone: str, wrong: list[ConditionView], now: float, width: int) -> Runs:
+        """The first condition with its age, and how many more there are; the key that shows all of them."""
+        first, more = wrong[0], len(wrong) - 1
+        tail = f" {lasting(now - first.since)}{f', +{more} more' if more else ''} (!) "
+        return spread(((f" {word}: {named(first.kind, first.reason)}", tone),), ((tail, tone),), width)
 
 
 class Footer(Lines):
