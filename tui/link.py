@@ -21,6 +21,8 @@ from gristmill.tui.messages import Arrived, LinkLost
 SILENCE_S = 10.0
 """A daemon that says nothing for so long is asked anew, on a new connection."""
 DEADLINE_S = 8.0
+UPDATE_LIMIT = 256 * LINE_LIMIT
+"""Bytes that one line of the daemon's may have: a snapshot names every job, and there may be a hundred thousand."""
 RETRIES = (0.25, 0.5, 1.0, 2.0, 3.0)
 
 
@@ -80,7 +82,7 @@ class Link:
 
     async def _follow(self) -> None:
         """One connection, from the subscription to its end; always ends with an exception."""
-        opening = asyncio.open_unix_connection(self.path, limit=LINE_LIMIT + 1)
+        opening = asyncio.open_unix_connection(self.path, limit=UPDATE_LIMIT)
         reader, writer = await asyncio.wait_for(opening, DEADLINE_S)
         self._writer = writer
         writer.write(b'{"id":1,"op":"subscribe"}\n')
@@ -96,6 +98,8 @@ class Link:
             if head.id is not None:
                 self._answer(head)
                 return seq
+            if head.error and not head.event:
+                raise BrokenLineError(head.error)  # its last word: the daemon hangs up on us
             if head.event != "snapshot" and (seq is None or head.seq != seq + 1):
                 raise BrokenLineError(f"update {head.seq} does not follow {seq}")
             update = _UPDATE.decode(line)

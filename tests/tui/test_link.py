@@ -87,6 +87,25 @@ async def test_fields_of_a_newer_daemon_are_passed_over(daemon: Daemon, link: Li
     assert heard.reasons() == []
 
 
+async def test_a_picture_of_ten_thousand_jobs_is_taken_in(daemon: Daemon, heard: Heard) -> None:
+    daemon.jobs = {number: job(number, f"job-{number}", reason="waits " * 9) for number in range(10_000)}
+    task = asyncio.create_task(Link(str(daemon.path), heard).run(), name="link under test")
+    await heard.until(bool)
+    (first,) = heard.messages
+    assert isinstance(first, Arrived)
+    assert len(first.update.jobs) == 10_000
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_the_daemons_last_word_is_the_reason_that_is_shown(daemon: Daemon, link: Link, heard: Heard) -> None:
+    await heard.until(lambda _: heard.snapshots() == 1)
+    daemon.send(b'{"id": null, "ok": false, "error": "hung up: too many connections are open", "code": 2}')
+    await heard.until(lambda _: heard.snapshots() == 2)
+    assert heard.reasons() == ["hung up: too many connections are open"]
+
+
 async def test_a_daemon_that_comes_late_is_found(tmp_path: Path, heard: Heard) -> None:
     daemon = Daemon(tmp_path / "late")
     task = asyncio.create_task(Link(str(daemon.path), heard).run(), name="link under test")

@@ -156,6 +156,20 @@ async def test_a_mark_stays_with_the_task_and_not_with_its_worker(daemon: Daemon
         await eye.sees("canceled 4/18")
 
 
+async def test_where_all_that_was_marked_has_gone_the_row_under_the_cursor_is_not_meant(
+    daemon: Daemon, mill: Opened
+) -> None:
+    async with mill() as eye:
+        await eye.sees("sweep/17")
+        await eye.press("space")
+        daemon.workers[0] = worker(1, "5/1", "pose-cv")
+        daemon.push()
+        await eye.sees("pose-cv/1")
+        await eye.press("r")
+        await eye.sees("nothing to retry here")
+        assert daemon.ops("retry") == []
+
+
 async def test_retry_runs_what_failed_again(daemon: Daemon, mill: Opened) -> None:
     async with mill() as eye:
         await eye.sees("ablate")

@@ -19,7 +19,7 @@ from gristmill.tui.errands import is_out, send
 from gristmill.tui.pages import PAGE, TaskPages
 from gristmill.tui.present import OPEN, Mill
 from gristmill.tui.rows import TASKS, Context
-from gristmill.tui.screens.base import MillScreen
+from gristmill.tui.screens.chosen import ListScreen
 from gristmill.tui.widgets.details import JobHead, TaskDetails
 from gristmill.tui.widgets.preview import Preview
 from gristmill.tui.widgets.table import Table
@@ -38,7 +38,7 @@ class Answer(msgspec.Struct):
     total: int
 
 
-class JobScreen(MillScreen):
+class JobScreen(ListScreen):
     """The tasks of a job."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("rows")
@@ -160,31 +160,13 @@ class JobScreen(MillScreen):
             return None, ""
         return task.id, f"{self.view.name if self.view else self.job}/{task.number}"
 
-    def targets(self) -> list[str]:
-        """The ids of the marked tasks, or of the one under the cursor."""
-        table = self.home()
-        target = self.selection()[0]
-        return sorted(table.marked, key=_by_number) or ([target] if target else [])
+    def marked(self) -> list[str]:
+        """The ids of the marked tasks, in order."""
+        return sorted(self.home().marked, key=_by_number)
 
     def action_open(self) -> None:
         """In, to the log."""
         self.action_log()
-
-    def action_log(self) -> None:
-        """To the log."""
-        self.mill_app.open_log(*self.selection())
-
-    def action_cancel(self) -> None:
-        """Ask, then cancel."""
-        self.mill_app.cancel(self.targets(), self.home().marked)
-
-    def action_retry(self) -> None:
-        """Run again what failed."""
-        self.mill_app.retry(self.targets(), self.home().marked)
-
-    def action_copy(self) -> None:
-        """The id of the task."""
-        self.mill_app.copy(self.selection()[0] or "")
 
     def action_sort(self) -> None:
         """Next choice of states."""

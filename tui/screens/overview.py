@@ -25,7 +25,7 @@ from gristmill.tui.present import (
     task_name,
 )
 from gristmill.tui.rows import JOBS, WORKERS, Context
-from gristmill.tui.screens.base import MillScreen
+from gristmill.tui.screens.chosen import ListScreen
 from gristmill.tui.widgets.bars import Footer
 from gristmill.tui.widgets.graphs import Graphs
 from gristmill.tui.widgets.lobby import Lobby
@@ -60,7 +60,7 @@ def plan(width: int, height: int, workers: int) -> Plan:
     return Plan(graphs, 3 if width >= 120 else 2, shown, width >= 100 and height >= 30)
 
 
-class Overview(MillScreen):
+class Overview(ListScreen):
     """The first screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("rows", "overview")
@@ -179,15 +179,14 @@ class Overview(MillScreen):
         if event.table is self.home():
             self._show_preview()
 
-    def targets(self) -> list[str]:
-        """The ids of what is marked in the list, or of what is under the cursor."""
-        table = self.home()
-        if self.mill is not None and table.marked:
-            if self.panel == "jobs":
-                return [key for key in sorted(table.marked, key=int) if int(key) in self.mill.jobs]
-            return [worker.task for worker in self.mill.workers if worker.task in table.marked and worker.task]
-        target = self.selection()[0]
-        return [target] if target else []
+    def marked(self) -> list[str]:
+        """The ids of the marked jobs that are listed, or of the marked tasks that run."""
+        marked = self.home().marked
+        if self.mill is None:
+            return []
+        if self.panel == "jobs":
+            return [key for key in sorted(marked, key=int) if int(key) in self.mill.jobs]
+        return [worker.task for worker in self.mill.workers if worker.task is not None and worker.task in marked]
 
     def action_open(self) -> None:
         """To the job, with the cursor on the worker's task."""
@@ -196,22 +195,6 @@ class Overview(MillScreen):
             self.mill_app.open_job(row.job, row.task)
         elif isinstance(row, JobView):
             self.mill_app.open_job(row.id)
-
-    def action_log(self) -> None:
-        """To the log."""
-        self.mill_app.open_log(*self.selection())
-
-    def action_cancel(self) -> None:
-        """Ask, then cancel."""
-        self.mill_app.cancel(self.targets(), self.home().marked)
-
-    def action_retry(self) -> None:
-        """Run again what failed."""
-        self.mill_app.retry(self.targets(), self.home().marked)
-
-    def action_copy(self) -> None:
-        """The id of the row."""
-        self.mill_app.copy(self.selection()[0] or "")
 
     def action_next_panel(self) -> None:
         """The other list."""

@@ -1,0 +1,50 @@
+"""Screens with a list: what can be done to the rows that are marked, or to the one under the cursor.
+
+Owns the commands that every list has. Which rows those are, and what they are called, the screen says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gristmill.tui.screens.base import MillScreen
+from gristmill.tui.widgets.table import Table
+
+
+class ListScreen(MillScreen):
+    """A screen whose `home` is a list."""
+
+    def home(self) -> Table[Any]:
+        """The list that has the keys."""
+        raise NotImplementedError
+
+    def selection(self) -> tuple[str | None, str]:
+        """The task or job under the cursor, as an id and as people call it."""
+        raise NotImplementedError
+
+    def marked(self) -> list[str]:
+        """The ids of what is marked in the list and still there."""
+        raise NotImplementedError
+
+    def targets(self) -> list[str]:
+        """The ids that a command is for; where marks are, never the row under the cursor, even if all have gone."""
+        if self.home().marked:
+            return self.marked()
+        target = self.selection()[0]
+        return [target] if target else []
+
+    def action_log(self) -> None:
+        """To the log."""
+        self.mill_app.open_log(*self.selection())
+
+    def action_cancel(self) -> None:
+        """Ask, then cancel."""
+        self.mill_app.cancel(self.targets(), self.home().marked)
+
+    def action_retry(self) -> None:
+        """Run again what failed."""
+        self.mill_app.retry(self.targets(), self.home().marked)
+
+    def action_copy(self) -> None:
+        """The id of the row."""
+        self.mill_app.copy(self.selection()[0] or "")
