@@ -1,0 +1,130 @@
+"""Mixed load for a long time: memory flat, and nothing left behind: no descriptor, folder, process or lock.
+
+The full form lasts an hour, of which the first ten minutes count as warming up; the short form is the same in seconds
+and says little about an hour, but finds what leaks with every task.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gristmill.supervisor.edge import survivors
+from gristmill.supervisor.edge.locks import holder
+from tests.mill import Mill
+
+MB = 1 << 20
+FLAT_MB = 5
+JOBS = {
+    "tiny": 'command = ["/bin/true"]\n[items]\ntotal = 300\nper_task = 1\n',
+    "lines": 'command = "echo {index}; exit $(({index} % 3))"\n[items]\ntotal = 60\nper_task = 1\n',
+    "retried": 'command = "test $GRIST_ATTEMPT = 3"\n[items]\ntotal = 5\nper_task = 1\n'
+               '[retry]\nattempts = 3\nbackoff = "10ms"\n',
+    "results": 'command = "echo {index} > $GRIST_RESULT"\n[items]\ntotal = 40\nper_task = 1\n',
+    "leaves": 'command = "sleep 1000 & exit 0"\n[items]\ntotal = 3\nper_task = 1\n',
+    "late": 'command = "sleep 1000"\ntimeout = "300ms"\ngrace = "100ms"\n',
+    "bad": "command = [\n",
+    "flood": 'command = "yes | head -c 3000000"\n[limits]\nlog = "128 KiB"\n',
+}
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What the daemon and its spawner hold, in bytes and descriptors."""
+
+    daemon: int
+    spawner: int
+    files: int
+
+    @classmethod
+    def of(cls, daemon: int, spawner: int) -> Weight:
+        return cls(resident(daemon), resident(spawner), len(os.listdir(f"/proc/{daemon}/fd")))
+
+
+def resident(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def of_this_mill(mill: Mill) -> list[int]:
+    """Every living process that was started for this mill's state folder."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            environ = Path(f"/proc/{entry}/environ").read_bytes()
+        except OSError:
+            continue
+        if str(mill.state).encode() in environ and survivors.read(int(entry)):
+            found.append(int(entry))
+    return found
+
+
+def disturb(mill: Mill, chance: random.Random, number: int) -> None:
+    """One of the things that happen in a long life."""
+    what = chance.choice([*JOBS, "cancel", "watch", "garbage", "limit", "kill a worker"])
+    if what in JOBS:
+        mill.drop(f"{what}-{number}.toml", JOBS[what])
+    elif what == "cancel":
+        name = f"long-{number}"
+        mill.drop(f"{name}.toml", 'command = "sleep 1000"\n[items]\ntotal = 4\nper_task = 1\n')
+        mill.until(lambda: mill.job(name).get("state"), "not accepted")
+        mill.ask("cancel", ids=[name])
+    elif what == "watch":
+        with socket.socket(socket.AF_UNIX) as watcher:
+            watcher.connect(str(mill.state / "socket"))
+            watcher.sendall(b'{"id": 0, "op": "subscribe"}\n')
+            watcher.recv(1 << 16)
+    elif what == "garbage":
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(str(mill.state / "socket"))
+            stranger.sendall(b"\0garbage\n" * 100)
+    elif what == "limit":
+        mill.ask("limit", workers=chance.randint(1, 6))
+    elif what == "kill a worker":
+        (spawner,) = children(mill.process.pid if mill.process else 0)
+        if workers := children(spawner):
+            os.kill(chance.choice(workers), signal.SIGKILL)
+
+
+def test_soak(mill: Mill, full: bool, chance: random.Random) -> None:
+    length, warming = (3600.0, 600.0) if full else (24.0, 12.0)
+    mill.start("--limit", "4")
+    assert mill.process is not None
+    daemon = mill.process.pid
+    began = time.monotonic()
+    number, most = 0, Weight(0, 0, 0)
+    base: Weight | None = None
+    while (passed := time.monotonic() - began) < length:
+        number += 1
+        disturb(mill, chance, number)
+        mill.after(0.5 if full else 0.2)
+        (spawner,) = children(daemon)
+        now = Weight.of(daemon, spawner)
+        if passed > warming:
+            base = base or now
+            most = Weight(max(most.daemon, now.daemon), max(most.spawner, now.spawner), max(most.files, now.files))
+        if full and number % 600 == 0:
+            print(f"{passed:.0f} s, {number} events: {now.daemon / MB:.1f} MB, {now.spawner / MB:.1f} MB, {now.files}")
+    assert base is not None
+    print(f"{number} events; daemon {base.daemon / MB:.1f} → {most.daemon / MB:.1f} MB, spawner "
+          f"{base.spawner / MB:.1f} → {most.spawner / MB:.1f} MB, descriptors {base.files} → {most.files}")
+    mill.until(lambda: all(job["ended_at"] for job in mill.ask("status")["jobs"]), "jobs have not ended")
+    assert most.daemon - base.daemon < FLAT_MB * MB
+    assert most.spawner - base.spawner < FLAT_MB * MB
+    mill.ask("limit", workers=0)  # lets every worker go
+    mill.until(lambda: not children(children(daemon)[0]), "workers are still there")
+    mill.until(lambda: not os.listdir(mill.state / "runs"), "run folders are left")
+    assert not os.listdir(mill.jobs / ".gristmill" / "spool")
+    mill.until(lambda: Weight.of(daemon, children(daemon)[0]).files <= base.files, "descriptors are left open")
+    mill.kill(signal.SIGTERM)
+    mill.until(lambda: not of_this_mill(mill), "processes are left")
+    assert holder(mill.state / "lock") is None
+    assert not (mill.state / "socket").exists()
