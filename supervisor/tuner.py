@@ -59,6 +59,8 @@ class Tuner:
         self._watch_time()
         sample = self._look()
         self._examine(sample)
+        words, holds = governor.memory_alarm(sample.memory_total, sample.memory_available)
+        self._conditions.put(Kind.MEMORY, words, holds)
         reading = self._reading(sample)
         self._state, decision = governor.decide(reading, self._state)
         limit = decision.limit if self.fixed is None else self.fixed

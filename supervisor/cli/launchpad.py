@@ -29,7 +29,7 @@ def prepare_folder(place: Place) -> None:
 def start(place: Place) -> int:
     """Starts a daemon in a session of its own and waits until it is ready; returns its pid."""
     command = [
-        sys.executable, "-m", "gristmill.supervisor.cli", "daemon", "--quiet", "--allow-root",
+        sys.executable, "-P", "-m", "gristmill.supervisor.cli", "daemon", "--quiet", "--allow-root",
         "--jobs", os.fspath(place.jobs), "--state", os.fspath(place.state),
     ]
     process = subprocess.Popen(

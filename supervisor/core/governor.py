@@ -174,6 +174,20 @@ def reserve_bytes(total: float) -> float:
     return max(0.05 * total, 0.25 * GB)
 
 
+def memory_alarm(total: float, available: float) -> tuple[str, bool]:
+    """(what is wrong with memory, whether nothing new may be started); "" while the reserve is whole.
+
+    Below the reserve the room for new tasks is gone already, and only an idle pool starts one; below half of it even
+    that one would be paid for by somebody else.
+    """
+    reserve = reserve_bytes(total)
+    if available >= reserve:
+        return "", False
+    return (
+        f"memory: {available / GB:.1f} GB of {total / GB:.1f} GB are available, {reserve / GB:.1f} GB are kept in reserve"
+    ), available < reserve / 2
+
+
 def memory_room(reading: Reading) -> tuple[float, float]:
     """(bytes free for new tasks, bytes that a task of an unknown class is taken to need).
 

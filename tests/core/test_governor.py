@@ -18,6 +18,7 @@ from gristmill.supervisor.core.governor import (
     cpu_ceiling,
     decide,
     expected_smaller,
+    memory_alarm,
 )
 
 
@@ -152,3 +153,15 @@ def test_any_reading_gives_a_sane_decision_with_a_reason(
     assert 1 <= decision.limit <= 2048
     assert decision.reason
     assert decision.binding in {"memory", "others", "cpu", "ramp", "work"}
+
+
+@pytest.mark.parametrize(
+    ("available", "said", "held"),
+    [(8 * GB, False, False), (0.8 * GB, False, False), (0.79 * GB, True, False), (0.39 * GB, True, True)],
+)
+def test_memory_below_the_reserve_is_said_and_below_half_of_it_nothing_is_started(
+    available: float, said: bool, held: bool
+) -> None:
+    words, holds = memory_alarm(16 * GB, available)
+    assert (bool(words), holds) == (said, held)
+    assert words == (f"memory: {available / GB:.1f} GB of 16.0 GB are available, 0.8 GB are kept in reserve" * said)

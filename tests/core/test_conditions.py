@@ -1,0 +1,69 @@
+"""Faults as states: begun and ended once, held or only said, over by themselves where that was asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from gristmill.supervisor.core.conditions import Conditions, Kind
+from gristmill.supervisor.core.protocol import ConditionView
+
+
+class Told:
+    """Two clocks that a test sets, and what was told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.said: list[tuple[str, bool]] = []
+        self.conditions = Conditions(lambda: self.now, lambda: self.now + 1e9, self.hear)
+
+    def hear(self, condition: ConditionView, began: bool) -> None:
+        self.said.append((condition.kind, began))
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def test_a_condition_is_told_when_it_begins_and_ends_and_not_between(told: Told) -> None:
+    for reason in ("disk: 3 MB are free", "disk: 2 MB are free", "", ""):
+        told.conditions.put(Kind.DISK, reason)
+    assert told.said == [("disk", True), ("disk", False)]
+
+
+def test_its_reason_is_the_newest_and_its_begin_the_first(told: Told) -> None:
+    told.conditions.set(Kind.DISK, "disk: 3 MB are free")
+    told.now += 5
+    told.conditions.set(Kind.DISK, "disk: 2 MB are free")
+    (view,) = told.conditions.views()
+    assert (view.reason, view.since) == ("disk: 2 MB are free", 1e9 + 100)
+
+
+def test_only_what_holds_holds_and_it_is_shown_first(told: Told) -> None:
+    told.conditions.set(Kind.CLOCK, "clock: moved", holds=False)
+    assert told.conditions.held == ""
+    told.conditions.set(Kind.FILES, "files: none left")
+    assert told.conditions.held == "files: none left"
+    assert [view.kind for view in told.conditions.views()] == ["files", "clock"]
+
+
+def test_what_is_said_for_a_time_is_over_by_itself_unless_it_is_said_again(told: Told) -> None:
+    told.conditions.set(Kind.STALL, "stall", for_s=60)
+    told.now += 59
+    told.conditions.set(Kind.STALL, "stall", for_s=60)
+    told.now += 59
+    told.conditions.expire()
+    assert told.conditions.views()
+    told.now += 1
+    told.conditions.expire()
+    assert not told.conditions.views()
+
+
+def test_what_may_be_tried_again_is_still_shown_meanwhile(told: Told) -> None:
+    told.conditions.set(Kind.PROCESSES, "processes: none left", again_s=1)
+    assert told.conditions.held
+    told.now += 1
+    assert told.conditions.held == ""
+    assert told.conditions.views()[0].holds
+    told.conditions.clear(Kind.PROCESSES)
+    assert not told.conditions.views()
