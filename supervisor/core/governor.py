@@ -183,9 +183,8 @@ def memory_alarm(total: float, available: float) -> tuple[str, bool]:
     reserve = reserve_bytes(total)
     if available >= reserve:
         return "", False
-    return (
-        f"memory: {available / GB:.1f} GB of {total / GB:.1f} GB are available, {reserve / GB:.1f} GB are kept in reserve"
-    ), available < reserve / 2
+    words = f"{available / GB:.1f} GB of {total / GB:.1f} GB are available, {reserve / GB:.1f} GB are kept in reserve"
+    return f"memory: {words}", available < reserve / 2
 
 
 def memory_room(reading: Reading) -> tuple[float, float]:
