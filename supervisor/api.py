@@ -132,6 +132,9 @@ class Api:
         task = (await self._page(job, number, 1))[0]
         live = number in job.live
         path = str(self._feed.log_path(task)) if live else task.log
+        if request.get("err"):
+            own = self._feed.log_path(task, "err")
+            path = str(own) if own.exists() else None
         return {"path": path, "live": live, "state": task.state.value, "attempt": task.attempts, "reason": task.reason}
 
     async def _results(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:

@@ -191,9 +191,9 @@ class Daemon:
             jobs_dir=str(self.settings.jobs), state_dir=str(self.settings.state), conditions=views,
         )
 
-    def log_path(self, task: Task) -> Path:
-        """Where the log of a live attempt is."""
-        return self.runs.log(task.key, task.run)
+    def log_path(self, task: Task, kind: str = "log") -> Path:
+        """Where the log of an attempt is, or (`err`) its standard error where that has a file of its own."""
+        return self.runs.log(task.key, task.run, kind)
 
     def _context(self, job: Job) -> dict[str, Any]:
         """What all tasks of a job share, sent once to each worker that runs one."""
@@ -201,7 +201,7 @@ class Daemon:
         return {
             "cwd": spec.cwd, "env": environment.base(spec, self._environ), "timeout": spec.timeout_s,
             "grace": spec.grace_s, "nice": NICE if spec.nice is None else spec.nice,
-            "wait": spec.leftovers == "wait", "most": spec.limits.log_bytes,
+            "wait": spec.leftovers == "wait", "most": spec.limits.log_bytes, "err": spec.stderr == "own",
             "logs": str(self.settings.state / "logs" / str(job.id)),
             "results": str(self.settings.state / "results" / str(job.id)),
         }

@@ -45,12 +45,19 @@ class Subscriber(Protocol):
         """Sends one line, or refuses when too much is waiting already."""
 
 
+class LogPath(Protocol):
+    """Where what an attempt writes lies: its `log`, or its `err` where standard error has a file of its own."""
+
+    def __call__(self, task: Task, kind: str = "log") -> Path:
+        """The path now; the file may not be there yet."""
+
+
 class Feed:
     """Turns the state of the daemon into updates."""
 
     def __init__(
         self, ledger: Ledger, pool: Pool, record: Store, daemon: Callable[[], DaemonView],
-        log_path: Callable[[Task], Path],
+        log_path: LogPath,
     ) -> None:
         self._ledger, self._pool, self._store = ledger, pool, record
         self.log_path, self.daemon = log_path, daemon

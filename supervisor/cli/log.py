@@ -27,19 +27,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("task", metavar="JOB[/TASK]", help="such as 12/3, or 12 for a job with one task")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the task ends")
+    parser.add_argument("--err", action="store_true", help='standard error, of a job with stderr = "own"')
     parser.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N lines")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the log; on a terminal everything but colours is made visible instead of obeyed."""
     with place_of(args).connect() as client:
-        facts = client.ask("log", task=args.task)
+        facts = client.ask("log", task=args.task, err=args.err)
         while facts["path"] is None or not os.path.exists(facts["path"]):
             if not (args.follow and facts["state"] in ("queued", "starting", "running")):
                 print(f"{args.task} is {facts['state']} and has written nothing", file=sys.stderr)
                 return 0
             time.sleep(POLL_S)
-            facts = client.ask("log", task=args.task)
+            facts = client.ask("log", task=args.task, err=args.err)
         out: Out = Terminal(sys.stdout) if sys.stdout.isatty() else Pipe()
         fd = os.open(facts["path"], os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -73,7 +74,7 @@ def follow(client: Client, args: argparse.Namespace, fd: int, out: Out) -> None:
     place = 0 if args.lines is None else last_lines(fd, args.lines)
     watch.stand(place)
     while True:
-        live = args.follow and client.ask("log", task=args.task)["live"]
+        live = args.follow and client.ask("log", task=args.task, err=args.err)["live"]
         while True:
             if watch.moved(os.fstat(fd).st_size):
                 place = after_cut(watch, fd, place)

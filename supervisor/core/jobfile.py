@@ -111,6 +111,7 @@ def _parse(file: _File, findings: Findings) -> Spec:
         resources=entries.resources(layout, findings),
         on_reboot=layout.on_reboot,
         leftovers=layout.leftovers,
+        stderr=layout.stderr,
     )
 
 

@@ -188,6 +188,10 @@ class JobFile(Table, frozen=True):
         Annotated[Literal["rerun", "hold"], Meta(extra={"wants": '"rerun" or "hold"'})],
         Meta(description='Tasks that a reboot interrupted: "rerun" them, or "hold" them for you. Default: "rerun".'),
     ] = "rerun"
+    stderr: Annotated[
+        Annotated[Literal["log", "own"], Meta(extra={"wants": '"log" or "own"'})],
+        Meta(description='Where standard error goes: into the "log", or a file of its "own". Default: "log".'),
+    ] = "log"
     leftovers: Annotated[
         Annotated[Literal["kill", "wait"], Meta(extra={"wants": '"kill" or "wait"'})],
         Meta(

@@ -94,5 +94,6 @@ class Spec(Frozen, frozen=True, kw_only=True):
     limits: Limits = Limits()
     resources: Resources = Resources()
     on_reboot: Literal["rerun", "hold"] = "rerun"
+    stderr: Literal["log", "own"] = "log"
     leftovers: Literal["kill", "wait"] = "kill"
     """What becomes of processes that a task leaves running: ended with it, or waited for and still charged to it."""

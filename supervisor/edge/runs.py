@@ -15,6 +15,9 @@ from gristmill.supervisor.core import journal
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.edge.locks import holder
 
+KINDS = ("log", "err")
+"""What tasks write to: standard output with standard error, or each to a file of its own."""
+
 
 class Runs:
     """The folder `runs/` of a state folder, run folders in it named by a number that only grows; and `logs/`."""
@@ -80,38 +83,42 @@ class Runs:
         """Removes the folder, only once all that it says has been committed; results that are kept there stay."""
         path = self.path(run)
         if any(name.startswith("result.") for name in os.listdir(path)):
-            for name in ("lock", "journal", "log", "result"):
+            for name in ("lock", "journal", "result", *KINDS):
                 (path / name).unlink(missing_ok=True)
             return
         shutil.rmtree(path, ignore_errors=False)
 
     # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def log(self, key: Key, run: int | None) -> Path:
-        """The log of an attempt: its final name once it has lived a moment, its worker's before."""
-        final = self._final(key)
-        return final if run is None or final.exists() else self.path(run) / "log"
+    def log(self, key: Key, run: int | None, kind: str = "log") -> Path:
+        """What an attempt wrote, of a kind: its final name once it has lived a moment, its worker's before."""
+        final = self._final(key, kind)
+        return final if run is None or final.exists() else self.path(run) / kind
 
     def save_log(self, run: int, key: Key) -> str:
-        """Gives the log that a killed worker left its final name; the path, or "" when nothing was written."""
-        left, final = self.path(run) / "log", self._final(key)
-        if not final.exists() and left.exists() and left.stat().st_size:
-            final.parent.mkdir(mode=0o700, exist_ok=True)
-            left.rename(final)
-        return str(final) if final.exists() else ""
+        """Gives what a killed worker's task wrote its final names; the log's path, or "" when that is empty."""
+        for kind in KINDS:
+            left, final = self.path(run) / kind, self._final(key, kind)
+            if not final.exists() and left.exists() and left.stat().st_size:
+                final.parent.mkdir(mode=0o700, exist_ok=True)
+                left.rename(final)
+        log = self._final(key)
+        return str(log) if log.exists() else ""
 
     def save_strays(self, run: int) -> list[tuple[Key, str]]:
         """Gives logs that could not be moved when their tasks ended their final names; raises OSError if they still
         can't be."""
         moved = []
         for name in os.listdir(self.path(run)):
-            if name.startswith("log."):
-                key = Key.parse(name.removeprefix("log."))
-                final = self._final(key)
+            kind, _, text = name.partition(".")
+            if text and kind in KINDS:
+                key = Key.parse(text)
+                final = self._final(key, kind)
                 final.parent.mkdir(mode=0o700, exist_ok=True)
                 (self.path(run) / name).rename(final)
-                moved.append((key, str(final)))
+                if kind == "log":
+                    moved.append((key, str(final)))
         return moved
 
-    def _final(self, key: Key) -> Path:
-        return self._logs / str(key.job) / f"{key.number}.{key.attempt}.log"
+    def _final(self, key: Key, kind: str = "log") -> Path:
+        return self._logs / str(key.job) / f"{key.number}.{key.attempt}.{kind}"

@@ -182,10 +182,106 @@ class Journal:
             raise FencedError
 
 
+def rename(source: str, target: str) -> None:
+    """Moves a file, into a folder that is made if need be."""
+    try:
+        os.rename(source, target)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
+        os.rename(source, target)
+
+
+class Output:
+    """A file that takes what tasks write: given from one task to the next until one has written into it.
+
+    Files are what dispatch costs; a task that writes nothing makes none.
+    """
+
+    def __init__(self, run: str, kind: str) -> None:
+        self.run, self.kind = run, kind
+        self.fd = -1
+
+    def open(self) -> int:
+        """Its descriptor; the empty file of the task before is used again."""
+        if self.fd < 0:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self.fd = os.open(f"{self.run}/{self.kind}", flags, 0o600)
+        return self.fd
+
+    def begin(self, target: str, key: str, most: int) -> None:
+        """Belongs to task `key` from now on, will be `target`, and may hold `most` bytes (0: no limit)."""
+        self.target, self.key, self.most = target, key, most
+        self.path = f"{self.run}/{self.kind}"
+        self.named = False
+        self.born = self.seen_at = time.monotonic()
+        self.look = self.born if most else None  # when its size is looked at next
+        self.seen = 0
+        self.cut = 0  # bytes left out of it
+        self.mark = 0  # bytes of the line that says so
+
+    def name(self) -> None:
+        """Gives it its final name, while the task runs or afterwards."""
+        self.named = True
+        try:
+            rename(self.path, self.target)
+            self.path = self.target
+        except OSError:
+            kept = f"{self.run}/{self.kind}.{self.key}"  # kept where it can be; the daemon moves it later
+            os.rename(self.path, kept)
+            self.path = kept
+
+    def keep(self) -> str:
+        """The path of what the task wrote, or "" when it wrote nothing. The task and all its children are gone."""
+        written = os.fstat(self.fd).st_size > 0
+        if self.most:
+            self.bound(time.monotonic())
+        if written and not self.named:
+            self.name()
+        elif not written and self.named:
+            os.unlink(self.path)
+        if written or self.named:
+            os.close(self.fd)
+            self.fd = -1
+        return self.path if written else ""
+
+    def bound(self, now: float) -> None:
+        """Looks at its size, cuts its middle out where that passes the limit, plans the next look."""
+        size = os.fstat(self.fd).st_size
+        if size > self.most:
+            try:
+                self.cut_middle(size)
+            except OSError:
+                pass  # no descriptor, no room even for less: the next look tries again
+            size = os.fstat(self.fd).st_size
+        growth = (size - self.seen) / max(1e-3, now - self.seen_at)
+        pause = (self.most - size) / growth / 2 if growth > 0 else now - self.born  # half the way to the limit
+        self.seen, self.seen_at = size, now
+        self.look = now + min(LOG_LOOKS[1], max(LOG_LOOKS[0], pause))
+
+    def cut_middle(self, size: int) -> None:
+        """Keeps the first half of the limit and the newest lines, with a line between them that says what is gone.
+
+        The file is cut back and written on, since the task holds it open for appending; what it writes in the moment
+        between the two is counted as left out.
+        """
+        head, tail = self.most // 2, min(LOG_TAIL, self.most // 4)
+        reader = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            end = os.pread(reader, tail, size - tail)
+        finally:
+            os.close(reader)
+        end = end[end.find(b"\n") + 1 :]
+        self.cut += os.fstat(self.fd).st_size - head - len(end) - self.mark
+        line = b"\n[gristmill: %d bytes left out here: limits.log = %d]\n" % (self.cut, self.most)
+        self.mark = len(line)
+        os.ftruncate(self.fd, head)
+        os.write(self.fd, line + end)
+
+
 class Task:
     """The task in hand."""
 
-    def __init__(self, key: str, pid: int, context: dict[str, Any]) -> None:
+    def __init__(self, key: str, pid: int, context: dict[str, Any], outputs: list[Output]) -> None:
         self.key = key
         self.pid = pid
         self.grace = context["grace"]
@@ -194,15 +290,10 @@ class Task:
         self.born = time.monotonic()
         self.deadline = None if context["timeout"] is None else self.born + context["timeout"]
         name = key.split(".", 1)[1]
-        self.log_path = f"{context['logs']}/{name}.log"
         self.result_path = f"{context['results']}/{name}.json"
-        self.log_named = False
-        self.log_most = context.get("most") or 0  # bytes; 0 for no limit
-        self.log_look = self.born if self.log_most else None
-        self.log_seen = 0
-        self.log_seen_at = self.born
-        self.log_cut = 0  # bytes left out of the log
-        self.log_mark = 0  # bytes of the line that says so
+        self.outputs = outputs
+        for output in outputs:
+            output.begin(f"{context['logs']}/{name}.{output.kind}", key, context.get("most") or 0)
         self.ooms: int | None = None  # kills for lack of memory, anybody's, before this task
         self.announced = False
         self.why: str | None = None  # "timeout" or "cancel" once its end was asked for
@@ -227,7 +318,7 @@ class Worker:
         self.outbox: list[bytes] = []
         self.unwritten: collections.deque[bytes] = collections.deque()  # exits that the disk has no room for
         self.write_at = 0.0
-        self.log = -1
+        self.out, self.err = Output(run, "log"), Output(run, "err")
         self.null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self.flushed = 0.0
         self.orphaned = False  # the daemon is gone
@@ -266,7 +357,8 @@ class Worker:
             return None
         now = time.monotonic()
         if task is not None:
-            due += [moment for moment in (task.deadline, task.kill_at, task.log_look) if moment is not None]
+            looks = [output.look for output in task.outputs]
+            due += [moment for moment in (task.deadline, task.kill_at, *looks) if moment is not None]
             due += self.courtesies(task)
         return max(0, int((min(due) - now) * 1000) + 1) if due else None
 
@@ -276,7 +368,7 @@ class Worker:
         due = []
         if not task.announced:
             due.append(task.born + EXIT_FIRST)
-        if not task.log_named:
+        if not task.outputs[0].named:
             due.append(task.born + NAME_LOG_AFTER)
         return due
 
@@ -292,10 +384,11 @@ class Worker:
         now = time.monotonic()
         if not task.announced and now >= task.born + EXIT_FIRST:
             self.announce(task)
-        if not task.log_named and now >= task.born + NAME_LOG_AFTER:
-            self.name_log(task)
-        if task.log_look is not None and now >= task.log_look:
-            self.bound_log(task, now)
+        for output in task.outputs:
+            if not output.named and now >= task.born + NAME_LOG_AFTER:
+                output.name()
+            if output.look is not None and now >= output.look:
+                output.bound(now)
         if task.deadline is not None and now >= task.deadline:
             self.end_task("timeout")
         if task.kill_at is not None and now >= task.kill_at:
@@ -353,7 +446,9 @@ class Worker:
             key = message["do"]
             try:
                 self.journal.reserve()
-                log = self.open_log()
+                outputs = [self.out, self.err] if self.context(key).get("err") else [self.out]
+                for output in outputs:
+                    output.open()
                 self.journal.append(encode({"c": key, "t": time.time()}))
             except FencedError:
                 self.orphaned = True
@@ -363,7 +458,7 @@ class Worker:
                 self.say({"n": key, "errno": error.errno, "text": str(error)})
                 continue
             try:
-                self.spawn(key, message, log)
+                self.spawn(key, message, outputs)
             except (OSError, ValueError) as error:
                 self.not_spawned(key, error)
         if self.journal.end > JOURNAL_LIMIT and not self.retiring and not self.orphaned:
@@ -371,8 +466,12 @@ class Worker:
             self.say({"retiring": True, "dropped": [waiting["do"] for waiting in self.waiting]})
             self.waiting.clear()
 
-    def spawn(self, key: str, message: dict[str, Any], log: int) -> None:
-        context = self.contexts[int(key.split(".", 1)[0])]
+    def context(self, key: str) -> dict[str, Any]:
+        """What all tasks of a task's job share."""
+        return self.contexts[int(key.split(".", 1)[0])]
+
+    def spawn(self, key: str, message: dict[str, Any], outputs: list[Output]) -> None:
+        context = self.context(key)
         env = dict(context["env"], **message["env"])
         env["GRIST_WORKER"] = str(self.slot)
         env["GRIST_RESULT"] = self.run + "/result"
@@ -385,7 +484,8 @@ class Worker:
             while text:
                 text = text[os.write(stdin, text) :]
             os.lseek(stdin, 0, os.SEEK_SET)
-        files = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+        ends = (stdin, outputs[0].fd, outputs[-1].fd)
+        files = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(ends)]
         how: dict[str, Any] = {"file_actions": files, "setsid": True, "setsigmask": (), "setsigdef": IGNORED}
         try:
             program = find_program(argv[0], env.get("PATH", os.defpath))
@@ -399,7 +499,7 @@ class Worker:
             if stdin != self.null:
                 os.close(stdin)
             os.chdir("/")
-        self.task = Task(key, pid, context)
+        self.task = Task(key, pid, context, outputs)
         try:
             if context["nice"]:
                 os.setpriority(os.PRIO_PROCESS, pid, context["nice"])
@@ -492,22 +592,23 @@ class Worker:
             "e": task.key, "code": code, "signal": signum, "why": task.why, "t0": began, "t": now,
             "cpu": round(task.cpu, 6), "rss": task.rss,
         }
-        log = self.keep_log(task)
+        log, *_ = [output.keep() for output in task.outputs]
+        cut = sum(output.cut for output in task.outputs)
         notes = []
         if task.why is None and (code or signum) and self.memory_ran_out(task):
             if signum == signal.SIGKILL or code == 128 + signal.SIGKILL:  # a shell reports its child's end like this
                 record["oom"] = True
             else:
                 notes.append("the kernel killed a process for lack of memory meanwhile")
-        if task.log_cut:
-            notes.append(f"{task.log_cut / 1e6:.1f} MB of its log were left out (limits.log)")
+        if cut:
+            notes.append(f"{cut / 1e6:.1f} MB of its log were left out (limits.log)")
         if notes:
             record["text"] = "; ".join(notes)
         if log:
             record["log"] = log
         if os.access(self.run + "/result", os.F_OK):
             try:
-                self.rename(self.run + "/result", task.result_path)
+                rename(self.run + "/result", task.result_path)
                 record["result"] = task.result_path
             except OSError:
                 os.rename(self.run + "/result", f"{self.run}/result.{task.key}")  # the daemon finds it here
@@ -547,78 +648,6 @@ class Worker:
             self.unwritten.popleft()
         except OSError:
             self.write_at = time.monotonic() + WRITE_AGAIN
-
-    # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def open_log(self) -> int:
-        """The file that takes stdout and stderr of the next task; an empty one is used again."""
-        if self.log < 0:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            self.log = os.open(self.run + "/log", flags, 0o600)
-        return self.log
-
-    def rename(self, source: str, target: str) -> None:
-        try:
-            os.rename(source, target)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
-            os.rename(source, target)
-
-    def name_log(self, task: Task) -> None:
-        task.log_named = True
-        try:
-            self.rename(self.run + "/log", task.log_path)
-        except OSError:
-            task.log_path = f"{self.run}/log.{task.key}"  # kept where it can be; the daemon moves it later
-            os.rename(self.run + "/log", task.log_path)
-
-    def keep_log(self, task: Task) -> str:
-        """The path of what the task wrote, or "" when it wrote nothing. The task and all its children are gone."""
-        written = os.fstat(self.log).st_size > 0
-        if task.log_most:
-            self.bound_log(task, time.monotonic())
-        if written and not task.log_named:
-            self.name_log(task)
-        elif not written and task.log_named:
-            os.unlink(task.log_path)
-        if written or task.log_named:
-            os.close(self.log)
-            self.log = -1
-        return task.log_path if written else ""
-
-
-    def bound_log(self, task: Task, now: float) -> None:
-        """Looks at the size of a log with a limit, cuts its middle out where it is passed, plans the next look."""
-        size = os.fstat(self.log).st_size
-        if size > task.log_most:
-            try:
-                self.cut_log(task, size)
-            except OSError:
-                pass  # no descriptor, no room even for less: the next look tries again
-            size = os.fstat(self.log).st_size
-        growth = (size - task.log_seen) / max(1e-3, now - task.log_seen_at)
-        pause = (task.log_most - size) / growth / 2 if growth > 0 else now - task.born  # half the way to the limit
-        task.log_seen, task.log_seen_at = size, now
-        task.log_look = now + min(LOG_LOOKS[1], max(LOG_LOOKS[0], pause))
-
-    def cut_log(self, task: Task, size: int) -> None:
-        """Keeps the first half of the limit and the newest lines, with a line between them that says what is gone.
-
-        The file is cut back and written on, since the task holds it open for appending; what it writes in the moment
-        between the two is counted as left out.
-        """
-        head, tail = task.log_most // 2, min(LOG_TAIL, task.log_most // 4)
-        reader = os.open(task.log_path if task.log_named else self.run + "/log", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            end = os.pread(reader, tail, size - tail)
-        finally:
-            os.close(reader)
-        end = end[end.find(b"\n") + 1 :]
-        task.log_cut += os.fstat(self.log).st_size - head - len(end) - task.log_mark
-        mark = b"\n[gristmill: %d bytes left out here: limits.log = %d]\n" % (task.log_cut, task.log_most)
-        task.log_mark = len(mark)
-        os.ftruncate(self.log, head)
-        os.write(self.log, mark + end)
 
 
 def work(sock: socket.socket, run: str, slot: int) -> None:

@@ -76,3 +76,19 @@ def test_an_endless_line_costs_nobody_memory(turning: Mill, limit: str) -> None:
     assert size == 100_000 * 1016 if not limit else size <= MB
     assert rss(daemon.pid) - before < 8 * MB
     assert most < 32 * MB
+
+
+def test_standard_error_has_a_file_of_its_own_where_the_job_says_so(turning: Mill) -> None:
+    turning.drop("both.toml", """stderr = "own"
+command = "echo out; echo err >&2; while ! test -e go; do sleep 0.05; done; echo last >&2"
+""")
+    turning.running("both")
+    turning.until(lambda: turning.grist("log", "--err", "both") == "err\n", "standard error is not there yet")
+    assert turning.grist("log", "both") == "out\n"
+    (turning.base / "go").touch()
+    turning.ended("both")
+    assert turning.grist("log", "both") == "out\n"
+    assert turning.grist("log", "--err", "both") == "err\nlast\n"
+    turning.drop("quiet.toml", 'stderr = "own"\ncommand = "echo out"\n')
+    turning.ended("quiet")
+    assert "has written nothing" in turning.grist("log", "--err", "quiet")
