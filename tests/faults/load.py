@@ -56,9 +56,13 @@ class Sort:
 
 
 TINY = Sort("tiny", 60, "", "exit $(({index} % 3))", ((0, None), (1, None), (2, None)))
+BRISK = Sort("brisk", 300, "", "exit $(({index} % 2))", ((0, None), (1, None)))
+"""Many and short: workers have some of them ahead in their sockets."""
 LONG = Sort(
-    "long", 24, "sleep 0.$((100 + {index} * 37 % 200)); ", "exit $((75 * ({index} % 2)))", ((0, None), (75, None)),
+    "long", 24, "sleep $(({index} % 3 / 2)).$((100 + {index} * 37 % 200)); ", "exit $((75 * ({index} % 2)))",
+    ((0, None), (75, None)),
 )
+"""0.1 to 0.3 s, and each third one a second more: that one is still there when the next daemon comes."""
 SLAIN = Sort("slain", 8, "", "kill -$((9 + {index} % 2 * 6)) $$", ((None, 9), (None, 15)))
 KEPT = Sort("kept", 6, "sleep 0.2; ", "exit 7", ((7, None),), suffix=".sh")
 MIXED = (TINY, LONG, SLAIN)
@@ -118,6 +122,14 @@ class Load:
             assert (job["items_done"], job["items_failed"]) == (sort.total - bad, bad), name
         assert lost <= most_lost
         return lost
+
+    def begun(self) -> int:
+        """How many tasks have begun so far, of all jobs."""
+        return sum(self.traces(name)[0].total() for name in self.jobs)
+
+    def left(self) -> int:
+        """How many have not begun yet."""
+        return sum(sort.total for sort in self.jobs.values()) - self.begun()
 
     def _whole(self, name: str) -> bool:
         begun, ended = self.traces(name)

@@ -10,40 +10,68 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.faults.load import workers
 from tests.faults.shim import Library, Shim
 from tests.mill import DEADLINE, Mill
 
 GROUPS = ("rename", "link", "unlink", "mkdir", "fsync", "write")
-SHORT_POINTS = 3
+SHORT_POINTS = 2
 FILES = {
     "two.toml": 'command = "echo two{index} >> out; exit {index}"\n[items]\ntotal = 2\nper_task = 1\n',
     "script.sh": "#!/bin/sh\n#GRIST cwd = \".\"\necho script >> out\necho '{\"x\": 1}' > $GRIST_RESULT\n",
     "bad.toml": "command = 3\n",
 }
-PLACES = ("failed/two.toml", "done/script.sh", "rejected/bad.toml", "rejected/bad.toml.error")
-OUT = ["script", "two0", "two1"]
+LEFT = """command = '''
+echo b{index} >> out
+while ! test -e go{index}; do sleep 0.02; done
+echo {index} > $GRIST_RESULT
+echo e{index} >> out
+exit {index}'''
+[items]
+total = 4
+per_task = 1
+"""
 
 
 class Script:
-    """A short life of a daemon, always the same: start, three files, the end of their work, stop."""
+    """A short life of a daemon, always the same: start, do something, all is over, stop."""
+
+    places: tuple[str, ...] = ()
+    """Where files of the jobs folder must lie in the end: these are all."""
 
     def __init__(self, mill: Mill) -> None:
-        self._mill = mill
-        self._undropped = list(FILES)
+        self.mill = mill
+
+    def prepare(self) -> None:
+        """What was before, while nobody kills."""
+
+    def act(self) -> None:
+        """What a user does once the daemon is ready; may be asked for again after a death."""
+
+    def check(self) -> None:
+        """All was done, once; every file lies in its place and nowhere else; the record is whole."""
+        self.mill.until(lambda: self._files() == {*self.places, ".gristmill/lock"}, f"{self._files()}")
+        assert list((self.mill.jobs / ".gristmill" / "spool").iterdir()) == []
+        assert self.ask("PRAGMA integrity_check") == [("ok",)]
+
+    def ask(self, sql: str) -> list[Any]:
+        """Rows of the database that a stopped daemon left."""
+        with closing(sqlite3.connect(self.mill.state / "queue.db")) as db:
+            return db.execute(sql).fetchall()
 
     def play(self) -> bool:
         """Plays on from where it was; False when the daemon has died on the way."""
-        mill = self._mill
+        mill = self.mill
         mill.process = mill.spawn("daemon", "--allow-root", "--limit", "2", stdout=subprocess.PIPE)
         assert mill.process.stdout is not None
         with mill.process.stdout:
             alive = mill.process.stdout.readline() == "ready\n"
-            while alive and self._undropped:
-                name = self._undropped.pop(0)
-                mill.drop(name, FILES[name])
+            if alive:
+                self.act()
             alive = alive and self._outcome() == "over"
             mill.process.send_signal(signal.SIGTERM)
             code = mill.process.wait(DEADLINE)
@@ -53,37 +81,74 @@ class Script:
 
     def _outcome(self) -> str:
         try:
-            return str(self._mill.until(lambda: self._over() or self._dead(), "neither done nor dead"))
+            return str(self.mill.until(lambda: self._over() or self._dead(), "neither done nor dead"))
         except AssertionError as error:
             error.add_note(f"files: {self._files()}")
             raise
 
-    def _files(self) -> set[str]:
-        jobs = self._mill.jobs
-        return {str(path.relative_to(jobs)) for path in jobs.rglob("*") if path.is_file()}
-
     def _over(self) -> str:
-        return "over" if all((self._mill.jobs / place).exists() for place in PLACES) else ""
+        return "over" if all((self.mill.jobs / place).exists() for place in self.places) else ""
 
     def _dead(self) -> str:
-        assert self._mill.process is not None
-        return "" if self._mill.process.poll() is None else "dead"
+        assert self.mill.process is not None
+        return "" if self.mill.process.poll() is None else "dead"
+
+    def _files(self) -> set[str]:
+        jobs = self.mill.jobs
+        return {str(path.relative_to(jobs)) for path in jobs.rglob("*") if path.is_file()}
+
+
+class Intake(Script):
+    """Three files come, one of them bad; two run, and all are filed away."""
+
+    places = ("failed/two.toml", "done/script.sh", "rejected/bad.toml", "rejected/bad.toml.error")
+
+    def __init__(self, mill: Mill) -> None:
+        super().__init__(mill)
+        self._undropped = list(FILES)
+
+    def act(self) -> None:
+        while self._undropped:
+            name = self._undropped.pop(0)
+            self.mill.drop(name, FILES[name])
 
     def check(self) -> None:
-        """All was done, once; every file lies in its place and nowhere else; the record is whole."""
-        mill = self._mill
-        out = mill.base / "out"
-        mill.until(lambda: out.exists() and sorted(out.read_text().split()) == OUT, "not run, or not once")
-        assert self._files() == {*PLACES, ".gristmill/lock"}
-        assert list((mill.jobs / ".gristmill" / "spool").iterdir()) == []
-        assert (mill.jobs / "rejected" / "bad.toml.error").read_text().startswith("bad.toml:1:")
-        with closing(sqlite3.connect(mill.state / "queue.db")) as db:
-            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            jobs = db.execute("SELECT name, state, items_done, items_failed, ended_at > 0 FROM jobs ORDER BY name")
-            assert jobs.fetchall() == [("script", "done", 1, 0, 1), ("two", "failed", 1, 1, 1)]
-            tasks = db.execute("SELECT exit_code, state, attempts FROM tasks ORDER BY exit_code, attempts")
-            assert tasks.fetchall() == [(0, "done", 1), (0, "done", 1), (1, "failed", 1)]
-            assert [json.loads(row[0]) for row in db.execute("SELECT result FROM results")] == [{"x": 1}]
+        super().check()
+        assert sorted((self.mill.base / "out").read_text().split()) == ["script", "two0", "two1"]
+        assert (self.mill.jobs / "rejected" / "bad.toml.error").read_text().startswith("bad.toml:1:")
+        jobs = self.ask("SELECT name, state, items_done, items_failed, ended_at > 0 FROM jobs ORDER BY name")
+        assert jobs == [("script", "done", 1, 0, 1), ("two", "failed", 1, 1, 1)]
+        tasks = self.ask("SELECT exit_code, state, attempts FROM tasks ORDER BY exit_code, attempts")
+        assert tasks == [(0, "done", 1), (0, "done", 1), (1, "failed", 1)]
+        assert [json.loads(row[0]) for row in self.ask("SELECT result FROM results")] == [{"x": 1}]
+
+
+class Recovery(Script):
+    """A daemon takes over what another left: a task that has ended since, one that runs, and two that wait."""
+
+    places = ("failed/left.toml",)
+
+    def prepare(self) -> None:
+        mill = self.mill
+        mill.start("--limit", "2")
+        mill.drop("left.toml", LEFT)
+        mill.running("left", 2)
+        mill.kill()
+        (mill.base / "go0").touch()
+        mill.until(lambda: len(workers(mill)) == 1, "the first task did not end")
+
+    def act(self) -> None:
+        for number in (1, 2, 3):
+            (self.mill.base / f"go{number}").touch()
+
+    def check(self) -> None:
+        super().check()
+        assert sorted((self.mill.base / "out").read_text().split()) == [f"{mark}{n}" for mark in "be" for n in range(4)]
+        assert self.ask("SELECT number, exit_code, attempts FROM tasks ORDER BY 1") == [(n, n, 1) for n in range(4)]
+        assert self.ask("SELECT state, items_done, items_failed FROM jobs") == [("failed", 1, 3)]
+        assert [(number, json.loads(row)) for number, row in self.ask("SELECT number, result FROM results")] == [
+            (n, n) for n in range(4)
+        ]
 
 
 @contextmanager
@@ -95,20 +160,22 @@ def stage(library: Library, base: Path) -> Iterator[tuple[Mill, Shim]]:
         yield mill, shim
 
 
-def count(library: Library, base: Path, group: str) -> int:
+def count(library: Library, base: Path, kind: type[Script], group: str) -> int:
     """How many calls of `group` the script makes when nobody kills."""
     with stage(library, base) as (mill, shim):
+        script = kind(mill)
+        script.prepare()
         shim.count(below=base)
-        script = Script(mill)
         assert script.play()
         script.check()
         return shim.seen(group)
 
 
-def try_point(library: Library, base: Path, group: str, number: int, after: bool) -> bool:
+def try_point(library: Library, base: Path, kind: type[Script], group: str, number: int, after: bool) -> bool:
     """Kills at one call and plays to the end; False when there was no such call."""
     with stage(library, base) as (mill, shim):
-        script = Script(mill)
+        script = kind(mill)
+        script.prepare()
         shim.kill_at(group, number, below=base, after=after)
         if script.play():
             return False
@@ -120,10 +187,11 @@ def try_point(library: Library, base: Path, group: str, number: int, after: bool
 
 
 @pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("kind", [Intake, Recovery])
 def test_a_daemon_killed_at_any_of_its_calls_leaves_work_that_the_next_one_finishes(
-    library: Library, tmp_path: Path, full: bool, chance: random.Random, group: str
+    library: Library, tmp_path: Path, full: bool, chance: random.Random, kind: type[Script], group: str
 ) -> None:
-    calls = count(library, tmp_path / "count", group)
+    calls = count(library, tmp_path / "count", kind, group)
     if calls == 0:
         pytest.skip(f"the daemon makes no call of {group} in this script")
     if full:
@@ -133,7 +201,7 @@ def test_a_daemon_killed_at_any_of_its_calls_leaves_work_that_the_next_one_finis
     tried = 0
     for number, after in points:
         print(f"{group} {number} of {calls}, {'after' if after else 'before'} it")
-        if not try_point(library, tmp_path / f"{number}{'after' if after else 'before'}{tried}", group, number, after):
+        if not try_point(library, tmp_path / f"{tried}", kind, group, number, after):
             assert number > calls * 0.8, "far fewer calls than were counted"
             break
         tried += 1

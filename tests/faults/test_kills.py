@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import signal
@@ -10,19 +11,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.load import LONG, TINY, Load, linger, spawners, workers
+from tests.faults.load import BRISK, LONG, SLAIN, Load, linger, spawners, workers
 from tests.mill import Mill
 
 SHORT_KILLS, FULL_KILLS = 12, 200
-KILLS_A_DROP = 4
-"""How many kills a set of jobs has to bear before the next set comes."""
 
 
 def begin(mill: Mill, chance: random.Random) -> None:
     """Starts a daemon and does not wait for it: it may be killed before it is ready."""
     mill.process = mill.spawn(
-        "daemon", "--allow-root", "--limit", str(chance.choice((1, 3, 6))), stdout=subprocess.PIPE
+        "daemon", "--allow-root", "--limit", str(chance.choice((2, 4, 6))), stdout=subprocess.PIPE
     )
+
+
+def live(mill: Mill, load: Load, chance: random.Random) -> None:
+    """Lets a daemon live until a random moment: of its start, or of the work, of which there is always some left."""
+    if load.left() < 20:
+        load.drop()
+    fresh = mill.process is None
+    if fresh:
+        begin(mill, chance)
+    if fresh and chance.random() < 0.25:
+        linger(chance.uniform(0.05, 0.6))
+    else:
+        moment = load.begun() + chance.randint(1, min(20, load.left()))
+        mill.until(functools.partial(far, load, moment), "no progress")
+        linger(chance.uniform(0, 0.1))
+
+
+def far(load: Load, moment: int) -> bool:
+    """Whether so many tasks have begun."""
+    return load.begun() >= moment
 
 
 def slay(pid: int) -> bool:
@@ -32,6 +51,14 @@ def slay(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def alive(pid: str) -> bool:
+    """Whether a process runs; one that has ended and was not waited for by whoever inherited it does not."""
+    try:
+        return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def check_nothing_left(mill: Mill) -> None:
@@ -47,11 +74,8 @@ def test_a_daemon_killed_again_and_again_loses_nothing_and_runs_nothing_twice(
     mill: Mill, full: bool, chance: random.Random
 ) -> None:
     load = Load(mill)
-    for kill in range(FULL_KILLS if full else SHORT_KILLS):
-        if kill % KILLS_A_DROP == 0:
-            load.drop()
-        begin(mill, chance)
-        linger(chance.uniform(0.05, 1.2))
+    for _ in range(FULL_KILLS if full else SHORT_KILLS):
+        live(mill, load, chance)
         mill.kill()
         if chance.random() < 0.3:
             linger(chance.uniform(0, 0.4))
@@ -65,12 +89,8 @@ def test_a_daemon_killed_again_and_again_loses_nothing_and_runs_nothing_twice(
 def test_killed_workers_cost_at_most_their_own_task_and_cut_none(mill: Mill, full: bool, chance: random.Random) -> None:
     load = Load(mill)
     killed = 0
-    for kill in range(FULL_KILLS if full else SHORT_KILLS):
-        if kill % KILLS_A_DROP == 0:
-            load.drop()
-        if mill.process is None:
-            begin(mill, chance)
-        linger(chance.uniform(0.05, 1.0))
+    for _ in range(FULL_KILLS if full else SHORT_KILLS):
+        live(mill, load, chance)
         match chance.choice(("daemon", "worker", "worker", "spawner", "all")):
             case "daemon":
                 mill.kill()
@@ -107,14 +127,14 @@ per_task = 1
         turning.start("--limit", "2")
         assert [task["state"] for task in turning.running("two", 2)] == ["running"] * 2
         pids = (turning.base / "pids").read_text().split()
-        assert all(Path("/proc", pid).exists() for pid in pids)
+        assert all(alive(pid) for pid in pids)
     finally:
         (turning.base / "go").touch()
     job = turning.ended("two")
     assert (job["state"], job["items_failed"]) == ("failed", 2)
     assert [(task["state"], task["attempts"]) for task in turning.tasks("two")] == [("lost", 1)] * 2
     assert (turning.base / "ended").read_text() == "e\ne\n"
-    assert not any(Path("/proc", pid).exists() for pid in pids)
+    assert not any(alive(pid) for pid in pids)
     turning.grist("retry", "two")
     assert turning.ended("two")["items_done"] == 2
     assert (turning.base / "ended").read_text() == "e\n" * 4
@@ -125,15 +145,16 @@ def test_workers_that_were_frozen_while_the_daemon_changed_start_nothing_twice(
     mill: Mill, full: bool, chance: random.Random
 ) -> None:
     load = Load(mill)
-    for _ in range(60 if full else 5):
-        load.drop((TINY, TINY, LONG))
+    for _ in range(60 if full else 4):
         mill.start("--limit", "4")
-        mill.until(lambda: len(workers(mill)) >= 2, "no workers")
-        linger(chance.uniform(0.0, 0.5))
+        load.drop((BRISK, LONG))
+        moment = load.begun() + chance.randint(20, 250)
+        mill.until(functools.partial(far, load, moment), "no progress")
         living = workers(mill)
         frozen = chance.sample(living, chance.randint(1, len(living)))
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
+        linger(chance.uniform(0, 0.2))
         mill.kill()
         early = [pid for pid in frozen if chance.random() < 0.3]
         try:
@@ -148,6 +169,31 @@ def test_workers_that_were_frozen_while_the_daemon_changed_start_nothing_twice(
     load.check()
     load.check_places()
     check_nothing_left(mill)
+
+
+def test_a_worker_that_thaws_with_unread_tasks_starts_none_of_them(turning: Mill) -> None:
+    turning.drop("warm.toml", 'command = "sleep 0.3"\n[items]\ntotal = 2\nper_task = 1\n')
+    turning.ended("warm")
+    frozen = workers(turning)
+    assert len(frozen) == 2
+    load = Load(turning)
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        load.drop((SLAIN,))
+        turning.until(
+            lambda: turning.job("slain0") and [t["state"] for t in turning.tasks("slain0")][:2] == ["starting"] * 2,
+            "nothing was sent",
+        )
+        turning.kill()
+        assert load.begun() == 0
+        turning.start("--limit", "4")
+        load.check()
+    finally:
+        thaw(frozen)
+    turning.until(lambda: not set(workers(turning)) & set(frozen), "the thawed workers did not leave")
+    turning.until(lambda: not any(alive(str(pid)) for pid in frozen), "the thawed workers live on")
+    load.check()
 
 
 def thaw(pids: list[int]) -> None:

@@ -94,8 +94,9 @@ class Witness:
     def check(self) -> None:
         """Looks once more: nothing that was seen before is gone or different, or was run again."""
         jobs, endings = dict(self.jobs), dict(self.endings)
+        known = {job["name"]: job["id"] for job in self._load.mill.ask("status")["jobs"]}
+        assert {name: known.get(name) for name in jobs} == jobs
         self.look()
-        assert {name: self.jobs.get(name) for name in jobs} == jobs
         now = {(name, task["start"]): task for name in jobs for task in self._load.mill.tasks(name)}
         for key, ending in endings.items():
             task = now.get(key)
@@ -161,3 +162,26 @@ def reckon(load: Load) -> None:
         if sort is GIVING:
             rows = load.mill.ask("results", job=name)["rows"]
             assert [(row["item"], row["result"]) for row in rows] == [(index, index) for index in range(sort.total)]
+
+
+def test_what_must_not_run_again_by_itself_is_not_run_again_after_a_power_cut(
+    disk: Disk, mill: Powered, shim: Shim
+) -> None:
+    shim.reboot("boot-first")
+    mill.start("--limit", "2")
+    mill.drop("once.toml", f"""command = "echo {{index}} >> {mill.base}/begun; exec sleep 1000"
+on_reboot = "hold"
+[items]
+total = 3
+per_task = 1
+""")
+    mill.running("once", 2)
+    mill.until(lambda: len((mill.base / "begun").read_text().split()) == 2, "not begun")
+    fail(mill, disk)
+    shim.reboot("boot-second")
+    mill.start("--limit", "2")
+    mill.running("once", 1)
+    mill.until(lambda: len((mill.base / "begun").read_text().split()) == 3, "the third has not begun")
+    states = {task["start"]: task["state"] for task in mill.tasks("once")}
+    assert sorted((mill.base / "begun").read_text().split()) == ["0", "1", "2"]
+    assert states == {0: "interrupted", 1: "interrupted", 2: "running"}
