@@ -35,6 +35,8 @@ LOOK_S = 1.0
 """Seconds between two looks whether the socket's file is still there: cleaners of temporary folders take it."""
 ACCEPTS = 64
 """Clients taken in at once, so that a crowd at the door does not keep those inside waiting."""
+REST_S = 0.01
+"""Seconds until the door is tried again when nobody more could be let in; whoever is in has so long to speak."""
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 GRACE_S = 0.5
 """Seconds that requests in hand have to end in when the daemon stops."""
@@ -190,7 +192,7 @@ class Server:
         """Lets those outside wait a moment: a door that can't be opened must not be tried without end."""
         sock, loop = self._sock, asyncio.get_running_loop()
         loop.remove_reader(sock)
-        self._later(0.05, lambda: loop.add_reader(sock, self._accept) if sock is self._sock else None)
+        self._later(REST_S, lambda: loop.add_reader(sock, self._accept) if sock is self._sock else None)
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         connection = self._clients.pop(task)
