@@ -44,7 +44,10 @@ class Findings:
     def add(self, path: Path, what: str, mend: str) -> None:
         """Note a problem at the key of `path`, or at the nearest key above it that stands in the file."""
         self._paths.add(path)
-        self.add_at(*place(self.places, path), what, mend)
+        if self.full:
+            self._more += 1
+        else:
+            self.add_at(*place(self.places, path), what, mend)
 
     def add_at(self, line: int, column: int, what: str, mend: str) -> None:
         """Note a problem at a line and column, which count from 1."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, TypeAlias
@@ -24,6 +25,10 @@ MOST = 1_000_000_000
 """Items of one job."""
 MOST_VALUES = 100_000
 """Values that are written out: those of one parameter, and the points that `exclude` drops."""
+MOST_WRITTEN = 500_000
+"""Values that are written out of all parameters together."""
+MOST_WORK = 5_000_000
+"""Comparisons that `exclude` and `include` may cost: a second or so."""
 
 Point: TypeAlias = dict[str, Value]
 Same: TypeAlias = tuple[bool, Value]
@@ -35,10 +40,7 @@ _OPTIONS = keys.names(keys.GridTable)
 def read(table: dict[str, Any], layout: keys.GridTable, findings: Findings) -> Items:
     """The items of a `[grid]`, one a task; problems are noted, and what is right is made of the rest."""
     written = {name: value for name, value in table.items() if name not in _OPTIONS}
-    made = (
-        findings.take(("grid", name), partial(_axis, name, value, layout.zip), None) for name, value in written.items()
-    )
-    axes = tuple(axis for axis in made if axis)
+    axes = _axes(written if len(written) <= parameters.MOST else {}, layout.zip, findings)
     included = tuple(layout.include) if layout.include is not UNSET else ()
     for name, fault in parameters.faults(written or (included[0] if included else ())):
         findings.add(("grid", name), fault.what, fault.mend)
@@ -47,6 +49,22 @@ def read(table: dict[str, Any], layout: keys.GridTable, findings: Findings) -> I
     if findings.touched("grid"):
         return Items(axes=axes)
     return findings.take(("grid",), partial(_items, axes, layout, included, findings), Items(axes=axes))
+
+
+def _axes(written: dict[str, Any], repeats: bool, findings: Findings) -> tuple[Axis, ...]:
+    axes: list[Axis] = []
+    room = MOST_WRITTEN
+    for name, value in written.items():
+        axis = findings.take(("grid", name), partial(_axis, name, value, repeats), None)
+        if axis is None:
+            continue
+        room -= len(axis.values)
+        if room < 0:
+            what = f"more than {MOST_WRITTEN:,} values in all parameters together"
+            findings.add(("grid", name), what, "write ranges of whole numbers, or put the values into a file")
+            break
+        axes.append(axis)
+    return tuple(axes)
 
 
 def _items(axes: tuple[Axis, ...], layout: keys.GridTable, included: tuple[Point, ...], findings: Findings) -> Items:
@@ -139,7 +157,9 @@ class _Product:
         self.excluded: set[int] = set()
         self._added: set[frozenset[tuple[str, Same]]] = set()
         self._names = tuple(self.choices)
-        self._spent = 0
+        self._dropped = 0
+        self._work = 0
+        self._rules: set[frozenset[tuple[str, Same]]] = set()
         self._index: dict[str, dict[Same, list[int]]] = {}
         for name, values in self.choices.items():
             if not isinstance(values, range):
@@ -149,6 +169,7 @@ class _Product:
 
     def exclude(self, rule: Point) -> None:
         """Leave out the points that agree with a rule; raises `Fault`."""
+        self._spend(len(rule))
         if not rule:
             raise Fault("an empty table agrees with every point", "name the parameters of the points to leave out")
         for name, value in rule.items():
@@ -157,17 +178,22 @@ class _Product:
             if not self._places(name, value):
                 what = f"agrees with no point: {dotted((name,))} is never {worded(value)}"
                 raise Fault(what, "mend the value, or remove the table")
+        whole = frozenset((name, _same(value)) for name, value in rule.items())
+        if whole in self._rules:
+            return
+        self._rules.add(whole)
         hits = self._hits(rule)
-        self._spent += math.prod(map(len, hits))
-        if self._spent > MOST_VALUES:
+        self._dropped += min(map(len, hits)) if self.paired else math.prod(map(len, hits))
+        if self._dropped > MOST_VALUES:
             raise Fault(f"drops more than {MOST_VALUES:,} points", "leave the values out of the lists instead")
-        found = self._positions(hits)
+        found = self._positions(rule, hits)
         if not found:
             raise Fault("agrees with no point", "mend the values, or remove the table")
         self.excluded |= found
 
     def include(self, point: Point) -> None:
         """Add a whole point; raises `Fault`."""
+        self._spend(len(point))
         self._names = self._names or tuple(point)
         for name in self._names:
             if name not in point:
@@ -182,33 +208,44 @@ class _Product:
         if wrong:
             raise Fault(wrong.what, wrong.mend)
         whole = frozenset((name, _same(value)) for name, value in point.items())
-        if not point or whole in self._added or (self.choices and self._positions(self._hits(point)) - self.excluded):
+        known = self.choices and self._positions(point, self._hits(point)) - self.excluded
+        if not point or whole in self._added or known:
             raise Fault("no new point" if point else "an empty table is no point", "remove it")
         self._added.add(whole)
+
+    def _spend(self, steps: int) -> None:
+        """Counts work; raises `Fault` once it is more than a job file may cost."""
+        self._work += steps
+        if self._work > MOST_WORK:
+            raise Fault("too many points to compare", "write the items into a file, and give it as [items] file")
 
     def _known(self) -> str:
         return ", ".join(dotted((name,)) for name in self._names)
 
-    def _places(self, name: str, value: Value) -> tuple[int, ...]:
+    def _places(self, name: str, value: Value) -> Sequence[int]:
         """Where among the values of a parameter this one stands."""
         choices = self.choices[name]
         if not isinstance(choices, range):
-            return tuple(self._index[name].get(_same(value), ()))
+            return self._index[name].get(_same(value), ())
         whole = not isinstance(value, bool | str) and value == int(value) and int(value) in choices
         return (choices.index(int(value)),) if whole else ()
 
-    def _hits(self, rule: Point) -> list[range | tuple[int, ...]]:
+    def _hits(self, rule: Point) -> list[Sequence[int]]:
         """For each parameter, where its value agrees; in pairs, only for those that the rule names."""
         if self.paired:
             return [self._places(name, value) for name, value in rule.items()]
+        self._spend(len(self.choices))
         return [
             self._places(name, rule[name]) if name in rule else range(len(values))
             for name, values in self.choices.items()
         ]
 
-    def _positions(self, hits: list[range | tuple[int, ...]]) -> set[int]:
+    def _positions(self, rule: Point, hits: list[Sequence[int]]) -> set[int]:
         if self.paired:
-            return set.intersection(*map(set, hits))
+            few = min(hits, key=len)
+            self._spend(len(few) * len(rule))
+            wanted = [(self.choices[name], _same(value)) for name, value in rule.items()]
+            return {place for place in few if all(_same(values[place]) == same for values, same in wanted)}
         found, stride = [0], 1
         for hit, values in zip(reversed(hits), reversed(self.choices.values()), strict=True):
             found = [place * stride + rest for place, rest in itertools.product(hit, found)]

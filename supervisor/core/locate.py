@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from gristmill.supervisor.core.findings import Path
 
-DEEPEST = 64
+DEEPEST = 16
 """Levels of tables and lists that a file may nest, and parts that one dotted key may have."""
 ELEMENTS = 1000
 """Elements of one list that get places of their own; a problem further on is shown at the list's key."""
@@ -35,6 +35,10 @@ _TEXT = re.compile(
 """No two choices begin alike, so that it stays linear; possessive forms (`*+`) would say so, and match wrongly here on
 Python 3.11.2, which is Debian 12's."""
 _OTHER = re.compile(r"[^,\[\]{}#\n]+")
+_RUN = re.compile(
+    r"""(?: [^\[\]{}"'#]+ | \{ [^\[\]{}"'#\n]* \} | "(?!"") [^"\\\n]* " | '(?!'') [^'\n]* ' ){1,500}""", re.VERBOSE
+)
+"""Plain elements of a list with all between them, for those that get no places."""
 
 
 class TooDeepError(ValueError):
@@ -148,6 +152,10 @@ class _Reader:
             before = self.at
             if number < ELEMENTS:
                 self.found[(*path, number)] = self.at
+            else:
+                self.skip(_RUN)
+                if self.at > before:
+                    continue
             self.value((*path, number), depth + 1)
             number += 1
             if self.at == before:  # no value: not TOML

@@ -18,7 +18,7 @@ from gristmill.supervisor.core.findings import Fault, Findings, shown
 Kind: TypeAlias = Literal["command", "script", "list"]
 
 _MARK = re.compile(r"#GRIST(?=[ \t]|$)")
-_NEARLY = re.compile(r"""\s*#\s*GRIST\s*[:\s]\s*(?:\[|[\w."'-]+\s*=)""", re.IGNORECASE)
+_NEARLY = re.compile(r"""\s*#\s*GRIST(?:\s*:\s*|\s+)(?:\[|[\w."'-]+\s*=)""", re.IGNORECASE)
 _WRITE = "write #GRIST key = value, from the first column on"
 
 
@@ -73,7 +73,7 @@ def command(file: str, text: str, findings: Findings) -> tuple[str, ...]:
     interpreter, *rest = first[2:].strip().split(maxsplit=1) or [""]
     if not interpreter.startswith("/"):
         what = "a #! line without an interpreter" if not interpreter else f"{shown(interpreter)} is no full path"
-        findings.add_at(1, 1, what, f'write "#!/usr/bin/env {interpreter or "bash"}"')
+        findings.add_at(1, 1, what, "write " + shown(f"#!/usr/bin/env {interpreter or 'bash'}"))
     # The kernel hands over what follows the interpreter as one argument, whatever blanks are in it.
     return (template.literal(interpreter), *(template.literal(each) for each in rest), "{script}")
 

@@ -57,6 +57,8 @@ def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses,
         holes = findings.take(path, partial(template.holes, text), none)
         used |= {hole.name for hole in holes}
         for hole in holes if uses.names is not None else ():
+            if findings.full:
+                break  # nobody reads more problems than are told
             fault = _unknown(hole, text, (*(uses.names or ()), *parameters.BUILTIN))
             if fault:
                 findings.add(path, fault.what, fault.mend)
@@ -64,8 +66,8 @@ def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses,
             findings.add(path, f"longer than {parameters.LONGEST:,} bytes", "put it into a script and run that")
     if ("command",) in uses.texts:
         _check_quotes(uses.texts["command",], made, findings)
-    everything = uses.script + "\n".join(uses.texts.values())
-    single = [name for name in items.names(made) if name in used or _mentions(everything, parameters.variable(name))]
+    mentioned = set(re.findall(r"(?<!\w)GRIST_\w*", uses.script + "\n".join(uses.texts.values())))
+    single = [name for name in items.names(made) if name in used or parameters.variable(name) in mentioned]
     if "index" in used:
         single.append("index")
     if per_task is UNSET:
@@ -84,10 +86,6 @@ def auto(total: int) -> int:
     return min(_AUTO_MOST, max(1, -(-total // _AUTO_TASKS)))
 
 
-def _mentions(text: str, variable: str) -> bool:
-    return variable in text and re.search(rf"\b{variable}\b", text) is not None
-
-
 def _unknown(hole: template.Hole, text: str, known: tuple[str, ...]) -> Fault | None:
     """What is wrong with a placeholder's name, or None."""
     name = hole.name
@@ -103,7 +101,7 @@ def _unknown(hole: template.Hole, text: str, known: tuple[str, ...]) -> Fault | 
         return Fault(what, f"write {{{base}}}: values are filled in as they are, without a format")
     if hole.offset and text[hole.offset - 1] == "$":
         return Fault(what, f"for the shell's variable write ${{{{{shown(name)[1:-1]}}}}}")
-    near = difflib.get_close_matches(name[:40].lower(), known, n=1)
+    near = difflib.get_close_matches(name[:40].lower(), known[:100], n=1)
     if near:
         return Fault(what, f"did you mean {{{near[0]}}}?")
     listed = ", ".join(f"{{{each}}}" for each in known[:12])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import types
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -84,11 +85,9 @@ def unknown(path: Path, known: tuple[str, ...], findings: Findings) -> None:
 def check(value: object, kind: Kind, path: Path, findings: Findings) -> bool:
     """Whether a value is of a kind, all the way down; each thing that is not is noted."""
     if isinstance(value, list) and kind.element is not None:
-        fits = [check(each, kind.element, (*path, number), findings) for number, each in enumerate(value)]
-        return all(fits)
+        return _each(enumerate(value), kind.element, path, findings)
     if isinstance(value, dict) and kind.entry is not None:
-        fits = [check(each, kind.entry, (*path, key), findings) for key, each in value.items()]
-        return all(fits)
+        return _each(value.items(), kind.entry, path, findings)
     wrong = unfit(value)
     if wrong is None:
         try:
@@ -98,6 +97,16 @@ def check(value: object, kind: Kind, path: Path, findings: Findings) -> bool:
     if wrong is not None:
         findings.add(path, f"{dotted(path)} {wrong}", f"write {kind.wants}")
     return wrong is None
+
+
+def _each(values: Iterable[tuple[str | int, object]], kind: Kind, path: Path, findings: Findings) -> bool:
+    """Whether all that a list or table holds is of a kind; nobody reads more problems than are told."""
+    fits = True
+    for key, value in values:
+        fits = check(value, kind, (*path, key), findings) and fits
+        if not fits and findings.full:
+            break
+    return fits
 
 
 @dataclass(frozen=True, slots=True)
