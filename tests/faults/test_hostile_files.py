@@ -15,7 +15,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gristmill.supervisor.core import items, keys, launch
-from gristmill.supervisor.core.errors import JobFileError
+from gristmill.supervisor.core.errors import GristError, JobFileError
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.edge.folder import Claimed
 from gristmill.supervisor.reading import Reader
@@ -423,7 +423,10 @@ def test_a_daemon_that_is_fed_hostile_files_answers_and_goes_on(
     assert max(waits) < 2.0
     for job in turning.ask("status")["jobs"]:
         if job["name"] != "good" and job["ended_at"] is None:
-            turning.ask("cancel", ids=[job["id"]])
+            try:
+                turning.ask("cancel", ids=[job["id"]])
+            except GristError as error:
+                assert "has ended already" in str(error)
     assert turning.ended("good")["state"] == "done"
     turning.until(functools.partial(settled, turning, files), "some file is neither a job nor rejected")
     for path in (turning.jobs / "rejected").glob("*.error"):
