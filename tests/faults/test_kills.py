@@ -14,7 +14,7 @@ import pytest
 from tests.faults.load import BRISK, LONG, SLAIN, Load, linger, spawners, workers
 from tests.mill import Mill
 
-SHORT_KILLS, FULL_KILLS = 12, 200
+SHORT_KILLS, FULL_KILLS = 10, 200
 
 
 def begin(mill: Mill, chance: random.Random) -> None:
@@ -145,7 +145,7 @@ def test_workers_that_were_frozen_while_the_daemon_changed_start_nothing_twice(
     mill: Mill, full: bool, chance: random.Random
 ) -> None:
     load = Load(mill)
-    for _ in range(60 if full else 4):
+    for _ in range(60 if full else 3):
         mill.start("--limit", "4")
         load.drop((BRISK, LONG))
         moment = load.begun() + chance.randint(20, 250)
