@@ -57,12 +57,13 @@ class Api:
     # ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _status(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
-        await self._store.settled()
         self._feed.limit.busy = self._pool.busy
-        return {
+        answer = {
             "schema": SCHEMA, "daemon": self._feed.daemon(), "limit": self._feed.limit, "machine": self._feed.machine,
             "jobs": self._feed.jobs(), "workers": self._feed.workers(),
         }
+        await self._ledger.settled()  # what it says is durable before it is said
+        return answer
 
     async def _job_status(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         page = await self._tasks(connection, request)
@@ -72,7 +73,7 @@ class Api:
         job = await self._find(request)
         offset, most = _whole(request, "offset", 0), min(PAGE, _whole(request, "limit", 100))
         state = request.get("state")
-        await self._store.settled()
+        await self._ledger.settled()
         if state:
             rows, total = await self._page_of(job, str(state), offset, most)
         else:
@@ -141,7 +142,7 @@ class Api:
         """Results one an item, a page of tasks at a time; `next` is where to go on, null at the end."""
         job = await self._find(request)
         after = _whole(request, "after", -1)
-        await self._store.settled()
+        await self._ledger.settled()
         rows: list[dict[str, Any]] = []
         size, last = 0, None
         for number, data in await self._store.ask("results", job.id, after, 200):
@@ -260,7 +261,7 @@ class Api:
             number = self._ledger.named(which)
         if number in self._ledger.jobs:
             return self._ledger.jobs[number]
-        await self._store.settled()
+        await self._ledger.settled()
         job: Job | None = await self._store.ask("job", which if number is None else str(number))
         if job is None:
             raise RequestError(f"no job {which!r} – `grist status` lists them")
@@ -297,4 +298,7 @@ def _names(request: dict[str, Any]) -> list[str]:
     ids = request.get("ids")
     if not isinstance(ids, list) or not ids:
         raise RequestError("ids: name at least one job or task")
-    return [str(which) for which in ids]
+    names = list(dict.fromkeys(str(which) for which in ids))
+    if len(names) > PAGE:
+        raise RequestError(f"ids: {PAGE} at most in one request, these are {len(names)}")
+    return names

@@ -117,12 +117,12 @@ class Daemon:
             self.folder, record, self.ledger, self.settings.state / "scripts", self._environ, time.time,
             self.conditions,
         )
-        self.feed = Feed(self.ledger, self.pool, record, self.view, self.log_path)
+        self.feed = Feed(self.ledger, self.pool, self.view, self.log_path)
         self.dispatcher = Dispatcher(self.ledger, self.pool, time.time, self.conditions)
         sampler = Sampler(self.settings.state)
         self.tuner = Tuner(
             self.ledger, self.pool, self.dispatcher, self.feed, sampler,
-            lambda sample: self._examine(record, sample), self.conditions,
+            lambda sample: self._examine(record, server, sample), self.conditions,
         )
         self.tuner.fixed = self._first_limit(record)
         api = Api(
@@ -206,10 +206,11 @@ class Daemon:
             "results": str(self.settings.state / "results" / str(job.id)),
         }
 
-    def _examine(self, record: Store, sample: Sample) -> None:
+    def _examine(self, record: Store, server: Server, sample: Sample) -> None:
         """Once a second: what holds as long as it is so, found by looking."""
         fault = record.fault
         self.conditions.put(Kind.DATABASE, fault and f"the database can't be written: {fault}")
+        self.conditions.put(Kind.SOCKET, server.fault and f"socket: {server.fault}", holds=False)
         reserve = self.settings.disk_reserve
         if reserve is None:
             reserve = min(DISK_RESERVE, sample.disk_total // 50)

@@ -28,7 +28,6 @@ from gristmill.supervisor.core.protocol import (
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.edge import tail
 from gristmill.supervisor.edge.sampler import Tree
-from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.ledger import CANCELING, Ledger
 from gristmill.supervisor.pool import Pool
 
@@ -40,6 +39,10 @@ class Subscriber(Protocol):
     """Whoever gets updates; `push` says whether the line was taken."""
 
     stale: bool
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a line would be taken now."""
 
     def push(self, line: bytes) -> bool:
         """Sends one line, or refuses when too much is waiting already."""
@@ -55,11 +58,8 @@ class LogPath(Protocol):
 class Feed:
     """Turns the state of the daemon into updates."""
 
-    def __init__(
-        self, ledger: Ledger, pool: Pool, record: Store, daemon: Callable[[], DaemonView],
-        log_path: LogPath,
-    ) -> None:
-        self._ledger, self._pool, self._store = ledger, pool, record
+    def __init__(self, ledger: Ledger, pool: Pool, daemon: Callable[[], DaemonView], log_path: LogPath) -> None:
+        self._ledger, self._pool = ledger, pool
         self.log_path, self.daemon = log_path, daemon
         self._subscribers: set[Subscriber] = set()
         self._seq = 0
@@ -91,9 +91,13 @@ class Feed:
 
     async def subscribe(self, subscriber: Subscriber) -> None:
         """Sends the whole picture, then every delta until `unsubscribe`."""
-        await self._store.settled()
+        whole = self._snapshot()
+        await self._ledger.settled()
+        while whole.seq != self._seq:  # deltas went out meanwhile that this picture does not have
+            whole = self._snapshot()
+            await self._ledger.settled()
         self._subscribers.add(subscriber)
-        subscriber.stale = not subscriber.push(self._encode(self._snapshot()))
+        subscriber.stale = not subscriber.push(self._encode(whole))
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Forgets a reader that left."""
@@ -109,14 +113,18 @@ class Feed:
         jobs = [view for number in sorted(changed) if (view := self._ledger.view(number))]
         update = self._update("delta", jobs, fresh)
         update.removed = forgotten
-        await self._store.settled()
+        behind = any(subscriber.stale and subscriber.has_room for subscriber in self._subscribers)
+        whole = self._snapshot() if behind else None  # made once, and only for somebody who can take it
+        await self._ledger.settled()
         self._seq += 1
         update.seq = self._seq
         line = self._encode(update)
-        for subscriber in list(self._subscribers):
-            if subscriber.stale:
-                subscriber.stale = not subscriber.push(self._encode(self._snapshot()))
-            else:
+        for subscriber in [one for one in self._subscribers if not one.stale]:
+            subscriber.stale = not subscriber.push(line)
+        if whole is not None:
+            whole.seq = self._seq
+            line = self._encode(whole)
+            for subscriber in [one for one in self._subscribers if one.stale and one.has_room]:
                 subscriber.stale = not subscriber.push(line)
 
     def jobs(self) -> list[JobView]:

@@ -323,6 +323,12 @@ class Ledger:
             self._flushing = asyncio.get_running_loop().create_future()
             asyncio.get_running_loop().call_soon(self.flush)
 
+    async def settled(self) -> None:
+        """Waits until all that memory says now is durable; not while the store is at fault, which is said."""
+        if self._rows or self._dirty:
+            self.flush()
+        await self._store.settled()
+
     def flush(self) -> asyncio.Future[None]:
         """Writes what has changed since the last flush, together; done when it is durable."""
         self._flushing = None

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     MEMORY = "memory"
     CLOCK = "clock"
     STALL = "stall"
+    SOCKET = "socket"
     DRAIN = "drain"
     LOOP = "loop"
 

@@ -14,7 +14,7 @@ import msgspec
 
 SCHEMA = 1
 LINE_LIMIT = 1 << 20
-"""Bytes of one line at most, in both directions."""
+"""Bytes of a request at most. An answer is as long as it must be: a snapshot grows with the number of jobs."""
 
 
 def number_of(text: str) -> int | None:

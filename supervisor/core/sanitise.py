@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-_SGR = re.compile(r"\x1b\[([0-9;:]*)m")
+_SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")  # longer ones are no colour: a number of 5,000 digits is none either
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode categories that a terminal obeys or hides instead of showing."""
 _VARIATION = range(0xFE00, 0xFE10)

@@ -53,10 +53,15 @@ class Connection:
         """How much is lost by hanging up on it while it is silent: 0, 1 or 2."""
         return 2 if self.watches and not self.stale else 1 if self.asked else 0
 
+    @property
+    def has_room(self) -> bool:
+        """Whether little enough is unread."""
+        return self._writer.transport.get_write_buffer_size() <= UNREAD_LIMIT and not self._writer.is_closing()
+
     def push(self, line: bytes) -> bool:
         """Sends a line unless too much is unread already."""
         self.watches = True
-        if self._writer.transport.get_write_buffer_size() > UNREAD_LIMIT or self._writer.is_closing():
+        if not self.has_room:
             return False
         self._writer.write(line)
         return True

@@ -49,6 +49,7 @@ def test_controls_are_shown(raw: str, shown: str) -> None:
     ("\x1b[1mb\x1b[22mn", (("b", Sgr(bold=True)), ("n", PLAIN))),
     ("\x1b[38;5mcut short", (("cut short", PLAIN),)),
     ("\x1b[2Kx", (("^[[2Kx", PLAIN),)),
+    ("\x1b[" + "1" * 5000 + "mx", (("^[[" + "1" * 5000 + "mx", PLAIN),)),
 ])  # fmt: skip
 def test_colours_of_a_log_pass(raw: str, runs: tuple[tuple[str, Sgr], ...]) -> None:
     assert colour_runs(raw) == runs

@@ -36,6 +36,7 @@ class Store:
         self._futures: list[asyncio.Future[None]] = []
         self._ready = threading.Condition()
         self._closing = False
+        self._under_way = 0
         self._writer = threading.Thread(target=self._commit_all, name="store", daemon=True)
         self._reader = ThreadPoolExecutor(1, "store-reader")
 
@@ -65,15 +66,20 @@ class Store:
     def write(self, *statements: Statement) -> asyncio.Future[None]:
         """Hands over rows that belong together; the future is done when they are durable."""
         future = self._loop.create_future()
+        self._under_way += 1
+        future.add_done_callback(self._written)
         with self._ready:
             self._waiting.append(statements)
             self._futures.append(future)
             self._ready.notify()
         return future
 
+    def _written(self, _: asyncio.Future[None]) -> None:
+        self._under_way -= 1
+
     async def settled(self) -> None:
         """Waits until all that was written so far is durable, or the store is at fault and says so."""
-        if not self.fault:
+        if self._under_way and not self.fault:
             future = self.write()
             while not future.done() and not self.fault:
                 await asyncio.wait([future], timeout=0.2)
