@@ -85,7 +85,7 @@ class Daemon:
     async def run(self, ready: Callable[[], Awaitable[None]] | None = None) -> None:
         """Serves until it is told to stop. `ready` runs once files are accepted."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             loop.add_signal_handler(number, self._stop.put_nowait, "now")
         loop.add_signal_handler(signal.SIGHUP, log.info, "hangup ignored: tasks and daemon go on")
         try:

@@ -37,7 +37,7 @@ class Legacy:
         """Settles `tasks`, which were sent to the worker of `run`, by what its folder says."""
         if not self._runs.path(run).exists():
             for key in tasks:
-                self._ledger.put_back(self._ledger.jobs[key.job], key.number)
+                self._not_claimed(key, rebooted)
             return
         try:
             self._runs.fence(run)
@@ -46,10 +46,10 @@ class Legacy:
                 job = self._ledger.jobs[key.job]
                 if key in fates.ended:
                     self._ledger.exited(job, key.number, fates.ended[key])
-                elif key not in fates.running:
-                    self._ledger.put_back(job, key.number)  # sent, never claimed
                 elif rebooted:
                     self._ledger.interrupted(job, key.number, self._runs.save_log(run, key))
+                elif key not in fates.running:
+                    self._not_claimed(key, rebooted)
                 elif holder is not None:
                     self._adopt(run, holder, task, fates.running[key])
                 elif not self._watch(run, task, fates.running[key]):
@@ -63,6 +63,15 @@ class Legacy:
             return
         if run not in self.workers:
             self._remove_when_written(run)
+
+    def _not_claimed(self, key: Key, rebooted: bool) -> None:
+        """Queues again what was sent and never claimed. After a reboot nobody can tell: claims are not forced to disk,
+        since as long as the machine runs the kernel keeps them."""
+        job = self._ledger.jobs[key.job]
+        if rebooted:
+            self._ledger.interrupted(job, key.number, "")
+        else:
+            self._ledger.put_back(job, key.number)
 
     def _unsettled(self, run: int, key: Key) -> bool:
         live = self._ledger.jobs[key.job].live if key.job in self._ledger.jobs else {}

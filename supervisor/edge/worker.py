@@ -706,10 +706,8 @@ class Spawner:
                 self.sock.close()
                 work(sock, order["run"], order["slot"])
                 status = 0
-            except FileNotFoundError:
-                pass  # a later daemon has removed the folder: nothing was sent, nothing is lost
             finally:
-                if status:
+                if status and os.path.isdir(order["run"]):  # if not, a later daemon has removed it: nothing is lost
                     sys.excepthook(*sys.exc_info())
                 os._exit(status)
         sock.close()
