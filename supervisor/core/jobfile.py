@@ -86,7 +86,7 @@ def _parse(file: _File, findings: Findings) -> Spec:
     made = _items(file, layout, values, findings)
     uses = usage.Uses(
         texts=usage.templates(() if file.kind == "script" else command, stdin, env),
-        names=_names(values, made, findings),
+        names=("line",) if file.kind == "list" else _names(values, made, findings),
         script=file.text if file.kind == "script" else "",
     )
     made = usage.settle(made, layout.items.per_task if layout.items is not UNSET else UNSET, uses, findings)

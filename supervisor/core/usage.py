@@ -77,7 +77,7 @@ def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses,
     if per_task > 1 and single:
         name = single[0]
         mend = "write per_task = 1" + (", or use {start} and {count}" if name != "line" else "")
-        findings.add(("items", "per_task"), f"a task of {per_task:,} items has no single {{{name}}}", mend)
+        findings.add(("items", "per_task"), f"a task of {per_task:,} items has no single {_hole(name)}", mend)
     return msgspec.structs.replace(made, per_task=per_task)
 
 
@@ -86,25 +86,30 @@ def auto(total: int) -> int:
     return min(_AUTO_MOST, max(1, -(-total // _AUTO_TASKS)))
 
 
+def _hole(name: str) -> str:
+    """A placeholder as one would write it."""
+    return f"{{{shown(name)[1:-1]}}}"
+
+
 def _unknown(hole: template.Hole, text: str, known: tuple[str, ...]) -> Fault | None:
     """What is wrong with a placeholder's name, or None."""
     name = hole.name
     if name in known:
         return None
-    what = f"unknown placeholder {{{shown(name)[1:-1]}}}"
+    what = f"unknown placeholder {_hole(name)}"
     if not name.strip():
         return Fault("{} names no placeholder", "write {{}} for literal braces, or a name in it")
     if name.strip() in known:
-        return Fault(what, f"write {{{name.strip()}}}, without blanks")
+        return Fault(what, f"write {_hole(name.strip())}, without blanks")
     base = re.split("[:!.[]", name, maxsplit=1)[0]
     if base in known:
-        return Fault(what, f"write {{{base}}}: values are filled in as they are, without a format")
+        return Fault(what, f"write {_hole(base)}: values are filled in as they are, without a format")
     if hole.offset and text[hole.offset - 1] == "$":
-        return Fault(what, f"for the shell's variable write ${{{{{shown(name)[1:-1]}}}}}")
+        return Fault(what, f"for the shell's variable write ${{{_hole(name)}}}")
     near = difflib.get_close_matches(name[:40].lower(), known[:100], n=1)
     if near:
-        return Fault(what, f"did you mean {{{near[0]}}}?")
-    listed = ", ".join(f"{{{each}}}" for each in known[:12])
+        return Fault(what, f"did you mean {_hole(near[0])}?")
+    listed = ", ".join(map(_hole, known[:12]))
     return Fault(what, f"use {listed}, or write {{{{ and }}}} for literal braces")
 
 
@@ -119,7 +124,7 @@ def _check_quotes(command: str, made: Items, findings: Findings) -> None:
         bad = next((value for value in _texts(made, name) if shlex.quote(value) != value), None)
         if bad is not None:
             what = f"{dotted((name,))} stands inside quotes, and its value {shown(bad)} needs quotes of its own"
-            findings.add(("command",), what, f"take {{{name}}} out of the quotes: values are quoted for you")
+            findings.add(("command",), what, f"take {_hole(name)} out of the quotes: values are quoted for you")
 
 
 def _texts(made: Items, name: str) -> list[str]:
