@@ -149,7 +149,7 @@ class Intake:
         ]
 
     def _batch(self) -> str:
-        return f"{time.time_ns():x}-{os.getpid()}-{next(self._batches)}"
+        return f"{int(self._clock() * 1e9):x}-{os.getpid()}-{next(self._batches)}"
 
     # ── accepting ─────────────────────────────────────────────────────────────────────────────────────────────
 
