@@ -22,6 +22,7 @@ from typing import Any
 
 from gristmill import __version__
 from gristmill.supervisor.api import Api
+from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import FolderError, GristError, NoRoomError
 from gristmill.supervisor.core.job import Job
@@ -215,8 +216,8 @@ class Daemon:
         if reserve is None:
             reserve = min(DISK_RESERVE, sample.disk_total // 50)
         short = sample.disk_free < reserve
-        self.conditions.put(Kind.DISK, f"disk: {sample.disk_free / 1e6:.0f} MB are free in {self.settings.state}, "
-                            f"{reserve / 1e6:.0f} MB are kept in reserve – free some space" if short else "")
+        self.conditions.put(Kind.DISK, f"disk: {figures.size(sample.disk_free)} are free in {self.settings.state}, "
+                            f"{figures.size(reserve)} are kept in reserve – free some space" if short else "")
         self.conditions.expire()
 
     def _first_limit(self, record: Store) -> int | None:
