@@ -50,6 +50,7 @@ NICE = 10
 DISK_RESERVE = 256 << 20
 FILES_MOST = 1 << 16
 START_AGAIN_S = 2.0
+STUMBLE_S = 1.0
 LOG_BYTES, LOG_FILES = 5 << 20, 3
 
 
@@ -176,10 +177,10 @@ class Daemon:
             try:
                 await run()
             except OSError as error:
-                log.exception("%s stumbled and goes on", name)
-                self.conditions.set(f"{Kind.LOOP} {name}", f"{name} stumbled and begins again: {error}")
-                await asyncio.sleep(1)
-                self.conditions.clear(f"{Kind.LOOP} {name}")
+                words = f"{name}: stumbled and begins again: {error}"
+                if self.conditions.set(f"{Kind.LOOP} {name}", words, holds=False, for_s=3 * STUMBLE_S):
+                    log.exception("%s stumbled", name)
+                await asyncio.sleep(STUMBLE_S)
 
     # ── what the parts ask ────────────────────────────────────────────────────────────────────────────────────
 

@@ -45,8 +45,8 @@ class Conditions:
 
     def set(
         self, kind: str, reason: str, holds: bool = True, for_s: float | None = None, again_s: float | None = None
-    ) -> None:
-        """Says that something is wrong, or that it still is and why.
+    ) -> bool:
+        """Says that something is wrong, or that it still is and why; returns whether that is news.
 
         With `for_s` it is over by itself after so many seconds unless it is said again; with `again_s` tasks may be
         tried again after so many, though the condition stays until somebody has seen one succeed.
@@ -61,6 +61,7 @@ class Conditions:
             self._again[kind] = now + again_s
         if known is None:
             self._tell(view, True)
+        return known is None
 
     def clear(self, kind: str) -> None:
         """Says that it is over; nothing happens where it was not set."""
