@@ -185,3 +185,20 @@ per_task = 1
     states = {task["start"]: task["state"] for task in mill.tasks("once")}
     assert sorted((mill.base / "begun").read_text().split()) == ["0", "1", "2"]
     assert states == {0: "interrupted", 1: "interrupted", 2: "running"}
+
+
+def test_what_is_counted_as_done_is_on_the_disk_before_it_is_shown(
+    disk: Disk, mill: Powered, shim: Shim, tmp_path: Path
+) -> None:
+    """A slow disk makes the moment between an end and its record long; the power fails in that moment."""
+    shim.slow_sync(200)
+    mill.start("--limit", "2")
+    mill.drop("many.toml", 'command = "exit 0"\n[items]\ntotal = 200\nper_task = 1\n')
+    shown = mill.until(lambda: mill.job("many").get("items_done"), "none is done")
+    fail(mill, disk)
+    check_record(mill, tmp_path / "copy")
+    with closing(sqlite3.connect(tmp_path / "copy" / "queue.db")) as db:
+        ((counted,),) = db.execute("SELECT items_done FROM jobs").fetchall()
+        ((done,),) = db.execute("SELECT count(*) FROM tasks WHERE state = 'done'").fetchall()
+    assert counted >= shown
+    assert done >= shown
