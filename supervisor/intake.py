@@ -148,6 +148,10 @@ class Intake:
             if self._arrivals.whole(name, self._folder.closed(name) if found[name].plain else True, now)
         ]
 
+    def _others_batches(self) -> list[str]:
+        """Batches that earlier daemons made; one of ours may be empty because it is just being filled."""
+        return sorted(name for name in os.listdir(self._folder.spool) if f"-{os.getpid()}-" not in name)
+
     def _batch(self) -> str:
         return f"{int(self._clock() * 1e9):x}-{os.getpid()}-{next(self._batches)}"
 
@@ -168,7 +172,7 @@ class Intake:
             else:
                 fresh.append(await asyncio.to_thread(self._folder.read, batch, name))
         await self._accept([item for item in fresh if item is not None])
-        await asyncio.to_thread(self._shelves.tidy, sorted({batch for batch, _ in left}))
+        await asyncio.to_thread(self._shelves.tidy, await asyncio.to_thread(self._others_batches))
         await self._filing.recover()
         self._behind = False
 

@@ -50,7 +50,8 @@ def test_a_clock_that_is_set_cuts_and_reruns_nothing(mill: Mill, shim: Shim, day
     mill.drop("again.toml", 'command = "test -e again || {{ touch again; exit 1; }}"\n'
                             '[retry]\nattempts = 2\nbackoff = "4s"\n')
     mill.running("work", 2)
-    mill.until(lambda: mill.job("again") and (t := mill.tasks("again")[0])["attempts"] and t["state"] == "queued", "no try")
+    mill.until(lambda: mill.job("again"), "not accepted")
+    mill.until(lambda: (task := mill.tasks("again")[0])["attempts"] and task["state"] == "queued", "not tried")
     shim.shift_clock(days * DAY)
     if restarted:
         mill.kill()
