@@ -11,8 +11,9 @@
  *   delay   milliseconds before each fsync
  *   clock   nanoseconds added to the wall clock; the monotonic one is left alone, and so are times of files
  *   boot    the file that is read in place of the kernel's boot id
+ *   record  every call that changes files below a folder is written down (record.h), to be replayed in part
  *
- * It refuses nothing and logs nothing; what it counted stands in the shared page.
+ * It refuses nothing and, unless told to record, logs nothing; what it counted stands in the shared page.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -49,6 +50,8 @@ static struct control {
     char kill_below[256], boot_id[256];
     int64_t seen[16];
     struct fault faults[8];
+    char record_below[256], record_log[256];
+    int64_t events, record_lock;
 } *control;
 
 #define REAL(name) \
@@ -112,6 +115,8 @@ static const char *path_at(int fd, const char *name, char *buffer) {
     return buffer;
 }
 
+#include "record.h"
+
 /* ── what happens to it? ─────────────────────────────────────────────────────────────────────────────────────── */
 
 /* Counts a call; true when this process is to be killed at it. */
@@ -122,6 +127,7 @@ static int fatal(enum group group, const char *path) {
 }
 
 static void die(void) {
+    if (control->record_below[0]) hold();
     for (;;) kill(getpid(), SIGKILL);
 }
 
@@ -155,7 +161,7 @@ static int quota(void) {
 }
 
 /* One call that has a group and a path: counted, perhaps killed, perhaps refused, else carried out. */
-#define PLAIN(group, name, parameters, arguments, where) \
+#define PLAIN(group, name, parameters, arguments, where, to) \
     int name parameters { \
         REAL(name); \
         if (!control) return real arguments; \
@@ -165,13 +171,18 @@ static int quota(void) {
         if (mortal && !control->kill_after) die(); \
         int code = refused(group, path, NULL); \
         if (code) return errno = code, -1; \
-        if (group == FSYNC) dawdle(); \
+        char second[PATH_MAX]; \
+        const char *other = to; \
+        int held = begin_event(path, other); \
         int result = real arguments; \
+        end_event(held, !result, (struct event){.kind = group}, path, other); \
         if (mortal) die(); \
         return result; \
     }
 #define AT(folder, name) path_at(folder, name, buffer)
 #define HERE(name) path_at(AT_FDCWD, name, buffer)
+#define TO(folder, name) path_at(folder, name, second)
+#define NOWHERE (*second = 0, NULL)
 typedef const char *name_t;
 
 static void dawdle(void) {
@@ -179,18 +190,37 @@ static void dawdle(void) {
     if (pause.tv_sec || pause.tv_nsec) nanosleep(&pause, NULL);
 }
 
-PLAIN(RENAME, rename, (name_t a, name_t b), (a, b), HERE(a))
-PLAIN(RENAME, renameat, (int d, name_t a, int e, name_t b), (d, a, e, b), AT(d, a))
-PLAIN(RENAME, renameat2, (int d, name_t a, int e, name_t b, unsigned f), (d, a, e, b, f), AT(d, a))
-PLAIN(LINK, link, (name_t a, name_t b), (a, b), HERE(b))
-PLAIN(LINK, linkat, (int d, name_t a, int e, name_t b, int f), (d, a, e, b, f), AT(e, b))
-PLAIN(UNLINK, unlink, (name_t a), (a), HERE(a))
-PLAIN(UNLINK, unlinkat, (int d, name_t a, int f), (d, a, f), AT(d, a))
-PLAIN(UNLINK, rmdir, (name_t a), (a), HERE(a))
-PLAIN(MKDIR, mkdir, (name_t a, mode_t m), (a, m), HERE(a))
-PLAIN(MKDIR, mkdirat, (int d, name_t a, mode_t m), (d, a, m), AT(d, a))
-PLAIN(FSYNC, fsync, (int fd), (fd), path_of(fd, buffer))
-PLAIN(FSYNC, fdatasync, (int fd), (fd), path_of(fd, buffer))
+PLAIN(RENAME, rename, (name_t a, name_t b), (a, b), HERE(a), TO(AT_FDCWD, b))
+PLAIN(RENAME, renameat, (int d, name_t a, int e, name_t b), (d, a, e, b), AT(d, a), TO(e, b))
+PLAIN(RENAME, renameat2, (int d, name_t a, int e, name_t b, unsigned f), (d, a, e, b, f), AT(d, a), TO(e, b))
+PLAIN(LINK, link, (name_t a, name_t b), (a, b), HERE(b), TO(AT_FDCWD, a))
+PLAIN(LINK, linkat, (int d, name_t a, int e, name_t b, int f), (d, a, e, b, f), AT(e, b), TO(d, a))
+PLAIN(UNLINK, unlink, (name_t a), (a), HERE(a), NOWHERE)
+PLAIN(UNLINK, unlinkat, (int d, name_t a, int f), (d, a, f), AT(d, a), NOWHERE)
+PLAIN(UNLINK, rmdir, (name_t a), (a), HERE(a), NOWHERE)
+PLAIN(MKDIR, mkdir, (name_t a, mode_t m), (a, m), HERE(a), NOWHERE)
+PLAIN(MKDIR, mkdirat, (int d, name_t a, mode_t m), (d, a, m), AT(d, a), NOWHERE)
+
+#define SYNCING(name) \
+    int name(int fd) { \
+        REAL(name); \
+        if (!control) return real(fd); \
+        char buffer[PATH_MAX]; \
+        const char *path = path_of(fd, buffer); \
+        int mortal = fatal(FSYNC, path); \
+        if (mortal && !control->kill_after) die(); \
+        int code = refused(FSYNC, path, NULL); \
+        if (code) return errno = code, -1; \
+        dawdle(); \
+        int64_t began = __atomic_load_n(&control->events, __ATOMIC_SEQ_CST); \
+        int result = real(fd); \
+        end_sync(began, fd, !result, path); \
+        if (mortal) die(); \
+        return result; \
+    }
+
+SYNCING(fsync)
+SYNCING(fdatasync)
 
 /* ── writing: a quota lets a part through ────────────────────────────────────────────────────────────────────── */
 
@@ -215,7 +245,9 @@ static int refused_write(int fd, const char *path, size_t *size, int64_t offset)
         if (mortal && !control->kill_after) die(); \
         int code = refused_write(fd, path, &n, offset); \
         if (code) return errno = code, -1; \
+        int held = begin_event(path, NULL); \
         ssize_t result = real arguments; \
+        end_write(held, fd, p, result, offset, path); \
         if (mortal) die(); \
         return result; \
     }
@@ -229,8 +261,14 @@ WRITING(pwrite64, (int fd, const void *p, size_t n, off64_t at), (fd, p, n, at),
     int name parameters { \
         REAL(name); \
         char buffer[PATH_MAX]; \
-        int code = !control || (quota() && fits(fd, end)) ? 0 : refused(GROW, path_of(fd, buffer), NULL); \
-        return code ? failed : real arguments; \
+        if (!control) return real arguments; \
+        const char *path = path_of(fd, buffer); \
+        int code = quota() && fits(fd, end) ? 0 : refused(GROW, path, NULL); \
+        if (code) return failed; \
+        int held = begin_event(path, NULL); \
+        int result = real arguments; \
+        end_growth(held, fd, !result, path); \
+        return result; \
     }
 
 GROWING(ftruncate, (int fd, off_t n), (fd, n), n, FAILED)
@@ -260,10 +298,15 @@ static int refused_open(int folder, const char **name, int flags, char *buffer) 
             mode = va_arg(list, mode_t); \
             va_end(list); \
         } \
+        if (!control) return real arguments; \
         char buffer[PATH_MAX]; \
-        int code = control ? refused_open(folder, &path, flags, buffer) : 0; \
+        int code = refused_open(folder, &path, flags, buffer); \
         if (code) return errno = code, -1; \
-        return real arguments; \
+        const char *whole = flags & (O_CREAT | O_TRUNC) ? path_at(folder, path, buffer) : NULL; \
+        int held = begin_event(whole, NULL), existed = held && !faccessat(AT_FDCWD, whole, F_OK, 0); \
+        int result = real arguments; \
+        end_opening(held, result, existed, flags, whole); \
+        return result; \
     }
 
 OPENING(open, (const char *path, int flags, ...), (path, flags, mode), AT_FDCWD)

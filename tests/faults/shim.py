@@ -26,6 +26,8 @@ _HEAD = struct.Struct("=5q256s256s16q")
 _FAULT = struct.Struct("=iiqq232s")
 _FAULTS = 8
 _SEEN = struct.calcsize("=5q256s256s")
+_RECORD = struct.Struct("=256s256sqq")
+_RECORD_AT = _HEAD.size + _FAULTS * _FAULT.size
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Shim:
         folder.mkdir()
         self._folder = folder
         path = folder / "control"
-        path.write_bytes(bytes(_HEAD.size + _FAULTS * _FAULT.size))
+        path.write_bytes(bytes(_RECORD_AT + _RECORD.size))
         with path.open("r+b") as file:
             self._page = mmap.mmap(file.fileno(), 0)
         self.env = {"LD_PRELOAD": str(library.path), "GRIST_SHIM_CONTROL": str(path), "GRIST_SHIM_ROLE": role}
@@ -126,6 +128,22 @@ class Shim:
     def _fault(self, at: int) -> tuple[int, int, int, int, bytes]:
         calls, code, room, hits, below = _FAULT.unpack_from(self._page, _HEAD.size + at * _FAULT.size)
         return calls, code, room, hits, below
+
+    # ── what is done to files ─────────────────────────────────────────────────────────────────────────────────
+
+    def record(self, below: Path, log: Path) -> None:
+        """Writes down every call that changes something below a folder, in a new file; see `replay.read`."""
+        log.touch()
+        struct.pack_into("=256sqq", self._page, _RECORD_AT + 256, _text(log, 256), 0, 0)
+        struct.pack_into("=256s", self._page, _RECORD_AT, _text(below, 256))  # last: now it records
+
+    def stop_recording(self) -> None:
+        """Ends that; what was recorded stays."""
+        struct.pack_into("=256s", self._page, _RECORD_AT, b"")
+
+    def recorded(self) -> int:
+        """The number of the last call that was recorded, from 1."""
+        return int(_RECORD.unpack_from(self._page, _RECORD_AT)[2])
 
     # ── time and place ────────────────────────────────────────────────────────────────────────────────────────
 
