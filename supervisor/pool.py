@@ -8,21 +8,22 @@ that it heard or did not hear over a socket.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from gristmill.supervisor import hiring
 from gristmill.supervisor.core import journal
-from gristmill.supervisor.core.conditions import Conditions, Kind
+from gristmill.supervisor.core.conditions import Conditions
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Exit, Key
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.edge.runs import Runs
-from gristmill.supervisor.edge.spawner import Line, Spawner
+from gristmill.supervisor.edge.spawner import Line
+from gristmill.supervisor.hiring import Hiring
 from gristmill.supervisor.ledger import CANCELING, Ledger
 from gristmill.supervisor.legacy import Legacy
 
@@ -32,19 +33,6 @@ STUCK_S = 0.5
 """A task in hand for longer than this gives the tasks sent ahead behind it to other workers."""
 IDLE_S = 60.0
 """An idle worker is let go after so long."""
-REFUSAL_PAUSE_S = 1.0
-"""Seconds between attempts to get processes from a machine that has refused one."""
-REFUSAL_LASTS_S = 10.0
-"""Seconds for which a refusal is shown after the last one, unless a process was given before."""
-REFUSALS = {
-    errno.EMFILE: Kind.FILES, errno.ENFILE: Kind.FILES, errno.ENOSPC: Kind.RUNS, errno.EDQUOT: Kind.RUNS,
-    errno.EROFS: Kind.RUNS,
-}
-"""What a refusal is called that is not about processes."""
-SPAWNER_LIVES_S = 5.0
-"""A spawner that ends sooner is not replaced at once."""
-SPAWNER_ANSWERS_S = 5.0
-"""A worker that was asked for is late after so long."""
 
 
 @dataclass(slots=True, eq=False)
@@ -75,14 +63,13 @@ class Pool:
         spawner_log: int,
         conditions: Conditions,
     ) -> None:
-        self._ledger, self._runs, self._conditions = ledger, runs, conditions
+        self._ledger, self._runs = ledger, runs
         self._context, self._order = context, order
-        self._spawner = Spawner(spawner_log, self._spawner_told, self._spawner_gone)
+        self._hiring = Hiring(runs, conditions, spawner_log, ledger.work.set)
         self._group: asyncio.TaskGroup | None = None
         self.queue: asyncio.Queue[Task] = asyncio.Queue(maxsize=256)
         self.slots: dict[int, Slot] = {}
         self.legacy = Legacy(ledger, runs, conditions)
-        self._refused_until = 0.0
         self.draining = False
 
     # ── starting and stopping ─────────────────────────────────────────────────────────────────────────────────
@@ -90,7 +77,7 @@ class Pool:
     async def start(self, group: asyncio.TaskGroup, live: list[Task], rebooted: bool) -> None:
         """Starts the spawner and settles what an earlier daemon left: adopts, records or requeues each live task."""
         self._group = group
-        self._spawn_spawner()
+        self._hiring.open()
         by_run: dict[int, dict[Key, Task]] = {run: {} for run in self._runs.existing()}
         for task in live:
             by_run.setdefault(task.run or 0, {})[task.key] = task
@@ -109,40 +96,13 @@ class Pool:
             if slot.line is not None:
                 slot.line.close()
         self.legacy.close()
-        self._spawner.close()
+        self._hiring.close()
 
     def withdraw(self) -> None:
         """Takes back what no worker has got yet."""
         while not self.queue.empty():
             task = self.queue.get_nowait()
             self._ledger.put_back(self._ledger.jobs[task.job], task.number)
-
-    def _spawn_spawner(self) -> None:
-        try:
-            self._spawner.start()
-        except OSError as error:
-            self._refuse("the spawner can't be started", error.errno, str(error))
-
-    def _spawner_gone(self, how: str) -> None:
-        """Another is started with the next worker: at once, or after a pause where spawners don't live."""
-        if self.draining:
-            return
-        log.warning("the spawner ended (%s); another is started when it is needed", how)
-        if time.monotonic() - self._spawner.since < SPAWNER_LIVES_S:
-            self._refuse(f"the spawner ended at once ({how}); daemon.log has its words", None, "")
-        self._ledger.work.set()
-
-    def _refuse(self, what: str, number: int | None, text: str) -> None:
-        """The machine gives no process now: a state, shown, and left as soon as it gives one."""
-        kind = REFUSALS.get(number or 0, Kind.PROCESSES)
-        reason = f"{kind}: {what}" + (f": {text}" if text else "")
-        self._conditions.set(kind, reason, for_s=REFUSAL_LASTS_S, again_s=REFUSAL_PAUSE_S)
-        self._refused_until = time.monotonic() + REFUSAL_PAUSE_S
-
-    def _given(self) -> None:
-        """The machine has given a process: whatever it refused before, that is over."""
-        for kind in {Kind.PROCESSES, *REFUSALS.values()}:
-            self._conditions.clear(kind)
 
     # ── size ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -153,22 +113,12 @@ class Pool:
 
     def open_slot(self) -> bool:
         """Adds a worker; False while the machine refuses one."""
-        if time.monotonic() < self._refused_until:
-            return False
         taken = set(self.slots) | {task.worker for _, task in self.legacy.workers.values()}
         number = next(n for n in range(1, len(taken) + 2) if n not in taken)
-        try:
-            if self._spawner.pid is None:
-                self._spawner.start()
-            run = self._runs.create()
-            try:
-                sock = self._spawner.fork(self._runs.path(run), number)
-            except OSError:
-                self._runs.remove(run)
-                raise
-        except OSError as error:
-            self._refuse("no worker can be started", error.errno, str(error))
+        hired = self._hiring.hire(number)
+        if hired is None:
             return False
+        run, sock = hired
         slot = Slot(number, run, since=time.monotonic())
         self.slots[number] = slot
         assert self._group is not None
@@ -178,7 +128,7 @@ class Pool:
     def tick(self, limit: int) -> None:
         """Once a second: lets go of workers that are not needed, takes tasks back from behind a slow one."""
         now = time.monotonic()
-        self._watch_spawner(now)
+        self._hiring.watch([now - slot.since for slot in self.slots.values() if slot.pid is None])
         spare = len(self.slots) + len(self.legacy.workers) - limit
         for slot in sorted(self.slots.values(), key=lambda slot: -slot.number):
             idle = not slot.flight and not slot.retiring and slot.line is not None
@@ -187,12 +137,6 @@ class Pool:
                 spare -= 1
             elif len(slot.flight) > 1 and now - slot.since > STUCK_S and slot.line is not None:
                 slot.line.send([{"drop": True}])
-
-    def _watch_spawner(self, now: float) -> None:
-        """A spawner that is stopped, or starved, forks nothing: said until its workers report."""
-        late = [slot for slot in self.slots.values() if slot.pid is None and now - slot.since > SPAWNER_ANSWERS_S]
-        words = f"spawner: it has not started {len(late)} workers for {SPAWNER_ANSWERS_S:.0f} s"
-        self._conditions.put(Kind.SPAWNER, f"{words} (pid {self._spawner.pid}; stopped, or starved?)" if late else "")
 
     def _retire(self, slot: Slot) -> None:
         slot.retiring = True
@@ -275,11 +219,11 @@ class Pool:
                 self._ledger.exited(self._ledger.jobs[key.job], key.number, journal.read_exit(message))
             elif "n" in message:
                 key = self._answered(slot, message["n"])
-                self._refuse("no task can be started", message["errno"], message["text"])
-                self._ledger.put_back(self._ledger.jobs[key.job], key.number, delay_s=REFUSAL_PAUSE_S)
+                self._hiring.refuse("no task can be started", message["errno"], message["text"])
+                self._ledger.put_back(self._ledger.jobs[key.job], key.number, delay_s=hiring.PAUSE_S)
             elif "ready" in message:
                 slot.pid = message["ready"]
-                self._given()
+                self._hiring.given()
             for text in message.get("dropped", ()):
                 key = self._answered(slot, text)
                 self._ledger.put_back(self._ledger.jobs[key.job], key.number)
@@ -304,10 +248,6 @@ class Pool:
             log.warning("worker %d (pid %s) ended with %d tasks unanswered", slot.number, slot.pid, len(slot.flight))
         self.legacy.settle(slot.run, slot.flight, rebooted=False)
         self._ledger.work.set()
-
-    def _spawner_told(self, message: dict[str, Any]) -> None:
-        if "failed" in message:
-            self._refuse("no worker can be forked", message["errno"], message["text"])
 
     # ── ending tasks ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
+import signal
 from pathlib import Path
 
 import pytest
 
 from gristmill.supervisor.edge import survivors
 from tests.faults.shim import Shim
+from tests.faults.test_upgrade import install
 from tests.mill import Mill
 
 WORK = """command = "echo {index} >> done; sleep 0.02"
@@ -106,3 +109,36 @@ def test_tasks_have_the_users_limit_of_open_files_and_not_the_daemons(mill: Mill
     assert mill.process is not None
     soft, hard = resource.prlimit(mill.process.pid, resource.RLIMIT_NOFILE)
     assert soft == min(hard, 1 << 16)
+
+
+def test_a_spawner_that_is_stopped_is_named_and_goes_on(mill: Mill) -> None:
+    mill.start("--limit", "4")
+    assert mill.process is not None
+    (spawner,) = map(int, Path(f"/proc/{mill.process.pid}/task/{mill.process.pid}/children").read_text().split())
+    os.kill(spawner, signal.SIGSTOP)
+    mill.drop("work.toml", WORK)
+    words = mill.until(lambda: mill.status()["daemon"]["reason"], "not said")
+    assert words.startswith("spawner: ")
+    assert words.endswith(f"kill -CONT {spawner}")
+    os.kill(spawner, signal.SIGCONT)
+    check_all_run(mill)
+
+
+def test_a_spawner_that_can_not_live_is_not_started_again_and_again(mill: Mill) -> None:
+    """The program's files are gone, say: each spawner ends at once."""
+    mill.env["PYTHONPATH"] = str(install(mill.base / "program", "1.0"))
+    mill.start("--limit", "4")
+    assert mill.process is not None
+    (spawner,) = map(int, Path(f"/proc/{mill.process.pid}/task/{mill.process.pid}/children").read_text().split())
+    worker = mill.base / "program" / "gristmill" / "supervisor" / "edge" / "worker.py"
+    away = worker.rename(worker.with_suffix(".away"))
+    os.kill(spawner, signal.SIGKILL)
+    mill.drop("work.toml", WORK)
+    words = "processes: the spawner ended at once (exit 2); daemon.log has its words"
+    mill.until(lambda: mill.ask("status")["daemon"]["reason"] == words, "not said")
+    assert mill.ask("status")["daemon"]["state"] == "held"
+    before = cpu_s(mill.process.pid)
+    mill.after(HELD_FOR_S)
+    assert cpu_s(mill.process.pid) - before < MOST_CPU_S
+    away.rename(worker)
+    check_all_run(mill)

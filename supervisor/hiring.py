@@ -1,0 +1,105 @@
+"""Getting worker processes from the machine: the life of the spawner, and what to do when nothing is given.
+
+A refusal is a condition, shown until a process is given again, and a pause, so that nobody asks without end. Which
+worker does what is the pool's.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gristmill.supervisor.core.conditions import Conditions, Kind
+from gristmill.supervisor.edge.runs import Runs
+from gristmill.supervisor.edge.spawner import Spawner
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 1.0
+"""Seconds between attempts to get processes from a machine that has refused one."""
+LASTS_S = 10.0
+"""Seconds for which a refusal is shown after the last one, unless a process was given before."""
+LIVES_S = 5.0
+"""A spawner that ends sooner is not replaced at once."""
+ANSWERS_S = 5.0
+"""A worker that was asked for is late after so long."""
+KINDS = {
+    errno.EMFILE: Kind.FILES, errno.ENFILE: Kind.FILES, errno.ENOSPC: Kind.RUNS, errno.EDQUOT: Kind.RUNS,
+    errno.EROFS: Kind.RUNS,
+}
+"""What a refusal is called that is not about processes."""
+
+
+class Hiring:
+    """Asks for workers, and keeps the spawner that makes them."""
+
+    def __init__(self, runs: Runs, conditions: Conditions, spawner_log: int, lost: Callable[[], None]) -> None:
+        """`lost` hears when the spawner has ended, and another has to be asked for."""
+        self._runs, self._conditions, self._lost = runs, conditions, lost
+        self._spawner = Spawner(spawner_log, self._told, self._gone)
+        self._refused_until = 0.0
+        self._closing = False
+
+    def open(self) -> None:
+        """Starts the spawner, if the machine lets us."""
+        try:
+            self._spawner.start()
+        except OSError as error:
+            self.refuse("the spawner can't be started", error.errno, str(error))
+
+    def hire(self, number: int) -> tuple[int, socket.socket] | None:
+        """A new worker's run folder and socket; None while the machine refuses one, or has just done so."""
+        if time.monotonic() < self._refused_until:
+            return None
+        try:
+            if self._spawner.pid is None:
+                self._spawner.start()
+            run = self._runs.create()
+            try:
+                return run, self._spawner.fork(self._runs.path(run), number)
+            except OSError:
+                self._runs.remove(run)
+                raise
+        except OSError as error:
+            self.refuse("no worker can be started", error.errno, str(error))
+            return None
+
+    def refuse(self, what: str, number: int | None, text: str) -> None:
+        """The machine gives no process now: a state, shown, and left as soon as it gives one."""
+        kind = KINDS.get(number or 0, Kind.PROCESSES)
+        self._conditions.set(kind, f"{kind}: {what}" + (f": {text}" if text else ""), for_s=LASTS_S, again_s=PAUSE_S)
+        self._refused_until = time.monotonic() + PAUSE_S
+
+    def given(self) -> None:
+        """The machine has given a process: whatever it refused before, that is over."""
+        for kind in {Kind.PROCESSES, *KINDS.values()}:
+            self._conditions.clear(kind)
+
+    def watch(self, waited_s: list[float]) -> None:
+        """Says when workers are late: `waited_s` are the seconds that each one who has not reported is waited for."""
+        late = sum(1 for seconds in waited_s if seconds > ANSWERS_S)
+        words = f"spawner: workers asked for and not there after {ANSWERS_S:.0f} s: {late}"
+        words += f" – is it stopped? kill -CONT {self._spawner.pid}"
+        self._conditions.put(Kind.SPAWNER, words if late else "", holds=False)
+
+    def close(self) -> None:
+        """Lets the spawner go; its workers stay until they have finished."""
+        self._closing = True
+        self._spawner.close()
+
+    def _gone(self, how: str) -> None:
+        """Another is started with the next worker: at once, or after a pause where spawners don't live."""
+        if self._closing:
+            return
+        log.warning("the spawner ended (%s); another is started when it is needed", how)
+        if time.monotonic() - self._spawner.since < LIVES_S:
+            self.refuse(f"the spawner ended at once ({how}); daemon.log has its words", None, "")
+        self._lost()
+
+    def _told(self, message: dict[str, Any]) -> None:
+        if "failed" in message:
+            self.refuse("no worker can be forked", message["errno"], message["text"])
