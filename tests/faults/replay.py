@@ -7,8 +7,9 @@ Three rules for names (creations, renames, removals), which always take effect w
              last change of that very file or folder, and of later ones some beginning of the log may be there.
     ALONE    a log for each folder, as btrfs and f2fs have it: to sync a folder makes the names in it durable, to sync
              a file its own name, either with whatever these need, and nothing else. A rename goes with either folder.
-    LETTER   as ALONE, and to sync a file says nothing of its name: the letter of POSIX, and about what ext2 and exFAT
-             keep. A folder's own name is there at once, and a rename is whole, which they don't promise.
+    LETTER   as ALONE, but to sync a file says nothing of its name, and a rename wants both folders synced: the letter
+             of POSIX, and about what ext2 and exFAT keep. A folder's own name is there at once, and a rename is whole
+             or not there, which they don't promise.
 
 Three rules for data, of each file by itself. What was written before a sync began that had ended is always there:
 
@@ -231,7 +232,7 @@ class History:
         def durable(move: Move) -> bool:
             if names is Names.LETTER:
                 made = any(node is not None and node.folder for _, _, node in move.names)
-                return made or any(folder.synced(cut) >= move.number for folder, _, _ in move.names)
+                return made or all(folder.synced(cut) >= move.number for folder, _, _ in move.names)
             return any(node.synced(cut) >= move.number for node in move.nodes())
 
         return _with_what_they_need(happened, lambda move: move.number <= limit or durable(move))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,9 +34,11 @@ class Folder:
     def after_cut(self, names: Names, tail: Tail, cut: int | None = None, seed: int = 0) -> dict[str, bytes | None]:
         """What a disk holds after a cut, by default at the end."""
         history = History(self.path, [], read(self._base / "record"))
-        target = self._base / f"{names.name}-{tail.name}-{cut}-{seed}"
+        target = self._base / "cut"
         history.rebuild(target, history.last if cut is None else cut, names, tail, random.Random(seed))
-        return contents(target)
+        found = contents(target)
+        shutil.rmtree(target)
+        return found
 
     def numbers(self, kind: str) -> list[int]:
         """The events of a kind."""
@@ -97,6 +100,9 @@ g = open('g', 'w'); os.fsync(g.fileno())
     assert folder.after_cut(Names.JOURNAL, Tail.NOTHING) == {"d": None, "e": None, "e/a": b"", "g": b""}
     assert folder.after_cut(Names.ALONE, Tail.NOTHING) == {"d": None, "e": None, "d/a": b"", "g": b""}
     folder.run("os.fsync(os.open('e', 0))")
+    assert folder.after_cut(Names.ALONE, Tail.NOTHING) == {"d": None, "e": None, "e/a": b"", "g": b""}
+    assert folder.after_cut(Names.LETTER, Tail.NOTHING) == {"d": None, "e": None, "d/a": b""}
+    folder.run("os.fsync(os.open('d', 0))")
     assert folder.after_cut(Names.LETTER, Tail.NOTHING) == {"d": None, "e": None, "e/a": b""}
 
 

@@ -42,7 +42,8 @@ with open(hidden, "w") as file:
     file.flush()
     os.fsync(file.fileno())
 os.rename(hidden, target)
-os.fsync(os.open(os.path.dirname(target), os.O_RDONLY))
+for path in (target, hidden):
+    os.fsync(os.open(os.path.dirname(path), os.O_RDONLY))
 """
 WRITTEN_BY_TASKS = re.compile(r"state/(logs|results|runs/\d+/(log|err|result)\b)")
 
@@ -231,7 +232,7 @@ def choose(seen: Seen, history: History, count: int, chance: random.Random) -> l
 def test_what_was_shown_survives_a_cut_at_any_event_and_the_rest_runs_to_its_end(
     library: Library, tmp_path: Path, full: bool, chance: random.Random
 ) -> None:
-    rounds, cuts, starts = (12, 60, 12) if full else (1, 15, 3)
+    rounds, cuts, starts = (12, 100, 12) if full else (1, 20, 3)
     for turn in range(rounds):
         base = tmp_path / str(turn)
         base.mkdir()
@@ -241,14 +242,16 @@ def test_what_was_shown_survives_a_cut_at_any_event_and_the_rest_runs_to_its_end
             assert differences(mill, history, base / "all") == []
             shutil.rmtree(base / "all")
             for number, cut in enumerate(choose(seen, history, cuts, chance)):
-                names, tail = chance.choice(list(Names)), list(Tail)[number % 3]
-                state = chance.getrandbits(64)
-                print(f"round {turn}, cut {number}: after event {cut} of {history.last}, {names.value}, {tail.value}")
-                history.rebuild(base / "cut", cut, names, tail, random.Random(state))
-                found = check(seen, base / "cut", cut)
-                shutil.rmtree(base / "cut")
+                states = [(names, tail, chance.getrandbits(64)) for names in Names for tail in Tail]
+                for names, tail, state in states:
+                    print(f"round {turn}: after event {cut} of {history.last}, {names.value}, {tail.value}")
+                    history.rebuild(base / "cut", cut, names, tail, random.Random(state))
+                    check(seen, base / "cut", cut)
+                    shutil.rmtree(base / "cut")
                 if number % (cuts // starts) == 1:
+                    names, tail, state = chance.choice(states)
+                    print(f"a daemon takes over: {names.value}, {tail.value}")
                     shutil.rmtree(mill.disk)
                     history.rebuild(mill.disk, cut, names, tail, random.Random(state))
-                    take_over(mill, seen, cut, found, f"boot-{number}")
+                    take_over(mill, seen, cut, check(seen, mill.disk, cut), f"boot-{number}")
             print(f"{len(seen.endings)} tasks were shown as ended at {len(seen.looks)} looks")
