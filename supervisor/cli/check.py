@@ -41,12 +41,11 @@ def understand(path: Path, cwd: str) -> Spec:
     """The job in a file, checked against this machine; raises JobFileError with all that is wrong."""
     file = str(path)
     try:
-        data = path.read_bytes()
+        if path.is_file() and path.stat().st_size > folder.SIZE_LIMIT:
+            raise JobFileError(safe(file), (Problem(0, 0, "is longer than 1 MiB", "keep data outside the job file"),))
+        text = textfile.read(file)
     except OSError as error:
-        raise GristError(f"{file}: {error.strerror} – name a job file") from error
-    if len(data) > folder.SIZE_LIMIT:
-        raise JobFileError(file, (Problem(0, 0, "is longer than 1 MiB", "keep data outside the job file"),))
-    text = data.decode("utf-8", "replace")
+        raise GristError(f"{safe(file)}: {error.strerror} – name a job file") from error
     spec = jobfile.parse(
         text, path.name, cwd=cwd, home=os.path.expanduser("~"), executable=os.access(path, os.X_OK),
         read=textfile.read,

@@ -59,27 +59,35 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
 
     `jobs` come by falling priority, then rising age. Of one priority the job with the fewest running tasks comes next,
     of equal ones that which was served longest ago; one that never was wins outright, so that a long queue costs no
-    long search.
+    long search. When every worker is busy, tiny tasks may still be sent ahead to those that have some; but not past a
+    job that waits for a worker and has a smaller share: theirs run dry, and the next free one is its.
     """
     best: Job | None = None
     best_rank = (math.inf, math.inf)
+    waiting = math.inf  # the smallest share among jobs that would need one more worker
+    level = -math.inf  # the priority of the first that could do something, now or with a worker
     for job in jobs:
-        if best is not None and job.spec.priority < best.spec.priority:
+        if job.spec.priority < level:
             break
         if not job.ready(now):
             continue
-        if busy >= limit and len(job.live) % job.ahead == 0:
-            continue  # one more would need one more worker
         rank = (len(job.live) / job.ahead, job.served_at)
-        if rank >= best_rank:
+        wants_worker = busy >= limit and len(job.live) % job.ahead == 0
+        if rank >= best_rank or (wants_worker and rank[0] >= waiting):
             continue
         job.waits = obstacle(job, room, busy > 0)
         if job.waits:
             continue
+        level = job.spec.priority
+        if wants_worker:
+            waiting = rank[0]
+            if not job.live:
+                return None  # nobody's share is smaller, and whoever comes later has no more priority
+            continue
         best, best_rank = job, rank
         if rank == (0.0, 0.0):
             break
-    return best
+    return best if best_rank[0] <= waiting else None
 
 
 def charge(job: Job, room: Room) -> None:

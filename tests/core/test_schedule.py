@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gristmill.supervisor.core.job import Footprint, Job
 from gristmill.supervisor.core.schedule import GB, Room, charge, choose, width
 from gristmill.supervisor.core.spec import Items, Resources, Spec
@@ -92,3 +94,35 @@ def test_tasks_sent_ahead_share_a_worker() -> None:
 def test_a_long_line_of_jobs_is_not_searched_through() -> None:
     jobs = [job(number, total=1) for number in range(1, 5000)]
     assert start(jobs, 4, limit=4) == [1, 2, 3, 4]
+
+
+def tiny(number: int, total: int = 10_000, priority: int = 0) -> Job:
+    """A job whose tasks are sent ahead, 24 to a worker."""
+    made = job(number, total, priority)
+    made.footprint = Footprint(ends=50, wall_s=0.001, memory_bytes=1000)
+    return made
+
+
+@pytest.mark.parametrize("priority", [0, 5])
+def test_tasks_are_not_sent_ahead_past_a_job_that_waits_for_a_worker(priority: int) -> None:
+    flood, late = tiny(1), job(2, total=2, priority=priority)
+    assert len(start([flood], 1000, limit=2)) == 48
+    jobs = sorted([flood, late], key=lambda one: -one.spec.priority)
+    turns = []
+    for _ in range(48):  # tasks of the flood end one by one; whenever there is room, somebody is chosen
+        flood.settle(advance(next(iter(flood.live.values())), TaskState.DONE, started_at=0.0, ended_at=0.001))
+        best = choose(jobs, room(), 0.0, width(jobs), 2)
+        if best is not None:
+            best.take(0.0)
+            turns.append(best.id)
+    assert turns[0] == 2, "the job that came late has not had its turn"
+    assert late.cursor == (2 if priority else 1), "of equal jobs each has its worker; more priority has both"
+
+
+def test_tiny_jobs_share_the_workers() -> None:
+    flood, late = tiny(1), tiny(2)
+    start([flood], 1000, limit=2)
+    for number in range(24):
+        flood.settle(advance(flood.live[number], TaskState.DONE, started_at=0.0, ended_at=0.001))
+    assert set(start([flood, late], 1000, limit=2)) == {2}
+    assert (len(flood.live), len(late.live)) == (24, 24)

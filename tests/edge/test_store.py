@@ -108,3 +108,14 @@ async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "queue.db").write_bytes(b"not a database at all, but long enough to be read as one" * 40)
     with pytest.raises(FolderError, match=r"queue\.db"), Store(tmp_path / "queue.db"):
         pass
+
+
+async def test_a_write_that_can_not_be_committed_costs_the_others_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path / "queue.db") as record:
+        twin = job(2)
+        twin.claim = "claim-1"
+        writes = [record.write(store.add_job(one, b"", b"")) for one in (job(1), twin, job(3))]
+        first, second, third = await asyncio.gather(*writes, return_exceptions=True)
+        assert (first, third) == (None, None)
+        assert isinstance(second, sqlite3.IntegrityError)
+        assert [found.id for found in record.queries.unfinished()] == [1, 3]

@@ -104,15 +104,31 @@ class Store:
             with self._ready:
                 batches, self._waiting = self._waiting, []
                 futures, self._futures = self._futures, []
-            fault: Exception | None = None
-            try:
-                if not self._commit_until_done([statement for batch in batches for statement in batch]):
-                    return
-            except sqlite3.Error as error:  # a defect of ours, told to those who wrote
-                self._db.rollback()
-                fault = error
+            faults = self._commit_batches(batches)
+            if faults is None:
+                return
             last = time.monotonic()
-            self._loop.call_soon_threadsafe(_resolve, futures, fault)
+            self._loop.call_soon_threadsafe(_resolve, futures, faults)
+
+    def _commit_batches(self, batches: list[tuple[Statement, ...]]) -> list[Exception | None] | None:
+        """Commits all in one; what is wrong with each (a defect of ours), or None when the store was closed before.
+
+        One that can't be committed costs the others nothing: then each is committed by itself.
+        """
+        try:
+            done = self._commit_until_done([statement for batch in batches for statement in batch])
+            return [None] * len(batches) if done else None
+        except sqlite3.Error as error:
+            self._db.rollback()
+            if len(batches) == 1:
+                return [error]
+        faults: list[Exception | None] = []
+        for batch in batches:
+            alone = self._commit_batches([batch])
+            if alone is None:
+                return None
+            faults += alone
+        return faults
 
     def _commit_until_done(self, statements: list[Statement]) -> bool:
         """Commits; on a full disk or a lock again and again. False when the store was closed meanwhile."""
@@ -144,8 +160,8 @@ class Store:
         db.execute("COMMIT")
 
 
-def _resolve(futures: list[asyncio.Future[None]], fault: Exception | None) -> None:
-    for future in futures:
+def _resolve(futures: list[asyncio.Future[None]], faults: list[Exception | None]) -> None:
+    for future, fault in zip(futures, faults, strict=True):
         if future.done():
             continue
         if fault is None:
