@@ -2,8 +2,8 @@
  *
  * Included by `shim.c` alone. One lock in the shared page is held over a call and its record, so that the record's
  * order is the order of the effects; a sync is not held up by it, but says after which event it began: what came
- * before is durable once it has ended. Who dies does so with the lock in hand, so that no call of another thread is cut
- * from its record, and who waits takes the lock over from the dead.
+ * before is durable once it has ended. Who is told to die first takes the lock, and gives it back to others only,
+ * so that no call of another thread is cut from its record. Who waits takes it over from one that was killed otherwise.
  *
  * It does not see: memory maps (of SQLite's -shm file), sockets that are bound, and whatever tasks do.
  */
@@ -15,19 +15,32 @@ struct event {
     int32_t path_size, other_size, data_size, spare;
 };
 
+static volatile int dying;
+
+static void release(void) { __atomic_store_n(&control->record_lock, 0, __ATOMIC_SEQ_CST); }
+
+static int take_from(int64_t owner) {
+    return __atomic_compare_exchange_n(
+        &control->record_lock, &owner, (int64_t)getpid(), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 static void hold(void) {
-    int64_t me = getpid();
     for (;;) {
-        int64_t owner = 0;
-        if (__atomic_compare_exchange_n(&control->record_lock, &owner, me, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return;
-        if (kill(owner, 0) && errno == ESRCH
-            && __atomic_compare_exchange_n(&control->record_lock, &owner, me, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-            return;
+        int64_t owner = __atomic_load_n(&control->record_lock, __ATOMIC_SEQ_CST);
+        if ((!owner || (kill(owner, 0) && errno == ESRCH)) && take_from(owner)) {
+            if (!dying) return;
+            release();
+        }
         sched_yield();
     }
 }
 
-static void release(void) { __atomic_store_n(&control->record_lock, 0, __ATOMIC_SEQ_CST); }
+/* From here on this process changes nothing. */
+static void stand_still(void) {
+    hold();
+    dying = 1;
+    release();
+}
 
 static int recorded(const char *path) {
     return control && control->record_below[0] && path && below(control->record_below, path);
@@ -48,7 +61,8 @@ static void note(struct event event, const char *path, const char *other, const 
     event.other_size = other ? strlen(other) : 0;
     event.data_size = size;
     struct iovec parts[4] = {
-        {&event, sizeof event}, {(void *)path, event.path_size}, {(void *)other, event.other_size}, {(void *)data, size},
+        {&event, sizeof event}, {(void *)path, event.path_size},
+        {(void *)other, event.other_size}, {(void *)data, size},
     };
     int fd = raw_open(control->record_log, O_WRONLY | O_APPEND | O_CLOEXEC);
     ssize_t whole = sizeof event + event.path_size + event.other_size + size;

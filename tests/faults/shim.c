@@ -127,7 +127,7 @@ static int fatal(enum group group, const char *path) {
 }
 
 static void die(void) {
-    if (control->record_below[0]) hold();
+    if (control->record_below[0]) stand_still();
     for (;;) kill(getpid(), SIGKILL);
 }
 
