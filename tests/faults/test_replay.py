@@ -282,6 +282,7 @@ def test_a_rename_of_a_killed_daemon_is_durable_before_the_next_one_records_what
         mill.kill()
         mill.shim.kill_at("rename", 0, below=mill.jobs)
         mill.start()
+        mill.until(seen.look, "not all has ended")
         seen.drop(FEW)  # taken in once the daemon has finished what the other one left
         mill.until(seen.look, "not all has ended")
         mill.kill()
