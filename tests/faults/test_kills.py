@@ -69,7 +69,7 @@ def check_nothing_left(mill: Mill) -> None:
     assert list((mill.jobs / ".gristmill" / "spool").iterdir()) == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(1800)
 def test_a_daemon_killed_again_and_again_loses_nothing_and_runs_nothing_twice(
     mill: Mill, full: bool, chance: random.Random
 ) -> None:
@@ -85,7 +85,7 @@ def test_a_daemon_killed_again_and_again_loses_nothing_and_runs_nothing_twice(
     check_nothing_left(mill)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(1800)
 def test_killed_workers_cost_at_most_their_own_task_and_cut_none(mill: Mill, full: bool, chance: random.Random) -> None:
     load = Load(mill)
     killed = 0
@@ -140,7 +140,7 @@ per_task = 1
     assert (turning.base / "ended").read_text() == "e\n" * 4
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(1800)
 def test_workers_that_were_frozen_while_the_daemon_changed_start_nothing_twice(
     mill: Mill, full: bool, chance: random.Random
 ) -> None:

@@ -125,7 +125,7 @@ def fail(mill: Powered, disk: Disk) -> None:
     disk.mount()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1800)
 def test_what_was_shown_as_ended_survives_a_power_cut_and_the_rest_runs_to_its_end(
     disk: Disk, mill: Powered, shim: Shim, full: bool, chance: random.Random, tmp_path: Path
 ) -> None:
