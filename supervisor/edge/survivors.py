@@ -17,6 +17,8 @@ from dataclasses import dataclass
 TICKS = os.sysconf("SC_CLK_TCK")
 SWEEP_S = 0.1
 """Seconds between two sweeps over what should be dead."""
+AGAIN_S = 1.0
+"""Seconds until a look is tried again that the machine refused."""
 ENVIRON_MOST = 1 << 18
 
 
@@ -98,9 +100,9 @@ class Survivors:
         """TERM to all of them, KILL after `grace` seconds until nothing is left."""
         if self._kill_at is None:
             self._kill_at = self._loop.time() + grace
+            self._plan(grace if self._take_hold() else 0.0)
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)  # a stopped process could not hear the TERM
-            self._plan(grace)
 
     def close(self) -> None:
         """Stops watching."""
@@ -119,15 +121,25 @@ class Survivors:
     def _look(self) -> None:
         """Takes hold of what lives now; calls `ended` when nothing does."""
         self._timer = None
-        for process in find(self._mark, self._pid, self._start):
-            if process.pid not in self._fds and (fd := _hold(process)) is not None:
-                self._fds[process.pid] = fd
-                self._loop.add_reader(fd, self._gone, process.pid)
-        if not self._fds:
+        if not self._take_hold():
             self._ended()
         elif self._kill_at is not None and self._loop.time() >= self._kill_at:
             self._signal(signal.SIGKILL)
             self._plan(SWEEP_S)
+        elif not self._fds:
+            self._plan(AGAIN_S)
+
+    def _take_hold(self) -> bool:
+        """Watches what is not watched yet; whether anything lives, or may live as far as can be seen now."""
+        try:
+            living = find(self._mark, self._pid, self._start)
+        except OSError:
+            return True  # no descriptor left to look with
+        for process in living:
+            if process.pid not in self._fds and (fd := _hold(process)) is not None:
+                self._fds[process.pid] = fd
+                self._loop.add_reader(fd, self._gone, process.pid)
+        return bool(living)
 
     def _gone(self, pid: int) -> None:
         fd = self._fds.pop(pid)
@@ -150,8 +162,8 @@ def _hold(process: Process) -> int | None:
     """A descriptor of this very process, None when it has gone."""
     try:
         fd = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return None
+    except OSError:
+        return None  # it has gone; or no descriptor is left, and the next look takes hold of it
     now = read(process.pid)
     if now is None or now.start != process.start:
         os.close(fd)

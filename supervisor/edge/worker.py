@@ -123,12 +123,15 @@ def count_oom_kills() -> int:
 
 def find_oom_file() -> str:
     """The narrowest counter of kills for lack of memory: memory.events of our cgroup (v2) covers what is below it."""
-    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            number, _, path = line.rstrip("\n").split(":", 2)
-            events = f"/sys/fs/cgroup{path}/memory.events"
-            if number == "0" and os.access(events, os.R_OK):
-                return events
+    try:
+        with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                number, _, path = line.rstrip("\n").split(":", 2)
+                events = f"/sys/fs/cgroup{path}/memory.events"
+                if number == "0" and os.access(events, os.R_OK):
+                    return events
+    except FileNotFoundError:
+        pass  # a kernel without control groups
     return "/proc/vmstat"
 
 
