@@ -85,12 +85,12 @@ async def test_the_deaf_are_killed_after_their_grace(mark: str) -> None:
 
 @pytest.mark.parametrize("wait", [False, True])
 async def test_what_a_task_leaves_running_is_ended_with_it_or_waited_for(mark: str, tmp_path: Path, wait: bool) -> None:
-    go = tmp_path / "go"
+    first, go = tmp_path / "first", tmp_path / "go"
     left = f"(while ! test -e {go}; do sleep 0.05; done; echo done > {tmp_path}/done) &"
-    with task(mark, f"{left} echo ready; while ! test -e {go}.first; do sleep 0.05; done") as made:
+    with task(mark, f"{left} echo ready; while ! test -e {first}; do sleep 0.05; done") as made:
         ended = asyncio.Event()
         watched = Survivors(mark, None, None, ended.set, wait)
-        Path(f"{go}.first").touch()
+        first.touch()
         assert await asyncio.to_thread(made.wait, DEADLINE) == 0
         if wait:
             assert not ended.is_set()
