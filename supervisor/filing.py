@@ -89,6 +89,10 @@ class Filing:
         targets, missing = await asyncio.to_thread(self._move, moves)
         for move in missing:
             targets[move.job] = await self._found(move)
+        if found := [move for move in missing if targets[move.job] != GONE]:
+            places = [place for move in found for place in (move.origin, targets[move.job])]
+            shelves = {os.fsdecode(os.path.dirname(place)) for place in places}
+            await asyncio.to_thread(self._folder.sync, *sorted(shelves))  # who moved them may not have come to that
         await self._store.write(*(store.place_job(job, target) for job, target in targets.items()))
 
     def _move(self, moves: list[Move]) -> tuple[dict[int, bytes], list[Move]]:

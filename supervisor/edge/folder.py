@@ -243,8 +243,14 @@ class JobsFolder:
         return Claimed(claim, name, data, bool(status.st_mode & stat.S_IXUSR), fault)
 
     def left(self) -> list[tuple[str, bytes]]:
-        """(batch, name) of files that were claimed and not placed, oldest batch first."""
+        """(batch, name) of files that were claimed and not placed, oldest batch first; durably so from now on.
+
+        A daemon that was killed may have renamed them and not come to make that last.
+        """
         batches = sorted((os.stat(path).st_mtime_ns, path.name) for path in self.spool.iterdir() if path.is_dir())
+        if batches:
+            for place in (*(self.spool / batch for _, batch in batches), self.spool, self.path):
+                sync_folder(place)
         found = []
         for _, batch in batches:
             found += [(batch, name) for name in sorted(os.listdir(os.fsencode(self.spool / batch)))]

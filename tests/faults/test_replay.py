@@ -82,8 +82,6 @@ class Seen:
     """(event, id) by name."""
     endings: dict[tuple[str, int], tuple[int, Ending]] = field(default_factory=dict)
     looks: list[int] = field(default_factory=list)
-    moved: set[str] = field(default_factory=set)
-    """Jobs whose files a daemon had moved when it was killed, perhaps not durably; `AFTER_KILLS` try that."""
 
     def drop(self, sort: Sort) -> None:
         self.load.drop([sort])
@@ -132,7 +130,6 @@ def run(mill: Recorded, sorts: list[Sort], chance: random.Random) -> Seen:
         if mill.process.poll() is not None:
             mill.kill()
             mill.shim.kill_at("mkdir", 0, below=mill.jobs)
-            seen.moved = {path.stem for place in ("done", "failed") for path in (mill.jobs / place).iterdir()}
             mill.start("--limit", "4")
             seen.add(sorts[-1])
         if rest:
@@ -169,7 +166,7 @@ def differences(mill: Recorded, history: History, copy: Path) -> list[str]:
 
 def check(seen: Seen, disk: Path, cut: int) -> set[str]:
     """A folder after a cut, before anybody starts on it: its database whole, all there that was shown; jobs by name."""
-    jobs, tasks = check_record(disk, seen.moved)
+    jobs, tasks = check_record(disk)
     for name, (number, job) in seen.jobs.items():
         assert number > cut or jobs.get(name) == job, f"{name} was shown as job {job}"
     for key, (number, ending) in seen.endings.items():
@@ -181,7 +178,7 @@ def check(seen: Seen, disk: Path, cut: int) -> set[str]:
     return set(files)
 
 
-def check_record(disk: Path, moved: set[str]) -> tuple[dict[str, int], dict[tuple[str, int], Ending]]:
+def check_record(disk: Path) -> tuple[dict[str, int], dict[tuple[str, int], Ending]]:
     """The database is whole and says nothing that the files below do not bear out; its jobs and its tasks."""
     if not (disk / "state/queue.db").exists():
         return {}, {}
@@ -197,7 +194,7 @@ def check_record(disk: Path, moved: set[str]) -> tuple[dict[str, int], dict[tupl
     for name, _, file, source, place in jobs:
         assert not (disk / "jobs" / file).exists(), f"{name} is accepted, and lies there to be accepted once more"
         where = disk / "jobs" / os.fsdecode(place)
-        there = place.startswith(b"accepted/") or name in moved or where.exists()
+        there = place.startswith(b"accepted/") or where.exists()
         assert there, f"{name} does not lie where the record says: {place}"
         assert not file.endswith(".sh") or source in scripts, f"{name} is accepted, and its script is not kept"
     return {name: job for name, job, *_ in jobs}, {(name, start): tuple(ending) for name, start, *ending in tasks}
@@ -266,7 +263,6 @@ AFTER_KILLS = {"a claim": 1, "the way from accepted/": 3}
 """Renames of one job's file: a daemon is killed after each."""
 
 
-@pytest.mark.xfail(strict=True, reason="the next daemon records what it finds there without syncing the folders")
 @pytest.mark.parametrize("what", AFTER_KILLS)
 def test_a_rename_of_a_killed_daemon_is_durable_before_the_next_one_records_what_it_found(
     library: Library, tmp_path: Path, what: str
