@@ -10,6 +10,7 @@ What is where:
     test_crash_points   4 the daemon killed at its n-th rename, link, unlink, mkdir, fsync, write: when files come, and
                           when it takes over what another left
     test_power_cut      5 the power cut under load, on a real file system
+    test_replay         5 without root: a record of all writes, played back in part, as different file systems would
     test_upgrade        7 the program deleted, replaced, newer, older
     test_tasks          6 ends that nobody saw · 8 signals to the group · 9 deaf children · 10 leftovers · 11 signal 9
                           12 reused pids
@@ -23,7 +24,8 @@ What is where:
                         23 what tasks may write
     test_socket         24 who may talk to the daemon, and how badly
     test_soak           all of it for a long time
-    test_shim           that each fault of `shim.c` really happens
+    test_shim, test_record
+                        that each fault of `shim.c` really happens, and that its record holds every call
 
 Faults that need no luck are brought by `shim.c`, a library preloaded into daemon and workers and never into a task;
 `shim.py` switches them. Without a C compiler its tests are skipped, without root those that mount something.
