@@ -38,6 +38,7 @@ JOURNAL_LIMIT = 1 << 19  # past this a worker asks to be replaced; a short journ
 RECORD_ROOM = 1 << 13  # what a claim and an exit may take at most
 NAME_LOG_AFTER = 0.5  # seconds; the log of a task that lives longer gets its final name while it runs
 KILL_EVERY = 0.1  # seconds between two sweeps over what still lives of a task
+COUNT_EVERY = 5.0  # seconds; the count of kills for lack of memory that a task starts from is no older
 WRITE_AGAIN = 1.0  # seconds until a record is tried again that the disk had no room for
 LOG_LOOKS = (0.05, 1.0)  # seconds between two looks at a log with a limit: the shortest and the longest pause
 LOG_TAIL = 1 << 20  # bytes kept of a log's end when its middle is cut out, at most
@@ -211,13 +212,13 @@ class Output:
             self.fd = os.open(f"{self.run}/{self.kind}", flags, 0o600)
         return self.fd
 
-    def begin(self, target: str, key: str, most: int) -> None:
+    def begin(self, target: str, key: str, most: int, now: float) -> None:
         """Belongs to task `key` from now on, will be `target`, and may hold `most` bytes (0: no limit)."""
         self.target, self.key, self.most = target, key, most
         self.path = f"{self.run}/{self.kind}"
         self.named = False
-        self.born = self.seen_at = time.monotonic()
-        self.look = self.born if most else None  # when its size is looked at next
+        self.born = self.seen_at = now
+        self.look = now if most else None  # when its size is looked at next
         self.seen = 0
         self.cut = 0  # bytes left out of it
         self.mark = 0  # bytes of the line that says so
@@ -296,8 +297,7 @@ class Task:
         self.result_path = f"{context['results']}/{name}.json"
         self.outputs = outputs
         for output in outputs:
-            output.begin(f"{context['logs']}/{name}.{output.kind}", key, context.get("most") or 0)
-        self.ooms: int | None = None  # kills for lack of memory, anybody's, before this task
+            output.begin(f"{context['logs']}/{name}.{output.kind}", key, context.get("most") or 0, self.born)
         self.announced = False
         self.why: str | None = None  # "timeout" or "cancel" once its end was asked for
         self.kill_at: float | None = None
@@ -321,6 +321,8 @@ class Worker:
         self.outbox: list[bytes] = []
         self.unwritten: collections.deque[bytes] = collections.deque()  # exits that the disk has no room for
         self.write_at = 0.0
+        self.ooms: int | None = None  # kills for lack of memory, anybody's, when they were last counted
+        self.counted = -COUNT_EVERY  # when that was
         self.out, self.err = Output(run, "log"), Output(run, "err")
         self.null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self.flushed = 0.0
@@ -360,8 +362,7 @@ class Worker:
             return None
         now = time.monotonic()
         if task is not None:
-            looks = [output.look for output in task.outputs]
-            due += [moment for moment in (task.deadline, task.kill_at, *looks) if moment is not None]
+            due += [moment for moment in (task.deadline, task.kill_at, task.outputs[0].look) if moment is not None]
             due += self.courtesies(task)
         return max(0, int((min(due) - now) * 1000) + 1) if due else None
 
@@ -475,6 +476,8 @@ class Worker:
 
     def spawn(self, key: str, message: dict[str, Any], outputs: list[Output]) -> None:
         context = self.context(key)
+        if time.monotonic() > self.counted + COUNT_EVERY:
+            self.memory_ran_out()  # whatever it was, it was before this task
         env = dict(context["env"], **message["env"])
         env["GRIST_WORKER"] = str(self.slot)
         env["GRIST_RESULT"] = self.run + "/result"
@@ -529,10 +532,9 @@ class Worker:
         task.announced = True
         record = {"s": task.key, "pid": task.pid, "t": task.started}
         try:
-            task.ooms = count_oom_kills()
             record["k"] = read_stat(task.pid)[1]
-        except (OSError, ValueError):
-            pass  # no descriptor left, or a kernel that does not count: less is known about the task, that is all
+        except OSError:
+            pass  # it has just ended, or no descriptor is left: less is known about the task, that is all
         body = encode(record)
         try:
             self.journal.append(body)
@@ -598,7 +600,7 @@ class Worker:
         log, *_ = [output.keep() for output in task.outputs]
         cut = sum(output.cut for output in task.outputs)
         notes = []
-        if task.why is None and (code or signum) and self.memory_ran_out(task):
+        if task.why is None and (code or signum) and self.memory_ran_out():
             if signum == signal.SIGKILL or code == 128 + signal.SIGKILL:  # a shell reports its child's end like this
                 record["oom"] = True
             else:
@@ -618,13 +620,14 @@ class Worker:
                 record["result"] = f"{self.run}/result.{task.key}"
         self.record(record)
 
-    @staticmethod
-    def memory_ran_out(task: Task) -> bool:
-        """Whether the kernel has killed anything for lack of memory since the task was started."""
+    def memory_ran_out(self) -> bool:
+        """Whether the kernel has killed anything for lack of memory since this was last asked."""
+        before, self.counted = self.ooms, time.monotonic()
         try:
-            return task.ooms is not None and count_oom_kills() > task.ooms
+            self.ooms = count_oom_kills()
         except (OSError, ValueError):
-            return False
+            self.ooms = None  # no descriptor left, or a kernel that does not count
+        return before is not None and self.ooms is not None and self.ooms > before
 
     def record(self, record: dict[str, Any]) -> None:
         """Journal first, then the socket; many short tasks share one message."""
@@ -740,6 +743,7 @@ def main() -> None:
     os.chdir("/")
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, pages that all workers share
+    gc.set_threshold(100_000)  # next to nothing here is in cycles, and each collection is time that a task waits
     Spawner(socket.socket(fileno=int(sys.argv[1]))).serve()
 
 

@@ -58,7 +58,7 @@ def test_a_task_killed_for_lack_of_memory_is_told_from_any_other_death(turning: 
     assert (tasks[1]["signal"], tasks[1]["exit_code"]) == ((9, None) if run else (None, 137))
     assert (job["items_done"], job["items_failed"]) == (2, 1)
     assert turning.job("other")["state"] == "running"
-    assert "! oom" in turning.grist("status", "hungry")
+    assert " oom " in turning.grist("status", "hungry")
     (turning.base / "go").touch()
     assert turning.ended("other")["state"] == "done"
 
