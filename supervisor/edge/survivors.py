@@ -135,6 +135,9 @@ class Survivors:
             living = find(self._mark, self._pid, self._start)
         except OSError:
             return True  # no descriptor left to look with
+        own = self.first is not None and (self.first.pid, self.first.start)
+        if not self._wait and self._kill_at is None and own not in {(p.pid, p.start) for p in living}:
+            self._kill_at = self._loop.time()  # the task's own process ended before it was watched
         for process in living:
             if process.pid not in self._fds and (fd := _hold(process)) is not None:
                 self._fds[process.pid] = fd
