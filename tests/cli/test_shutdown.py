@@ -67,11 +67,17 @@ def test_a_drain_says_what_it_waits_for_as_that_changes(turning: Mill) -> None:
     assert reap(turning) == 0
 
 
+def hear_interrupts() -> None:
+    """Undoes what a shell does to the programs that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+
 def test_an_interrupted_wait_leaves_the_drain_going_and_says_so(turning: Mill) -> None:
     turning.drop("a.toml", WAITING)
     turning.running("a", 2)
     turning.drop("never.toml", 'command = "touch started"\n')
-    drain = turning.spawn("shutdown", "--drain", stdout=subprocess.PIPE)
+    drain = turning.spawn("shutdown", "--drain", stdout=subprocess.PIPE, preexec_fn=hear_interrupts)
     assert drain.stdout is not None
     with drain.stdout as said:
         said.readline()
