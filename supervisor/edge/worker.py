@@ -336,7 +336,12 @@ class Worker:
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
         poll.register(wake, select.POLLIN)
-        self.journal.append(encode({"v": VERSION}))
+        try:
+            self.journal.append(encode({"v": VERSION}))
+        except FencedError:
+            self.orphaned = True  # given up on before it came to be
+        except OSError:
+            pass  # no room: the first claim meets the same, and says so
         self.say({"ready": os.getpid()})
         while True:
             self.start_next()

@@ -52,7 +52,7 @@ def main() -> None:
             start(old)
             old.drop("past.toml", f'command = ["/bin/true"]\n[items]\ntotal = {args.past}\nper_task = 1\n')
             while old.job("past").get("ended_at") is None:
-                time.sleep(1)
+                old.ask("changed", timeout=5)
             for _ in range(args.rounds):
                 idle.append(restart(empty))
                 adopting.append(restart(busy, "--limit", str(args.running)))

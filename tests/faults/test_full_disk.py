@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.shim import Shim
+from tests.faults.witness import cpu_s
 from tests.mill import Mill
 
 WORK = """command = "while ! test -e go; do sleep 0.05; done; echo {index} >> done; exit {index}"
@@ -73,6 +75,23 @@ def test_a_database_without_room_holds_new_tasks_and_says_so(mill: Mill, shim: S
         shim.heal(fault)
     check_all_ended(mill)
     assert mill.status()["daemon"]["conditions"] == []
+
+
+def test_folders_that_can_be_made_and_not_written_to(mill: Mill, shim: Shim) -> None:
+    """As with a quota of blocks: a worker comes to be and can write nothing down. It is not replaced without end."""
+    full = shim.fail(errno.ENOSPC, "write", "grow", below=mill.state / "runs")
+    mill.start("--limit", "2")
+    assert mill.process is not None
+    (mill.base / "go").touch()
+    mill.drop("work.toml", WORK)
+    held = mill.until(lambda: (d := mill.ask("status")["daemon"])["state"] == "held" and d, "not held")
+    assert held["conditions"][0]["kind"] == "run folders"
+    before, hits = cpu_s(mill.process.pid), shim.hits(full)
+    mill.after(3)
+    assert cpu_s(mill.process.pid) - before < 1.0
+    assert shim.hits(full) - hits < 60, "it is tried again and again"
+    shim.heal(full)
+    check_all_ended(mill)
 
 
 @pytest.fixture
