@@ -160,6 +160,52 @@ class DecisionView(View, kw_only=True):
     reason: str
 
 
+class AllowView(View, kw_only=True):
+    """How many workers one constraint allows, null for any number; `binding` names it, `words` give its figures."""
+
+    binding: str
+    workers: int | None = None
+    words: str = ""
+
+
+class PointView(View, kw_only=True, array_like=True):
+    """`[workers, rate, error]`: throughput measured with so many workers, relative to the best of all points, and the
+    standard error of that."""
+
+    workers: float
+    rate: float
+    error: float
+
+
+class KindView(View, kw_only=True):
+    """What was learned about tasks of one name and command: means, and the memory that one more is taken to need."""
+
+    name: str
+    command: str = ""
+    tasks_seen: int = 0
+    wall_s: float | None = None
+    cores: float | None = None
+    memory_peak_bytes: int | None = None
+    memory_need_bytes: int | None = None
+    claimed: bool = False
+    running: int = 0
+    waiting: int = 0
+
+
+class WhyView(View, kw_only=True):
+    """Why so many workers run: each constraint's figure, the measured curve, what is being tried, what was learned."""
+
+    limit: LimitView
+    binding: str
+    allows: list[AllowView] = []
+    curve: list[PointView] = []
+    trying: str = ""
+    kinds: list[KindView] = []
+    decisions: list[DecisionView] = []
+    paused: list[str] = []
+    """Tasks that are stopped now, as `JOB/NUMBER`."""
+
+
 class Update(View, kw_only=True):
     """What a subscriber gets. In a delta `jobs` holds only those that changed; the rest is always whole.
 
