@@ -2,8 +2,10 @@
 
 Owns the reading of the format that `edge/worker.py` writes. The format is the contract between versions: a record
 is a line `CRC32 JSON`; `{"v": VERSION}` comes first; `{"c": key}` is a claim, `{"s": key, "pid": …}` the start of a
-task that lives a while, `{"e": key, …}` an exit, `{"n": key, …}` a start that the machine refused, `{"fence": …}` the
-mark of a later daemon. A torn line is no record. Fields may be added; a change of meaning is a new version.
+task that lives a while, `{"e": key, …}` an exit, `{"n": key, …}` a start that the machine refused, `{"p": key,
+"stopped": …}` how many seconds a task was stopped by now, `{"fence": …}` the mark of a later daemon. A torn line is no
+record. Fields may be added; a change of meaning is a new version, which stands in the record that has it: the exit of
+an evicted task has 2, so that no older reader takes it for a failure, and all others are still read by it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any, NamedTuple
 
 from gristmill.supervisor.core.errors import FolderError
 
-VERSION = 1
+VERSION = 2
 
 
 class Key(NamedTuple):
@@ -36,17 +38,18 @@ class Key(NamedTuple):
 
 class Start(NamedTuple):
     """When a claim was made, and what was started for it: its pid and its start in ticks since the boot, which names
-    it together with the pid. None for the first few milliseconds."""
+    it together with the pid. None for the first few milliseconds. `stopped_s` since then it was stopped."""
 
     at: float
     pid: int | None = None
     ticks: int | None = None
+    stopped_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
     """How an attempt ended. `exit_code` and `signal` exclude each other; `why` says who asked for the end; `oom` that
-    the kernel killed it for lack of memory."""
+    the kernel killed it for lack of memory. For `stopped_s` of its time it was stopped."""
 
     exit_code: int | None
     signal: int | None
@@ -59,15 +62,20 @@ class Exit:
     result: str | None
     text: str
     oom: bool = False
+    stopped_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Fates:
-    """What became of the keys in a journal; a key in none of these was never claimed."""
+    """What became of the keys in a journal, by its last word on each; a key in none of these was never claimed.
+
+    `stops` says that its worker knows how to stop a task and to evict it.
+    """
 
     running: dict[Key, Start]
     ended: dict[Key, Exit]
     refused: dict[Key, str]
+    stops: bool = False
 
 
 def read_exit(record: dict[str, Any]) -> Exit:
@@ -84,6 +92,7 @@ def read_exit(record: dict[str, Any]) -> Exit:
         result=record.get("result"),
         text=record.get("text", ""),
         oom=record.get("oom", False),
+        stopped_s=record.get("stopped", 0.0),
     )
 
 
@@ -98,7 +107,7 @@ def read(data: bytes) -> Fates:
     running: dict[Key, Start] = {}
     ended: dict[Key, Exit] = {}
     refused: dict[Key, str] = {}
-    fenced = False
+    fenced = stops = False
     for line in data.split(b"\n"):
         crc, _, body = line.partition(b" ")
         if not body or crc != b"%08x" % zlib.crc32(body):
@@ -106,15 +115,23 @@ def read(data: bytes) -> Fates:
         record = json.loads(body)
         if record.get("v", VERSION) > VERSION:
             raise FolderError("a run folder was written by a newer Gristmill – install that version again")
+        stops = stops or record.get("stops", False)
         if "fence" in record:
             fenced = True
         elif "c" in record:
             if not fenced:
-                running[Key.parse(record["c"])] = Start(record["t"])
+                key = Key.parse(record["c"])
+                running[key] = Start(record["t"])
+                ended.pop(key, None)  # evicted, or run again by its user: the same attempt once more
+                refused.pop(key, None)
         elif "s" in record:
             key = Key.parse(record["s"])
             if key in running:
                 running[key] = Start(record["t"], record["pid"], record.get("k"))
+        elif "p" in record:
+            key = Key.parse(record["p"])
+            if key in running:
+                running[key] = running[key]._replace(stopped_s=record["stopped"])
         elif "e" in record:
             key = Key.parse(record["e"])
             running.pop(key, None)
@@ -123,4 +140,4 @@ def read(data: bytes) -> Fates:
             key = Key.parse(record["n"])
             running.pop(key, None)
             refused[key] = record["text"]
-    return Fates(running, ended, refused)
+    return Fates(running, ended, refused, stops)

@@ -23,6 +23,7 @@ class TaskState(StrEnum):
     QUEUED = "queued"
     STARTING = "starting"
     RUNNING = "running"
+    PAUSED = "paused"
     DONE = "done"
     FAILED = "failed"
     TIMEOUT = "timeout"
@@ -47,14 +48,17 @@ class JobState(StrEnum):
 T, J = TaskState, JobState
 
 TASK_FINAL = frozenset({T.DONE, T.FAILED, T.TIMEOUT, T.OOM, T.CANCELED, T.LOST, T.INTERRUPTED})
-TASK_LIVE = frozenset({T.STARTING, T.RUNNING})
+TASK_LIVE = frozenset({T.STARTING, T.RUNNING, T.PAUSED})
 JOB_FINAL = frozenset({J.DONE, J.FAILED, J.CANCELED})
+EVICTED = "ended to make room in memory; it is queued again"
+"""The reason of a task that was evicted, and of a live one that is being."""
 
 _ENDS = TASK_FINAL | {T.QUEUED}  # an attempt's end: for good, or back into the queue
 TASK_MOVES: dict[TaskState, frozenset[TaskState]] = {
     T.QUEUED: frozenset({T.STARTING, T.CANCELED}),
     T.STARTING: frozenset({T.RUNNING}) | _ENDS,
-    T.RUNNING: _ENDS,
+    T.RUNNING: frozenset({T.PAUSED}) | _ENDS,
+    T.PAUSED: frozenset({T.RUNNING}) | _ENDS,
     T.HELD: frozenset({T.QUEUED, T.CANCELED}),
     **dict.fromkeys(TASK_FINAL, frozenset({T.QUEUED})),
     T.INTERRUPTED: frozenset({T.QUEUED, T.HELD}),
@@ -132,7 +136,9 @@ def retried(retry: Retry, attempt: int, state: TaskState, cause: str) -> bool:
 
 
 def settle(end: Exit, retry: Retry, attempt: int, timeout_s: float | None, jitter: float) -> Outcome:
-    """The outcome of attempt number `attempt` (from 1)."""
+    """The outcome of attempt number `attempt` (from 1). One that was evicted is none: it did nothing wrong."""
+    if end.why == "evict":
+        return Outcome(T.QUEUED, EVICTED)
     state, cause, reason = judge(end, timeout_s)
     if retried(retry, attempt, state, cause):
         return Outcome(T.QUEUED, f"attempt {attempt} of {retry.attempts}: {reason}", backoff(retry, attempt, jitter))
@@ -197,11 +203,13 @@ def advance(task: Task, to: TaskState, **facts: Any) -> Task:
 
 
 def close(task: Task, end: Exit, outcome: Outcome, now: float) -> Task:
-    """`task` after its attempt ended so: final, or queued again until its delay is over."""
+    """`task` after its attempt ended so: final, or queued again until its delay is over; an eviction is not counted."""
+    uncounted = end.why == "evict" and outcome.state is T.QUEUED
     return advance(
         task,
         outcome.state,
         reason=outcome.reason,
+        attempts=task.attempts - uncounted,
         exit_code=end.exit_code,
         signal=end.signal,
         started_at=end.started_at,

@@ -12,6 +12,9 @@ checksummed line a record: a *claim* before a task is started, its *exit* afterw
 socket closes, the worker ends the task in hand, makes its exit record durable and leaves. A later daemon that wants
 a worker's unclaimed tasks back appends a *fence* first. The kernel orders appends, and a worker that finds the
 journal longer than it left it starts nothing more: no task can be run by both sides, however long one was frozen.
+
+The daemon may have a task stopped, with all its processes. A stop is a lease: where the daemon does not renew it, or
+hangs up, the task goes on by itself. No task stays stopped by a will that is gone.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ import zlib
 from typing import Any
 
 VERSION = 1  # of the journal's records; a reader refuses a newer one
+VERSION_EVICTED = 2  # of the exit of an evicted task: who does not know what that is would take it for a failure
 JOURNAL_STEP = 1 << 16  # bytes set aside at a time, so that a full disk can't lose an exit record
 JOURNAL_LIMIT = 1 << 19  # past this a worker asks to be replaced; a short journal keeps recovery fast
 RECORD_ROOM = 1 << 13  # what a claim and an exit may take at most
@@ -42,15 +46,28 @@ COUNT_EVERY = 5.0  # seconds; the count of kills for lack of memory that a task 
 WRITE_AGAIN = 1.0  # seconds until a record is tried again that the disk had no room for
 LOG_LOOKS = (0.05, 1.0)  # seconds between two looks at a log with a limit: the shortest and the longest pause
 LOG_TAIL = 1 << 20  # bytes kept of a log's end when its middle is cut out, at most
+STOP_LEASE = 10.0  # seconds for which a task stays stopped unless the daemon asks for it again
+SWEEPS = 5  # looks over a task's processes in one go until all of them are stopped
+SWEEP_AGAIN = (0.02, 10)  # pause before the next such go, doubled each time, and how many there are at most
+EVICT_GRACE = 1.0  # seconds at most between TERM and KILL where memory is short: the time to say good-bye, no more
 EXIT_FIRST = 0.004  # seconds after which a start is worth telling; before, the exit alone says it all
 NOT_STARTED = {errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT}
 """Errors that say "not now" of the machine rather than "never" of the task."""
 
+NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
 IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 """What workers ignore, and tasks get back at its default; what we handle goes back by itself."""
+ORDERS: dict[int, str] = {
+    signal.SIGUSR1: "cancel", signal.SIGURG: "stop", signal.SIGCONT: "go", signal.SIGWINCH: "evict",
+}
+"""What an orphaned worker hears from the next daemon, which has no socket to it. But for the first they are signals
+that a worker which does not know them ignores."""
 PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 15, 36
 FALLOC_FL_KEEP_SIZE = 1
 PIDFD_OPEN, PIDFD_SEND_SIGNAL = 434, 424  # system calls of Linux ≥ 5.3; Python has them from 3.9 on
+IOPRIO_SET = {"x86_64": 251, "aarch64": 30}.get(os.uname().machine)
+IOPRIO_WHO_PROCESS, IOPRIO_LAST = 1, 2 << 13 | 7  # "best effort", the class that all are in, at its lowest level
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
@@ -75,44 +92,50 @@ def name_process(name: str) -> None:
     _libc.prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
 
 
-def read_stat(pid: int) -> tuple[int, int]:
-    """(parent, start in ticks since the boot) of a process; OSError when there is none. pid and start name it."""
+def read_stat(pid: int) -> tuple[int, int, bytes]:
+    """(parent, start in ticks since the boot, state) of a process, which pid and start name; OSError without one."""
     with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
         stat = file.read(1024)
     fields = stat[stat.rindex(b")") + 2 :].split(None, 20)
-    return int(fields[1]), int(fields[19])
+    return int(fields[1]), int(fields[19]), fields[0]
 
 
-def descendants(root: int) -> list[tuple[int, int]]:
-    """(pid, start) of all that descends from `root`, from one pass over /proc; `root` itself is left out."""
+def descendants(root: int) -> list[tuple[int, int, bytes]]:
+    """(pid, start, state) of all that descends from `root`, from one pass over /proc; `root` itself is left out."""
     children = collections.defaultdict(list)
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                parent, start = read_stat(int(entry))
+                parent, start, state = read_stat(int(entry))
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it ended while we looked
-            children[parent].append((int(entry), start))
+            children[parent].append((int(entry), start, state))
     found, todo = [], [root]
     while todo:
         more = children[todo.pop()]
         found += more
-        todo += [pid for pid, _ in more]
+        todo += [pid for pid, _, _ in more]
     return found
 
 
-def send_signal(pid: int, start: int, number: int) -> None:
-    """Signals the process that was started at `start`, and no other that may have its pid by now."""
+def send_signal(pid: int, start: int, number: int) -> bool:
+    """Signals the process that was started at `start`, and no other that may have its pid by now.
+
+    False when there was no descriptor left to do it with; one that has ended needs no signal any more.
+    """
     fd = _libc.syscall(PIDFD_OPEN, pid, 0, None, 0)
     if fd < 0:
-        return  # it has ended
+        return ctypes.get_errno() not in NO_DESCRIPTOR
     try:
         if read_stat(pid)[1] == start:
             _libc.syscall(PIDFD_SEND_SIGNAL, fd, number, None, 0)
     except (FileNotFoundError, ProcessLookupError):
         pass  # it has ended since
+    except OSError:
+        return False
     finally:
         os.close(fd)
+    return True
 
 
 def count_oom_kills() -> int:
@@ -299,7 +322,13 @@ class Task:
         for output in outputs:
             output.begin(f"{context['logs']}/{name}.{output.kind}", key, context.get("most") or 0, self.born)
         self.announced = False
-        self.why: str | None = None  # "timeout" or "cancel" once its end was asked for
+        self.why: str | None = None  # "timeout", "cancel" or "evict" once its end was asked for
+        self.stopped_at: float | None = None  # since when it is stopped
+        self.stopped = 0.0  # seconds that it was stopped before
+        self.lease = 0.0  # when it goes on by itself
+        self.frozen: set[tuple[int, int]] = set()  # processes that we stopped: what the task stops itself stays so
+        self.sweep_at: float | None = None  # when some are looked for that were not reached yet
+        self.sweeps = 0
         self.kill_at: float | None = None
         self.status: int | None = None
         self.cpu = 0.0
@@ -337,7 +366,7 @@ class Worker:
         poll.register(self.sock, select.POLLIN)
         poll.register(wake, select.POLLIN)
         try:
-            self.journal.append(encode({"v": VERSION}))
+            self.journal.append(encode({"v": VERSION, "stops": True}))
         except FencedError:
             self.orphaned = True  # given up on before it came to be
         except OSError:
@@ -351,8 +380,9 @@ class Worker:
                     return
             for fd, _ in poll.poll(self.patience()):
                 if fd == wake:
-                    if signal.SIGUSR1 in os.read(wake, 4096):
-                        self.end_task("cancel")
+                    for number in os.read(wake, 4096):
+                        if number in ORDERS:
+                            self.hear_signal(ORDERS[number])
                 else:
                     self.read_socket()
                     if self.orphaned:
@@ -367,7 +397,9 @@ class Worker:
             return None
         now = time.monotonic()
         if task is not None:
-            due += [moment for moment in (task.deadline, task.kill_at, task.outputs[0].look) if moment is not None]
+            until = task.deadline if task.stopped_at is None else task.lease
+            moments = (until, task.kill_at, task.sweep_at, task.outputs[0].look)
+            due += [moment for moment in moments if moment is not None]
             due += self.courtesies(task)
         return max(0, int((min(due) - now) * 1000) + 1) if due else None
 
@@ -398,7 +430,11 @@ class Worker:
                 output.name()
             if output.look is not None and now >= output.look:
                 output.bound(now)
-        if task.deadline is not None and now >= task.deadline:
+        if task.stopped_at is not None and now >= task.lease:
+            self.go_on(task)  # who wanted it stopped says so no more
+        if task.sweep_at is not None and now >= task.sweep_at:
+            self.sweep(task)
+        if task.deadline is not None and task.stopped_at is None and now >= task.deadline:
             self.end_task("timeout")
         if task.kill_at is not None and now >= task.kill_at:
             self.signal_tree(signal.SIGKILL)
@@ -425,6 +461,8 @@ class Worker:
             data = b""
         if not data:
             self.orphaned = True  # what is not claimed by now is the next daemon's
+            if self.task is not None:
+                self.go_on(self.task)
             return
         *lines, self.inbox = (self.inbox + data).split(b"\n")
         for line in lines:
@@ -440,11 +478,28 @@ class Worker:
             self.say({"dropped": [waiting["do"] for waiting in self.waiting]})
             self.waiting.clear()
             self.flush()
-        elif "end" in message:
-            if self.task is not None and self.task.key == message["end"]:
-                self.end_task("cancel")
         elif "quit" in message:
             self.retiring = True
+        else:
+            for word, order in (("end", "cancel"), ("stop", "stop"), ("go", "go"), ("evict", "evict")):
+                if word in message and self.task is not None and self.task.key == message[word]:
+                    self.handle(self.task, order)
+
+    def hear_signal(self, order: str) -> None:
+        """A later daemon's order. One that speaks to us over the socket gives but the oldest of them like this."""
+        if self.task is not None and (self.orphaned or order == "cancel"):
+            self.handle(self.task, order)
+
+    def handle(self, task: Task, order: str) -> None:
+        """What is to be done with the task in hand."""
+        if order == "stop":
+            self.stop(task)
+        elif order == "go":
+            self.go_on(task)
+        elif order == "cancel":
+            self.end_task("cancel")
+        else:
+            self.evict(task)
 
     # ── starting ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -514,6 +569,8 @@ class Worker:
         try:
             if context["nice"]:
                 os.setpriority(os.PRIO_PROCESS, pid, context["nice"])
+            if context.get("ionice") and IOPRIO_SET is not None:
+                _libc.syscall(IOPRIO_SET, IOPRIO_WHO_PROCESS, pid, IOPRIO_LAST, 0)
             score = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
             try:
                 os.write(score, b"300")  # if memory does run out, it is a task that goes, not the user's shell
@@ -550,6 +607,84 @@ class Worker:
         self.outbox.append(body + b"\n")
         self.flush()
 
+    # ── stopping ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def stop(self, task: Task) -> None:
+        """Stops the whole tree, or keeps it stopped, until the lease is over; its timeout stands still."""
+        if task.why is not None or task.kill_at is not None:
+            return  # it is ending: that frees more
+        now = time.monotonic()
+        task.lease = now + STOP_LEASE
+        if task.stopped_at is not None:
+            return
+        if not task.announced:
+            self.announce(task)  # whoever hears that it is stopped has heard of it
+        task.stopped_at = now
+        task.sweeps = 0
+        self.freeze(task)
+        self.say({"paused": task.key})
+        self.flush()
+
+    def go_on(self, task: Task) -> None:
+        """Lets a stopped tree go on, and its timeout with it."""
+        if task.stopped_at is None:
+            return
+        self.count_stop(task)
+        self.thaw(task)
+        try:
+            self.journal.append(encode({"p": task.key, "stopped": round(task.stopped, 3)}))
+        except FencedError:
+            self.orphaned = True
+        except OSError:
+            pass  # a full disk: should this worker be killed as well, a timeout counts some time too much
+        self.say({"resumed": task.key})
+        self.flush()
+
+    @staticmethod
+    def count_stop(task: Task) -> None:
+        """The task runs again, or ends: the time that it was stopped is over."""
+        if task.stopped_at is not None:
+            span = time.monotonic() - task.stopped_at
+            task.stopped_at = None
+            task.stopped += span
+            if task.deadline is not None:
+                task.deadline += span
+
+    def freeze(self, task: Task) -> None:
+        """Stops every process of the task, also those that are made while others are being stopped.
+
+        A process that is seen stopped makes no more children, and those that it made are in the next look: two looks
+        in a row in which nothing moves have seen all there is. One that waits for a disk, or for a child of vfork,
+        stops only afterwards: it is looked for later, a few times.
+        """
+        still = 0
+        try:
+            for _ in range(SWEEPS):
+                moving = [one for one in descendants(os.getpid()) if one[2] not in b"TtZX"]
+                still = 0 if moving else still + 1
+                if still == 2:
+                    task.sweep_at = None
+                    return
+                for pid, start, _ in moving:
+                    if send_signal(pid, start, signal.SIGSTOP):
+                        task.frozen.add((pid, start))
+        except OSError:
+            pass  # no descriptor left to look with
+        first, most = SWEEP_AGAIN
+        task.sweep_at = time.monotonic() + first * 2**task.sweeps if task.sweeps < most else None
+        task.sweeps += 1
+
+    def thaw(self, task: Task) -> None:
+        """Lets go on what we have stopped; whom no descriptor is left for is tried again until all have heard."""
+        task.frozen = {(pid, start) for pid, start in task.frozen if not send_signal(pid, start, signal.SIGCONT)}
+        task.sweep_at = time.monotonic() + KILL_EVERY if task.frozen else None
+
+    def sweep(self, task: Task) -> None:
+        if task.stopped_at is None:
+            self.thaw(task)
+        else:
+            self.freeze(task)
+
     # ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def reap(self, task: Task) -> None:
@@ -570,20 +705,36 @@ class Worker:
                 task.status = status
         self.close_task(task)
 
+    def evict(self, task: Task) -> None:
+        """Ends the task to make room in memory, to be run again.
+
+        Of a stopped task that has no handler for TERM not one instruction runs any more; one that has gets a moment
+        to put its files in order, in which it hardly takes more memory than it frees.
+        """
+        self.reap(task)
+        if self.task is not task or (task.status is not None and not task.wait):
+            return  # it has ended by itself just now: that is what counts
+        if task.why is None:
+            self.end_task("evict")
+        elif task.kill_at is not None:
+            task.kill_at = min(task.kill_at, time.monotonic() + EVICT_GRACE)  # its end was asked for: only faster now
+
     def end_task(self, why: str) -> None:
         """Asks the whole tree to end: TERM now, KILL after the grace."""
         task = self.task
         if task is None or task.why is not None:
             return
         task.why = why
-        task.deadline = None
-        task.kill_at = time.monotonic() + task.grace
+        self.count_stop(task)
+        task.deadline = task.sweep_at = None
+        task.frozen.clear()
+        task.kill_at = time.monotonic() + (min(task.grace, EVICT_GRACE) if why == "evict" else task.grace)
         self.signal_tree(signal.SIGTERM)
         self.signal_tree(signal.SIGCONT)  # a stopped process could not hear the TERM
 
     def signal_tree(self, number: int) -> None:
         try:
-            for pid, start in descendants(os.getpid()):
+            for pid, start, _ in descendants(os.getpid()):
                 send_signal(pid, start, number)
         except OSError:
             pass  # no descriptor left to look with: the next sweep finds what lives
@@ -596,6 +747,7 @@ class Worker:
             signum = os.WTERMSIG(task.status)
         else:
             code = os.WEXITSTATUS(task.status)
+        self.count_stop(task)  # killed by somebody else
         now = time.time()
         began = now - (time.monotonic() - task.born)  # counted back: a clock that was set does not change its length
         record: dict[str, Any] = {
@@ -610,20 +762,33 @@ class Worker:
                 record["oom"] = True
             else:
                 notes.append("the kernel killed a process for lack of memory meanwhile")
+        if task.stopped >= 1:
+            notes.append(f"it was stopped for {task.stopped:.0f} s meanwhile")
         if cut:
             notes.append(f"{cut / 1e6:.1f} MB of its log were left out (limits.log)")
         if notes:
             record["text"] = "; ".join(notes)
         if log:
             record["log"] = log
+        if task.stopped:
+            record["stopped"] = round(task.stopped, 3)
+        if task.why == "evict":
+            record["v"] = VERSION_EVICTED
         if os.access(self.run + "/result", os.F_OK):
-            try:
-                rename(self.run + "/result", task.result_path)
-                record["result"] = task.result_path
-            except OSError:
-                os.rename(self.run + "/result", f"{self.run}/result.{task.key}")  # the daemon finds it here
-                record["result"] = f"{self.run}/result.{task.key}"
+            self.keep_result(task, record)
         self.record(record)
+
+    def keep_result(self, task: Task, record: dict[str, Any]) -> None:
+        """Moves a result to where the daemon reads it; that of an evicted task, which is run again, goes."""
+        if task.why == "evict":
+            os.unlink(self.run + "/result")
+            return
+        try:
+            rename(self.run + "/result", task.result_path)
+            record["result"] = task.result_path
+        except OSError:
+            os.rename(self.run + "/result", f"{self.run}/result.{task.key}")  # the daemon finds it here
+            record["result"] = f"{self.run}/result.{task.key}"
 
     def memory_ran_out(self) -> bool:
         """Whether the kernel has killed anything for lack of memory since this was last asked."""
@@ -668,7 +833,8 @@ def work(sock: socket.socket, run: str, slot: int) -> None:
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    signal.signal(signal.SIGUSR1, lambda *_: None)
+    for number in ORDERS:
+        signal.signal(number, lambda *_: None)
     worker = Worker(sock, run, slot)
     worker.serve(wake)
     os.fsync(worker.journal.fd)

@@ -1,0 +1,310 @@
+"""Tasks that are stopped, go on and are evicted: real process trees, and a worker spoken to as daemons do."""
+
+from __future__ import annotations
+
+import functools
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gristmill.supervisor.core import journal
+from gristmill.supervisor.core.journal import Key
+from gristmill.supervisor.edge import spawner
+from tests.edge.test_worker import DEADLINE, Worker, log_of, wait_for, worker
+
+__all__ = ["worker"]
+
+KEY = "1.0.1"
+BEAT = "beat() { while :; do echo >> $1; sleep 0.02; done; }; "
+TREES = {
+    "a shell with children": BEAT + "beat a & beat b & beat c",
+    "children of children": BEAT + "(beat a & beat b) & beat c",
+    "a child forked twice": BEAT + "((beat a &) &); beat b",
+    "a child in a session of its own": BEAT + f"setsid sh -c '{BEAT} beat a' & beat b",
+    "a child without its environment": f"env -i PATH=$PATH sh -c '{BEAT} beat a' & {BEAT} beat b",
+}
+
+
+def states(root: int) -> list[str]:
+    """The state of each process that descends from `root`, those left out that have ended."""
+    parents: dict[int, tuple[int, str]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents[int(entry)] = (int(fields[1]), fields[0])
+    found, size = {root}, 0
+    while size != len(found):
+        size = len(found)
+        found |= {pid for pid, (parent, _) in parents.items() if parent in found}
+    return [parents[pid][1] for pid in found - {root} if parents[pid][1] not in "ZX"]
+
+
+def until(what: Callable[[], bool], why: str) -> None:
+    end = time.monotonic() + DEADLINE
+    while not what():
+        assert time.monotonic() < end, why
+        select.select([], [], [], 0.01)
+
+
+def after(seconds: float) -> None:
+    """Lets time pass, for what has to be so for a while."""
+    select.select([], [], [], seconds)
+
+
+def stopped(worker: Worker) -> bool:
+    return set(states(worker.pid)) == {"T"}
+
+
+def moving(worker: Worker) -> bool:
+    return bool(now := states(worker.pid)) and "T" not in now
+
+
+def sizes(worker: Worker) -> list[int]:
+    return [path.stat().st_size if path.exists() else 0 for path in (worker.base / name for name in "abc")]
+
+
+@pytest.fixture
+def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """A worker that waits for a second only to be told again that its task is to stay stopped."""
+    text = spawner.WORKER.read_text()
+    assert "\nSTOP_LEASE = 10.0 " in text
+    copy = tmp_path / "worker.py"
+    copy.write_text(text.replace("\nSTOP_LEASE = 10.0 ", "\nSTOP_LEASE = 1.0 "))
+    monkeypatch.setattr(spawner, "WORKER", copy)
+    made = Worker(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("script", TREES.values(), ids=TREES)
+def test_a_whole_tree_stops_and_goes_on(worker: Worker, script: str) -> None:
+    worker.sh(0, script)
+    beating = script.count("beat a") + script.count("beat b") + script.count("beat c")
+    until(lambda: sum(size > 0 for size in sizes(worker)) == beating, "not all of it has begun")
+    worker.say({"stop": KEY})
+    assert worker.hear("paused") == {"paused": KEY}
+    until(lambda: stopped(worker), "some of it still moves")
+    before = sizes(worker)
+    after(0.2)
+    assert sizes(worker) == before
+    worker.say({"go": KEY})
+    assert worker.hear("resumed") == {"resumed": KEY}
+    until(lambda: moving(worker), "some of it does not go on")
+    until(lambda: sum(now > was for now, was in zip(sizes(worker), before, strict=True)) == beating, "it does nothing")
+    worker.say({"end": KEY})
+    assert worker.hear("e")["why"] == "cancel"
+
+
+def test_processes_that_are_born_while_others_are_stopped_are_stopped_too(worker: Worker) -> None:
+    spawn = "while :; do (sleep 0.01; sleep 0.01; echo >> a) & sleep 0.001; done"
+    worker.sh(0, "".join(f"({spawn}) & " for _ in range(4)) + "wait")
+    worker.hear("s")
+    for _ in range(5):
+        until(lambda: len(states(worker.pid)) > 8, "it has not begun")
+        worker.say({"stop": KEY})
+        worker.hear("paused")
+        until(lambda: stopped(worker), "some of it still moves")
+        before = sizes(worker)
+        after(0.1)
+        assert stopped(worker) and sizes(worker) == before
+        worker.say({"go": KEY})
+        worker.hear("resumed")
+        until(functools.partial(grown, worker, before), "it does not go on")
+    worker.say({"end": KEY})
+    worker.hear("e")
+
+
+def grown(worker: Worker, before: list[int]) -> bool:
+    return sizes(worker) > before
+
+
+def test_what_a_task_has_stopped_itself_stays_stopped(worker: Worker) -> None:
+    worker.sh(0, "sleep 100 & echo $! > child; kill -STOP $!; while :; do echo >> a; sleep 0.02; done")
+    child = int(wait_for(worker.base / "child"))
+    until(lambda: sizes(worker)[0] > 0, "it has not begun")
+    worker.say({"stop": KEY}, {"go": KEY})
+    worker.hear("resumed")
+    before = sizes(worker)[0]
+    until(lambda: sizes(worker)[0] > before, "it does not go on")
+    assert Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    worker.say({"end": KEY})
+    assert worker.hear("e")["why"] == "cancel"
+
+
+def test_a_timeout_stands_still_while_a_task_is_stopped(worker: Worker) -> None:
+    worker.say({"context": {**worker.context, "timeout": 0.6}, "job": 1})
+    worker.sh(0, "exec sleep 100")
+    worker.hear("s")
+    worker.say({"stop": KEY})
+    worker.hear("paused")
+    after(1.0)
+    assert stopped(worker)
+    worker.say({"go": KEY})
+    end = worker.hear("e")
+    assert end["why"] == "timeout"
+    assert 1.0 <= end["stopped"] < 5
+    assert end["t"] - end["t0"] - end["stopped"] >= 0.6
+    assert "it was stopped for 1 s meanwhile" in end["text"]
+    assert journal.read_exit(end).stopped_s == end["stopped"]
+
+
+def test_a_task_that_nobody_keeps_stopped_goes_on(hasty: Worker) -> None:
+    hasty.sh(0, "exec sleep 100")
+    hasty.hear("s")
+    began = time.monotonic()
+    for _ in range(4):
+        hasty.say({"stop": KEY})
+        after(0.4)
+    assert stopped(hasty)
+    hasty.hear("resumed")
+    assert 2.0 < time.monotonic() - began < 10
+    until(lambda: moving(hasty), "it does not go on")
+    hasty.say({"end": KEY})
+    hasty.hear("e")
+
+
+def test_when_the_daemon_goes_a_stopped_task_goes_on_at_once_and_its_exit_is_written_down(worker: Worker) -> None:
+    worker.sh(0, "while ! test -e go; do sleep 0.02; done; exit 7")
+    worker.hear("s")
+    worker.say({"stop": KEY})
+    worker.hear("paused")
+    (worker.base / "go").touch()
+    began = time.monotonic()
+    worker.sock.close()
+    worker.gone()
+    assert time.monotonic() - began < 5
+    fates, _ = worker.runs.survey(worker.run)
+    assert fates.ended[Key(1, 0, 1)].exit_code == 7
+    assert fates.ended[Key(1, 0, 1)].stopped_s > 0
+
+
+def test_a_later_daemon_stops_a_task_lets_it_go_on_and_evicts_it_by_signals(worker: Worker) -> None:
+    worker.sh(0, "while :; do echo >> a; sleep 0.02; done")
+    worker.hear("s")
+    worker.sock.close()
+    assert worker.runs.survey(worker.run)[0].stops
+    until(lambda: sizes(worker)[0] > 0, "it has not begun")
+    os.kill(worker.pid, signal.SIGURG)
+    until(lambda: stopped(worker), "it does not stop")
+    os.kill(worker.pid, signal.SIGCONT)
+    until(lambda: moving(worker), "it does not go on")
+    os.kill(worker.pid, signal.SIGURG)
+    until(lambda: stopped(worker), "it does not stop again")
+    os.kill(worker.pid, signal.SIGWINCH)
+    worker.gone()
+    end = worker.runs.survey(worker.run)[0].ended[Key(1, 0, 1)]
+    assert (end.why, end.signal) == ("evict", 15)
+
+
+def test_a_task_goes_on_by_itself_when_the_later_daemon_dies_too(hasty: Worker) -> None:
+    hasty.sh(0, "while ! test -e go; do sleep 0.02; done; exit 7")
+    hasty.hear("s")
+    hasty.sock.close()
+    os.kill(hasty.pid, signal.SIGURG)
+    until(lambda: stopped(hasty), "it does not stop")
+    (hasty.base / "go").touch()
+    hasty.gone()
+    assert hasty.runs.survey(hasty.run)[0].ended[Key(1, 0, 1)].exit_code == 7
+
+
+def test_a_worker_that_knows_no_such_signals_lives_on() -> None:
+    """What they do to a worker of an earlier version: nothing."""
+    pid = os.posix_spawn("/bin/sleep", ["sleep", "100"], {})
+    for number in (signal.SIGURG, signal.SIGWINCH, signal.SIGCONT):
+        os.kill(pid, number)
+    os.kill(pid, signal.SIGTERM)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGTERM
+
+
+def test_a_worker_that_has_its_daemon_does_not_hear_those_signals(worker: Worker) -> None:
+    worker.sh(0, "while ! test -e go; do sleep 0.02; done; exit 7")
+    worker.hear("s")
+    os.kill(worker.pid, signal.SIGURG)
+    os.kill(worker.pid, signal.SIGWINCH)
+    (worker.base / "go").touch()
+    end = worker.hear("e")
+    assert (end["code"], end["why"], "stopped" in end) == (7, None, False)
+
+
+def test_a_stopped_task_that_is_canceled_hears_its_term(worker: Worker) -> None:
+    worker.say({"context": {**worker.context, "grace": DEADLINE}, "job": 1})
+    worker.sh(0, "trap 'echo heard; exit 3' TERM; echo ready > a; while :; do sleep 0.02; done")
+    wait_for(worker.base / "a")
+    worker.say({"stop": KEY})
+    worker.hear("paused")
+    worker.say({"end": KEY})
+    end = worker.hear("e")
+    assert (end["why"], end["code"]) == ("cancel", 3)
+    assert "heard" in log_of(worker, 0).splitlines()
+    worker.sh(1, "exit 5")
+    assert worker.hear("e")["code"] == 5
+
+
+def test_a_stop_that_comes_while_a_task_is_ending_is_too_late(worker: Worker) -> None:
+    worker.say({"context": {**worker.context, "grace": DEADLINE}, "job": 1})
+    worker.sh(0, "trap 'sleep 0.3; exit 3' TERM; echo ready > a; while :; do sleep 0.02; done")
+    wait_for(worker.base / "a")
+    worker.say({"end": KEY}, {"stop": KEY})
+    assert worker.hear("e")["code"] == 3
+
+
+@pytest.mark.parametrize("halted", [False, True], ids=["running", "stopped"])
+def test_an_evicted_task_has_a_second_at_most_and_leaves_no_result(worker: Worker, halted: bool) -> None:
+    worker.say({"context": {**worker.context, "grace": 60}, "job": 1})
+    worker.sh(0, "trap 'echo heard' TERM; echo 1 > $GRIST_RESULT; echo ready > a; while :; do sleep 0.02; done")
+    wait_for(worker.base / "a")
+    if halted:
+        worker.say({"stop": KEY})
+        worker.hear("paused")
+    worker.say({"evict": KEY})
+    began = time.monotonic()
+    end = worker.hear("e")
+    assert time.monotonic() - began < 10
+    assert (end["why"], end["signal"], end["v"]) == ("evict", 9, 2)
+    assert "heard" in log_of(worker, 0).splitlines()
+    assert "result" not in end
+    worker.sh(1, "exit 5")
+    assert "result" not in worker.hear("e")
+
+
+def test_a_task_that_ended_just_before_it_was_evicted_has_ended(worker: Worker) -> None:
+    worker.sh(0, "while ! test -e go; do sleep 0.02; done; echo 1 > $GRIST_RESULT; exit 7")
+    pid = worker.hear("s")["pid"]
+    os.kill(worker.pid, signal.SIGSTOP)
+    (worker.base / "go").touch()
+    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z", "it has not ended")
+    worker.say({"evict": KEY})
+    os.kill(worker.pid, signal.SIGCONT)
+    end = worker.hear("e")
+    assert (end["code"], end["why"]) == (7, None)
+    assert Path(end["result"]).read_text() == "1\n"
+
+
+def test_orders_for_another_task_are_not_for_the_one_in_hand(worker: Worker) -> None:
+    worker.sh(0, "while ! test -e go; do sleep 0.02; done; exit 7")
+    worker.hear("s")
+    worker.say({"stop": "1.1.1"}, {"evict": "1.0.2"}, {"go": KEY})
+    (worker.base / "go").touch()
+    end = worker.hear("e")
+    assert (end["code"], "stopped" in end) == (7, False)
+
+
+@pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"), reason="the number of the call is not known here")
+def test_a_polite_task_is_last_in_line_for_the_disk_with_all_its_children(worker: Worker) -> None:
+    script = "sleep 0.2; ionice -p $$; (sleep 0; sh -c 'ionice -p $$')"
+    worker.say({"context": {**worker.context, "nice": 0, "ionice": True}, "job": 1})
+    worker.sh(0, script)
+    worker.hear("e")
+    assert log_of(worker, 0).splitlines() == ["best-effort: prio 7"] * 2
+    worker.say({"context": {**worker.context, "nice": 0, "ionice": False}, "job": 1})
+    worker.sh(1, script)
+    worker.hear("e")
+    assert "prio 7" not in log_of(worker, 1)
