@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from gristmill.supervisor.core.readings import CgroupReading, InotifyReading, LimitsReading
+from gristmill.supervisor.edge import groups
+from gristmill.supervisor.edge.groups import hierarchies as _hierarchies
+from gristmill.supervisor.edge.groups import memberships as _memberships
 
 CONTROLLERS = ("memory", "cpu", "pids")
-UNBOUND = 1 << 60
-"""A v1 memory limit from here on means none."""
 
 
 # ── resource limits ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -61,88 +61,27 @@ def _threads(uid: int) -> int:
 def cgroup(pid: int) -> CgroupReading:
     """The control group of process `pid`, with the tightest limit of each kind up to the top."""
     mounts, paths = _hierarchies(), _memberships(pid)
-    homes = {name: _home(mounts[name], paths.get(name, "/")) for name in mounts}
-    if not homes:
+    lineages = groups.lineages(mounts, paths)
+    if not lineages:
         return CgroupReading(version=0)
-    version = 1 if set(homes) & set(CONTROLLERS) else 2
-    unified = homes.get("")
-    tops = {name: (homes.get(name) or unified, mounts.get(name) or mounts.get("")) for name in CONTROLLERS}
-    here = homes.get("memory") or next(iter(homes.values())) if version == 1 else unified
-    memory, cores, processes = _memory(*tops["memory"]), _cores(*tops["cpu"]), _processes(*tops["pids"])
+    version = 1 if set(mounts) & set(CONTROLLERS) else 2
+    memory, cpu, pids = (lineages.get(name, ()) for name in CONTROLLERS)
+    here = (memory or next(iter(lineages.values())))[0]
+    cores = groups.narrowest((groups.quota(group), group) for group in cpu)
+    processes = _processes(pids)
     return CgroupReading(
         version=version, path=paths.get("memory" if version == 1 else "", "/"),
-        delegated=here is not None and os.access(here, os.W_OK) and os.access(here / "cgroup.procs", os.W_OK),
-        memory=memory, cores=cores, processes=processes[0], processes_now=processes[1],
+        delegated=os.access(here, os.W_OK) and os.access(here / "cgroup.procs", os.W_OK),
+        memory=min((bound for bound in map(groups.memory_bound, memory) if bound is not None), default=None),
+        cores=None if cores is None else cores[0], processes=processes[0], processes_now=processes[1],
     )
 
 
-def _hierarchies() -> dict[str, Path]:
-    """Where each v1 controller is mounted, and the unified hierarchy under the name ""."""
-    found: dict[str, Path] = {}
-    for line in Path("/proc/self/mounts").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        _, point, kind, options, *_ = line.split(" ")
-        if kind == "cgroup2":
-            found.setdefault("", Path(point))
-        elif kind == "cgroup":
-            for name in set(options.split(",")) & set(CONTROLLERS):
-                found.setdefault(name, Path(point))
-    return found
-
-
-def _memberships(pid: int) -> dict[str, str]:
-    """The path of the process in each hierarchy, as `_hierarchies` names them."""
-    found = {}
-    for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        _, names, path = line.split(":", 2)
-        for name in names.split(","):
-            found[name] = path
-    return found
-
-
-def _home(mount: Path, path: str) -> Path:
-    """The folder of a group; its mount where the path means another view of the tree, as in a container."""
-    home = mount / path.lstrip("/")
-    return home if home.is_dir() and ".." not in path.split("/") else mount
-
-
-def _up(home: Path | None, mount: Path | None) -> Iterator[Path]:
-    """A group and all above it."""
-    while home is not None and mount is not None:
-        yield home
-        if home in (mount, home.parent):
-            return
-        home = home.parent
-
-
-def _word(path: Path) -> str:
-    """The content of a file of the kernel's, "" where there is none: a controller that is off, or the top group."""
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def _memory(home: Path | None, mount: Path | None) -> int | None:
-    words = (_word(at / name) for at in _up(home, mount) for name in ("memory.max", "memory.high",
-                                                                      "memory.limit_in_bytes"))
-    return min((int(word) for word in words if word.isdigit() and int(word) < UNBOUND), default=None)
-
-
-def _cores(home: Path | None, mount: Path | None) -> float | None:
-    found = []
-    for at in _up(home, mount):
-        quota, _, period = (_word(at / "cpu.max") or
-                            f"{_word(at / 'cpu.cfs_quota_us')} {_word(at / 'cpu.cfs_period_us')}").partition(" ")
-        if quota.isdigit() and period.isdigit():
-            found.append(int(quota) / int(period))
-    return min(found, default=None)
-
-
-def _processes(home: Path | None, mount: Path | None) -> tuple[int | None, int]:
+def _processes(lineage: tuple[Path, ...]) -> tuple[int | None, int]:
     """(the limit with the least room, how many count against it)."""
     found = []
-    for at in _up(home, mount):
-        most, now = _word(at / "pids.max"), _word(at / "pids.current")
+    for at in lineage:
+        most, now = groups.word(at / "pids.max"), groups.word(at / "pids.current")
         if most.isdigit() and now.isdigit():
             found.append((int(most) - int(now), int(most), int(now)))
     return min(found)[1:] if found else (None, 0)
@@ -154,7 +93,7 @@ def _processes(home: Path | None, mount: Path | None) -> tuple[int | None, int]:
 def inotify(folder: Path) -> InotifyReading:
     """Whether an instance and a watch on `folder` can be had; both are given back at once."""
     base = Path("/proc/sys/fs/inotify")
-    instances, watches = (_word(base / name) for name in ("max_user_instances", "max_user_watches"))
+    instances, watches = (groups.word(base / name) for name in ("max_user_instances", "max_user_watches"))
     return InotifyReading(int(instances or 0), int(watches or 0), _try_inotify(folder))
 
 
