@@ -32,6 +32,7 @@ from gristmill.tui.screens.job import JobScreen
 from gristmill.tui.screens.log import LogScreen
 from gristmill.tui.screens.overview import Overview
 from gristmill.tui.screens.question import Question
+from gristmill.tui.screens.why import WhyScreen
 from gristmill.tui.widgets.bars import Header, Pulse
 from gristmill.tui.widgets.lobby import Lobby
 
@@ -186,6 +187,10 @@ class MillApp(App[int]):
     def open_help(self) -> None:
         """To the help."""
         self.push_screen(HelpScreen())
+
+    def open_why(self) -> None:
+        """To the reasons for the number of workers."""
+        self.push_screen(WhyScreen())
 
     def open_conditions(self) -> None:
         """To all that is wrong."""

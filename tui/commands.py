@@ -14,7 +14,9 @@ from textual.binding import Binding, BindingType
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`keys` are Textual's names, `shown` is what people read. `footer`: place in the footer, 0 for not there."""
+    """`keys` are Textual's names, `shown` is what people read. `footer`: place in the footer, 0 for not there; with
+    `named` only in the footers of those rooms.
+    """
 
     keys: tuple[str, ...]
     shown: str
@@ -25,6 +27,7 @@ class Command:
     footer: int = 0
     writes: bool = False
     palette: bool = True
+    named: frozenset[str] = frozenset()
 
 
 ROOMS = {
@@ -33,6 +36,7 @@ ROOMS = {
     "overview": "Overview",
     "list": "Marking",
     "log": "Log",
+    "why": "Why",
     "pager": "Panning",
     "moving": "Moving in lists and logs",
     "prompt": "Typing",
@@ -64,6 +68,8 @@ COMMANDS = (
     Command(("N", "shift+n"), "N", "last_match", "previous", "Match before", _in("log"), 4),
     Command(("y",), "y", "copy", "copy", "Copy the path of the log to the clipboard", _in("log")),
     Command(("w",), "w", "wrap", "wrap", "Wrap long lines, or pan over them", _in("log"), 5),
+    Command(("a",), "a", "limit_auto", "automatic", "Let the daemon find the number of workers again", _in("why"), 3,
+            writes=True, palette=False),
     Command(("j", "down"), "j ↓", "down", "down", "Down", _in("moving"), palette=False),
     Command(("k", "up"), "k ↑", "up", "up", "Up", _in("moving"), palette=False),
     Command(("pagedown", "ctrl+f"), "PgDn", "page_down", "page", "A screen down", _in("moving"), palette=False),
@@ -75,22 +81,25 @@ COMMANDS = (
     Command(("y",), "y", "yes", "yes", "Do it, to the one that the question names", _in("question"), 1, palette=False),
     Command(("n", "escape"), "n", "no", "no", "Leave it", _in("question"), 2, palette=False),
     Command(("escape",), "Esc", "dismiss", "give up", "Give up what was typed", _in("prompt"), palette=False),
-    Command(("escape",), "Esc", "back", "back", "Out: clear the filter, then one screen back", _in("all"), 8,
+    Command(("escape",), "Esc", "back", "back", "Out: clear the filter, then one screen back", _in("all"), 9,
             palette=False),
     Command(("1",), "1", "overview", "overview", "The overview", _in("all")),
+    Command(("2",), "2", "why", "why", "Why so many workers run: limits, measured rates, history", _in("all"), 8),
     Command(("exclamation_mark",), "!", "conditions", "wrong", "All that is wrong now, why, and since when",
             _in("all")),
-    Command(("left_curly_bracket",), "{", "lower", "fewer", "Cap the workers one lower", _in("all"), writes=True),
+    Command(("left_curly_bracket",), "{", "lower", "fewer", "Cap the workers one lower", _in("all"), 1,
+            writes=True, named=_in("why")),
     Command(("right_curly_bracket",), "}", "raise_limit", "more",
-            "Cap the workers one higher; beyond the cores: automatic again", _in("all"), writes=True),
+            "Cap the workers one higher; beyond the cores: automatic again", _in("all"), 2,
+            writes=True, named=_in("why")),
     Command((), "", "limit_auto", "limit auto", "Let the daemon find the number of workers again", _in("all"),
             writes=True),
     Command(("p",), "p", "freeze", "freeze", "Freeze the display, or let it go on", _in("all")),
     Command(("t",), "t", "theme", "theme", "Next theme", _in("all")),
     Command(("colon",), ":", "palette", "commands", "Find a command by its name; limit N caps the workers", _in("all"),
             palette=False),
-    Command(("question_mark",), "?", "help", "help", "All keys", _in("all"), 9),
-    Command(("q",), "q", "leave", "leave", "Leave; the daemon keeps running", _in("all"), 10),
+    Command(("question_mark",), "?", "help", "help", "All keys", _in("all"), 10),
+    Command(("q",), "q", "leave", "leave", "Leave; the daemon keeps running", _in("all"), 11),
 )  # fmt: skip
 
 
@@ -107,5 +116,6 @@ def bindings(*rooms: str) -> list[BindingType]:
 
 def footer(*rooms: str, read_only: bool = False) -> list[Command]:
     """What the footer of a screen names, in order; the last ones give way where it is narrow."""
-    named = [command for command in commands_in(*rooms, "all", read_only=read_only) if command.footer]
-    return sorted(named, key=lambda command: command.footer)
+    ranked = [command for command in commands_in(*rooms, "all", read_only=read_only) if command.footer
+              and (not command.named or command.named & set(rooms))]  # fmt: skip
+    return sorted(ranked, key=lambda command: command.footer)

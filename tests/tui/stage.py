@@ -19,13 +19,18 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from gristmill.supervisor.core.protocol import (
+    AllowView,
     ConditionView,
     DaemonView,
+    DecisionView,
     JobView,
+    KindView,
     LimitView,
     MachineView,
+    PointView,
     TaskView,
     Update,
+    WhyView,
     WorkerView,
 )
 from gristmill.tui.app import MillApp
@@ -51,6 +56,36 @@ def worker(number: int, task: str | None = None, name: str | None = None, **fiel
                       job=int(task.partition("/")[0]), job_name=name, **(values | fields))  # fmt: skip
 
 
+def reasons(**fields: Any) -> WhyView:
+    """What binds where memory does, with a curve that was measured."""
+    day = time.mktime((*time.localtime()[:3], 9, 31, 7, 0, 0, -1))
+    values: dict[str, Any] = {
+        "limit": LimitView(workers=6, busy=6, reason="memory: 2.1 GB of reserve 3.2 GB left"), "binding": "memory",
+        "allows": [
+            AllowView(binding="cpu", workers=8, words="71 % of 8 cores, 0.95 a task"),
+            AllowView(binding="others", workers=7, words="22 % of the CPU is other people's"),
+            AllowView(binding="memory", workers=6, words="84 % taken, 3.2 GB kept; one more needs 2.1 GB"),
+            AllowView(binding="measured", workers=7, words="more than 7 was no faster"),
+            AllowView(binding="user", workers=None, words="no cap"),
+        ],
+        "curve": [PointView(workers=number, rate=rate, error=error) for number, rate, error in (
+            (1, 0.19, 0.01), (2, 0.37, 0.015), (4, 0.71, 0.02), (5, 0.86, 0.02), (6, 0.97, 0.015), (7, 1.0, 0.02),
+            (8, 0.93, 0.05))],
+        "trying": "+1 if less than 78 % of memory for 30 s (11 s so far)",
+        "kinds": [
+            KindView(name="sweep", command="python train.py --fold {fold}", tasks_seen=312, wall_s=724.0, cores=0.95,
+                     memory_peak_bytes=1_900_000_000, memory_need_bytes=2_200_000_000, running=5, waiting=23),
+            KindView(name="pose-cv", command="python pose.py", memory_need_bytes=4 << 30, claimed=True, running=1,
+                     waiting=9400),
+        ],
+        "decisions": [
+            DecisionView(time=day, before=8, after=7, reason="memory: 88 % taken, 2.9 GB of reserve 3.2 GB left"),
+            DecisionView(time=day + 187, before=7, after=6, reason="memory: 86 % taken, one task has grown by 0.4 GB"),
+        ],
+    }  # fmt: skip
+    return WhyView(**(values | fields))
+
+
 class Daemon:
     """Speaks the protocol; `state` is what the next update says."""
 
@@ -67,6 +102,8 @@ class Daemon:
         self.conditions: list[ConditionView] = []
         self.counts_all = False
         self.limit = LimitView(workers=8, busy=1, reason="memory binds (84 %, cap 85 %)")
+        self.why = reasons()
+        self.decisions: list[DecisionView] = []
         self.seq = 10
         self._server: asyncio.Server | None = None
         self._writers: list[asyncio.StreamWriter] = []
@@ -93,6 +130,7 @@ class Daemon:
         """What is said now."""
         return Update(
             event=event, seq=self.seq, time=time.time(), jobs=jobs, removed=removed or [], workers=self.workers,
+            decisions=self.decisions,
             daemon=DaemonView(pid=1, version="0.1", uptime_s=60, reason=self.held, conditions=self.conditions,
                               state="held" if self.held or any(one.holds for one in self.conditions) else "ok"),
             limit=self.limit,
@@ -160,6 +198,9 @@ class Daemon:
 
     def _limit(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"message": f"limit {request['workers'] or 'auto'}"}
+
+    def _why(self, _: dict[str, Any]) -> WhyView:
+        return self.why
 
     def ops(self, op: str) -> list[dict[str, Any]]:
         """What was asked of this kind, without the ids of the requests."""

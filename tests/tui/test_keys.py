@@ -16,13 +16,14 @@ from gristmill.tui.screens.job import JobScreen
 from gristmill.tui.screens.log import LogScreen
 from gristmill.tui.screens.overview import Overview
 from gristmill.tui.screens.question import Question
+from gristmill.tui.screens.why import WhyScreen
 from gristmill.tui.widgets.logview import LogView
 from gristmill.tui.widgets.table import Table
 
 HOLDERS = {
     "all": (MillScreen,), "rows": (Overview, JobScreen), "overview": (Overview,), "log": (LogScreen,),
     "list": (Table,), "pager": (LogView,), "moving": (Table, LogView, Keys), "prompt": (Prompt,),
-    "question": (Question,),
+    "question": (Question,), "why": (WhyScreen,),
 }  # fmt: skip
 
 
@@ -36,7 +37,7 @@ def test_each_command_is_carried_out_where_it_holds(command: table.Command) -> N
 
 
 @pytest.mark.parametrize("rooms", [("all", "rows", "overview", "moving", "list"), ("all", "rows", "moving", "list"),
-                                   ("all", "log", "moving", "pager"), ("all", "moving")])  # fmt: skip
+                                   ("all", "log", "moving", "pager"), ("all", "why", "moving")])  # fmt: skip
 def test_no_key_means_two_things_at_once(rooms: tuple[str, ...]) -> None:
     keys = Counter(key for command in commands_in(*rooms) for key in command.keys)
     assert [key for key, times in keys.items() if times > 1] == []
@@ -64,9 +65,11 @@ def test_the_help_shows_every_key_of_the_table() -> None:
 
 def test_the_footer_names_what_the_table_ranks() -> None:
     assert [command.shown for command in footer("rows", "overview")] == [
-        "Enter", "l", "c", "r", "/", "s", "Tab", "Esc", "?", "q"]  # fmt: skip
+        "Enter", "l", "c", "r", "/", "s", "Tab", "2", "Esc", "?", "q"]  # fmt: skip
     assert "c" not in [command.shown for command in footer("rows", read_only=True)]
     assert HelpScreen.ROOMS == ()
+    assert [command.shown for command in footer("why")] == ["{", "}", "a", "2", "Esc", "?", "q"]
+    assert [command.shown for command in footer("why", read_only=True)] == ["2", "Esc", "?", "q"]
 
 
 def test_bindings_carry_keys_and_actions() -> None:

@@ -105,7 +105,7 @@ def test_the_cap_goes_one_step_and_back_to_automatic(mode: str, now: int, wanted
     assert next_limit(limit, 8.0, wanted, step) == asked
 
 
-@pytest.mark.parametrize("module", ["present", "rows", "columns", "plot", "marks", "pages"])
+@pytest.mark.parametrize("module", ["present", "rows", "columns", "plot", "marks", "pages", "why", "curve"])
 def test_what_is_pure_imports_no_textual(module: str) -> None:
     code = f"import sys, gristmill.tui.{module}; sys.exit(any(name.startswith('textual') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

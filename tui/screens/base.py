@@ -123,6 +123,10 @@ class MillScreen(Screen[None]):
         """All screens out."""
         self.mill_app.go_home()
 
+    def action_why(self) -> None:
+        """Why so many workers run."""
+        self.mill_app.open_why()
+
     def action_help(self) -> None:
         """All keys."""
         self.mill_app.open_help()

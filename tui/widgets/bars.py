@@ -10,10 +10,13 @@ from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.announce import lasting, named
 from gristmill.supervisor.core.protocol import ConditionView
 from gristmill.tui.columns import cut, spread, width_of
-from gristmill.tui.commands import Command
+from gristmill.tui.commands import COMMANDS, Command
 from gristmill.tui.marks import Runs
 from gristmill.tui.present import STALE_AFTER, Mill
 from gristmill.tui.widgets.lines import Lines
+
+HINT = next(f"{command.shown} {command.label}" for command in COMMANDS if command.action == "why")
+"""What stands beside the reason for the limit: the key that shows all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Header(Lines):
         self.host = host
         self.mill: Mill | None = None
         self.pulse = Pulse()
+        self.hint = HINT
 
     def show(self, mill: Mill | None, pulse: Pulse) -> None:
         """Show this state."""
@@ -97,7 +101,8 @@ class Header(Lines):
             return ((f" frozen {pulse.frozen_s:.0f} s ago; work goes on (p)", "banner"),)
         if wrong:
             return self._condition("note", "warn", wrong, mill.time, width)
-        return ((f" limit {mill.limit.workers}: ", "muted"), (mill.limit.reason or "no reason given", "text"))
+        limit: Runs = ((f" limit {mill.limit.workers}: ", "muted"), (mill.limit.reason or "no reason given", "text"))
+        return spread(limit, ((f"  {self.hint} ", "muted"),) if self.hint else (), width)
 
     def _condition(self, word: str, tone: str, wrong: list[ConditionView], now: float, width: int) -> Runs:
         """The first condition with its age, and how many more there are; the key that shows all of them."""
