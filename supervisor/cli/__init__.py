@@ -27,6 +27,7 @@ VERBS = {
     "cancel": "cancel jobs or tasks",
     "retry": "run ended tasks again",
     "limit": "set how many workers may run, or let the governor find it",
+    "replay": "decide a recorded trace of the governor once more, and compare",
     "service": "have systemd keep a daemon on this jobs folder",
     "doctor": "look for what is wrong with folders, daemon and machine, each with its mend",
     "shutdown": "stop the daemon; running tasks go on unless --kill",

@@ -29,6 +29,8 @@ class Kind(StrEnum):
     SOCKET = "socket"
     DRAIN = "drain"
     LOOP = "loop"
+    SETTINGS = "settings"
+    RECORD = "record"
 
 
 class Conditions:

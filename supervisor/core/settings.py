@@ -1,0 +1,228 @@
+"""The settings of a daemon: every key of a settings file with its meaning, what files say, and what that amounts to.
+
+A file is checked as job files are: all that is wrong with it at once, each with its line and its mend. What several
+say is settled key by key, the last one first. Opens nothing and reads no clock; whose file wins is the caller's order.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from gristmill.supervisor.core import document, figures, hours, keys, premises, units, walker
+from gristmill.supervisor.core.errors import GristError, Problem
+from gristmill.supervisor.core.findings import Fault, Findings, dotted, shown
+
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%", re.ASCII)
+_MOST_PERCENT = 90
+_LEAST_BYTES = 1 << 20
+
+Amount = Annotated[
+    str | int,
+    Meta(examples=["4 GiB", "10 %"], extra={"wants": 'a size such as "4 GiB", or a share such as "10 %", in quotes'}),
+]
+
+
+class SettingsFile(keys.Table, frozen=True):
+    """Settings of a Gristmill daemon: how much of the machine it may use, and when."""
+
+    limit: Annotated[
+        Annotated[
+            Annotated[int, Meta(ge=0, le=100_000)] | Literal["auto"],
+            Meta(extra={"wants": 'a whole number, or "auto"'}),
+        ]
+        | UnsetType,
+        Meta(description='Workers that may be busy at once, or "auto": what the machine is seen to bear. '
+                         'Default: "auto".'),
+    ] = UNSET
+    polite: Annotated[
+        Annotated[
+            str | list[keys.Text],
+            Meta(
+                examples=["08:00-20:00", ["mon-fri 08:00-20:00", "sat 09:00-13:00"]],
+                extra={"wants": 'hours such as "08:00-20:00" or "mon-fri 08:00-20:00", or a list of such'},
+            ),
+        ]
+        | UnsetType,
+        Meta(description="Hours, by the clock on the wall, in which only a part of the machine is used; [] for none. "
+                         "Default: none."),
+    ] = UNSET
+    polite_share: Annotated[
+        Annotated[float, Meta(gt=0, le=1, extra={"wants": "a number above 0 and up to 1, such as 0.5"})] | UnsetType,
+        Meta(description="The part of cores and memory that may be used in polite hours. Default: 0.5."),
+    ] = UNSET
+    nice: Annotated[
+        Annotated[int, Meta(ge=0, le=19, extra={"wants": "a whole number from 0 (as usual) to 19 (most polite)"})]
+        | UnsetType,
+        Meta(description="Niceness of tasks whose job does not say otherwise, 0…19. Default: 10."),
+    ] = UNSET
+    ionice: Annotated[
+        Annotated[bool, Meta(extra={"wants": "true or false, without quotes"})] | UnsetType,
+        Meta(description="Whether tasks let others go first at the disk. Default: true."),
+    ] = UNSET
+    memory_reserve: Annotated[
+        Amount | UnsetType,
+        Meta(description='Memory that is left free, a size or a share ("10 %"). Default: 5 %, at least 250 MB.'),
+    ] = UNSET
+    disk_reserve: Annotated[
+        Amount | UnsetType,
+        Meta(description="With less than this free where the state lies, nothing is started: a size or a share. "
+                         "Default: 256 MiB, or 2 % of a small disk."),
+    ] = UNSET
+
+
+SYNONYMS: dict[str, str] = {
+    "workers": "limit", "max_workers": "limit", "jobs": "limit", "parallel": "limit", "concurrency": "limit",
+    "limits": "limit", "cores": "limit", "cpus": "limit", "hours": "polite", "working_hours": "polite",
+    "office_hours": "polite", "polite_hours": "polite", "politeness": "polite", "share": "polite_share",
+    "niceness": "nice", "priority": "nice", "io_nice": "ionice", "memory": "memory_reserve", "mem": "memory_reserve",
+    "ram": "memory_reserve", "reserve": "memory_reserve", "disk": "disk_reserve", "disk_free": "disk_reserve",
+}  # fmt: skip
+"""What people may call our keys."""
+
+
+class Reserve(msgspec.Struct, frozen=True):
+    """What is left free of a whole: so many bytes, or this share of it, whichever is more."""
+
+    size: int = 0
+    share: float = 0.0
+
+    def of(self, total: float) -> int:
+        """In bytes."""
+        return max(self.size, round(self.share * total))
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in force. `limit` is None where nobody has said anything, which `grist limit` may have done."""
+
+    limit: int | Literal["auto"] | None = None
+    polite: tuple[hours.Window, ...] = ()
+    polite_share: float = 0.5
+    nice: int = 10
+    ionice: bool = True
+    memory_reserve: Reserve = Reserve(250_000_000, 0.05)
+    disk_reserve: Reserve | None = None
+
+    def disk_kept(self, total: int) -> int:
+        """Bytes of a disk of this size that are kept free."""
+        return premises.reserve(total) if self.disk_reserve is None else self.disk_reserve.of(total)
+
+
+class SettingsError(GristError):
+    """A settings file that can't be understood; carries every problem found, not only the first."""
+
+    def __init__(self, file: str, problems: tuple[Problem, ...]) -> None:
+        self.file = file
+        self.problems = problems
+        super().__init__("\n".join(problem.located(file) for problem in problems))
+
+
+def share(settings: Settings, local: datetime) -> float:
+    """The part of the machine that may be used at this time on the wall's clock."""
+    return settings.polite_share if hours.left(settings.polite, local) else 1.0
+
+
+def words(settings: Settings, local: datetime) -> str:
+    """Why that is not the whole: `polite hours until 20:00: half of the machine`; "" when it is."""
+    minutes = hours.left(settings.polite, local)
+    if not minutes:
+        return ""
+    until = "at all times" if minutes >= hours.WEEK else f"until {hours.clock(local, minutes)}"
+    part = "half" if settings.polite_share == 0.5 else f"{100 * settings.polite_share:.4g} %"
+    return f"polite hours {until}: {part} of the machine"
+
+
+def parse(text: str, file: str) -> dict[str, Any]:
+    """What a file says, by key and in the types of `Settings`; raises `SettingsError` with all its problems."""
+    findings = Findings()
+    found = document.read(text.removeprefix("\ufeff"))
+    findings.places = found.places
+    if found.problem:
+        findings.add_at(found.problem.line, found.problem.column, found.problem.what, found.problem.mend)
+    known = keys.names(SettingsFile)
+    for key in found.values:
+        if key not in known:
+            _unknown(key, known, findings)
+    layout = walker.walk({key: found.values[key] for key in found.values if key in known}, SettingsFile, (), findings)
+    said = _understood(found.values, layout, findings)
+    problems = findings.problems()
+    if problems:
+        raise SettingsError(file, problems)
+    return said
+
+
+def settle(*said: Mapping[str, Any]) -> Settings:
+    """What is in force when all of these have their say: the last that names a key decides it."""
+    together: dict[str, Any] = {}
+    for each in said:
+        together |= each
+    return Settings(**together)
+
+
+def amount(value: str | int) -> Reserve:
+    """What `"4 GiB"` or `"10 %"` leaves free; raises `Fault`."""
+    percent = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if percent is None:
+        return Reserve(size=units.size(value, least=_LEAST_BYTES))
+    if not 0 < float(percent.group(1)) <= _MOST_PERCENT:
+        raise Fault(f"{shown(str(value))} leaves nothing to keep or nothing to use",
+                    f"write a share above 0 and up to {_MOST_PERCENT} %")
+    return Reserve(share=float(percent.group(1)) / 100)
+
+
+def windows(text: str) -> tuple[hours.Window, ...]:
+    """The hours that one text names; raises `Fault`."""
+    return (hours.read(text),)
+
+
+def worded(key: str, value: object) -> str:
+    """A setting in a few words: `limit 4`, `polite mon-fri 08:00-20:00`, `memory_reserve 10 %`."""
+    if isinstance(value, bool):
+        return f"{key} {'true' if value else 'false'}"
+    if isinstance(value, Reserve):
+        return f"{key} {figures.size(value.size) if value.size else f'{100 * value.share:.4g} %'}"
+    if isinstance(value, tuple):
+        return f"{key} {', '.join(window.text for window in value) or 'never'}"
+    return f"{key} {value}"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a settings file, for editors; `settings.schema.json` beside this file is its copy."""
+    made = msgspec.json.schema(SettingsFile)
+    table = made["$defs"]["SettingsFile"]
+    table["description"] = " ".join(table["description"].split())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Gristmill settings", **made}
+
+
+def _understood(values: Mapping[str, Any], layout: SettingsFile, findings: Findings) -> dict[str, Any]:
+    """What the walker let through, in the types of `Settings`."""
+    said = {key: value for key in keys.names(SettingsFile) if (value := getattr(layout, key)) is not UNSET}
+    if "polite" in values:
+        written = values["polite"]
+        listed = isinstance(written, list)
+        none: tuple[hours.Window, ...] = ()
+        said["polite"] = sum((  # of a list every text is read, whatever stands beside it
+            findings.take(("polite", number) if listed else ("polite",), partial(windows, text), none)
+            for number, text in enumerate(written if listed else [written])
+            if isinstance(text, str) and not findings.full
+        ), none)
+    for key in ("memory_reserve", "disk_reserve"):
+        if key in said:
+            said[key] = findings.take((key,), partial(amount, said[key]), Reserve())
+    if "polite_share" in said:
+        said["polite_share"] = float(said["polite_share"])
+    return said
+
+
+def _unknown(key: str, known: tuple[str, ...], findings: Findings) -> None:
+    name = key[:40].lower().replace("-", "_")
+    near = [SYNONYMS[name]] if name in SYNONYMS else difflib.get_close_matches(name, known, n=1)
+    mend = f"did you mean {near[0]}?" if near else f"remove it; the keys here are {', '.join(known)}"
+    findings.add((key,), f"unknown key {dotted((key,))}", mend)
