@@ -47,6 +47,23 @@ class Footprint(msgspec.Struct):
 
 
 @dataclass(slots=True)
+class Tally:
+    """Tasks that ended by themselves since somebody looked: how many, sums of seconds, the largest peak in bytes."""
+
+    count: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+
+    def add(self, wall_s: float, cpu_s: float, memory_bytes: int) -> None:
+        """One more."""
+        self.count += 1
+        self.wall_s += wall_s
+        self.cpu_s += cpu_s
+        self.memory_bytes = max(self.memory_bytes, memory_bytes)
+
+
+@dataclass(slots=True)
 class Job:
     """One job that is in the daemon's memory.
 
@@ -75,8 +92,15 @@ class Job:
     unrecorded: dict[int, None] = field(default_factory=dict)
     served_at: float = 0.0
     """When it last handed out a task; of jobs with equal shares the one served longest ago has its turn."""
+    tally: Tally = field(default_factory=Tally)
+    """What ended since the governor's last reading; never stored."""
+    kind: str = ""
+    """What tasks of this name and command are called, in this job and any other."""
     waits: str = ""
     """Why nothing of it is started now; shown, never stored."""
+
+    def __post_init__(self) -> None:
+        self.kind = self.kind or launch.kind(self.spec)
 
     @property
     def tasks(self) -> int:
@@ -170,7 +194,9 @@ class Job:
         else:
             self.items_failed += task.count
         if task.state in (TaskState.DONE, TaskState.FAILED) and task.started_at and task.ended_at:
-            self.footprint.learn(task.ended_at - task.started_at, task.cpu_s or 0.0, task.memory_peak_bytes or 0)
+            seen = (task.ended_at - task.started_at, task.cpu_s or 0.0, task.memory_peak_bytes or 0)
+            self.footprint.learn(*seen)
+            self.tally.add(*seen)
 
     def withdraw(self, number: int) -> Task | None:
         """Takes a task that is not live out of the line, for good; None when it is not waiting."""

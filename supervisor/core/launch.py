@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import zlib
 from dataclasses import dataclass
 
 import msgspec
@@ -50,6 +51,12 @@ def launch(spec: Spec, *, job: int, number: int, attempt: int, script: str | Non
     else:
         argv = tuple(template.render(part, values) for part in spec.command)
     return Launch(argv, spec.cwd, env, None if spec.stdin is None else template.render(spec.stdin, values))
+
+
+def kind(spec: Spec) -> str:
+    """What tasks of this name and command share a footprint under, today and next week: `NAME#CHECKSUM`."""
+    command = spec.command if spec.kind != "list" else str(spec.items.cases[0]["line"]).split(None, 1)[:1]
+    return f"{spec.name}#{zlib.crc32(msgspec.json.encode((command, spec.cwd))):08x}"
 
 
 def is_python(spec: Spec) -> bool:

@@ -6,9 +6,10 @@ Pure: the room is measured by others and passed in. A job that is passed over is
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
+from gristmill.supervisor.core.governor.decision import Fit
 from gristmill.supervisor.core.job import Job
 
 GB = 1e9
@@ -18,8 +19,9 @@ GB = 1e9
 class Room:
     """What new tasks may take before the next reading.
 
-    `memory_bytes` is free beyond the reserve and what running tasks are still expected to grow by; a task of a class
-    never seen and without a claim is taken to need `unknown_bytes`. `cpus` is what claims have left over.
+    `fits` says it for each kind that waited when the machine was read. Of any other, `memory_bytes` are free, and one of
+    a kind never seen and without a claim is taken to need `unknown_bytes`. `running` counts tasks by kind. `cpus` is
+    what claims have left over. `held` is why nothing is started at all beside what runs.
     """
 
     memory_bytes: float
@@ -27,6 +29,11 @@ class Room:
     unknown_bytes: float
     total_memory_bytes: float
     cores: float
+    fits: Mapping[str, Fit] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
+    held: str = ""
+    taken: float = 0.0
+    """Bytes that tasks were given since the reading."""
 
 
 def width(jobs: Iterable[Job]) -> int:
@@ -34,22 +41,32 @@ def width(jobs: Iterable[Job]) -> int:
     return sum(math.ceil(len(job.live) / job.ahead) for job in jobs if job.live)
 
 
-def memory_need(job: Job, room: Room) -> float:
-    """Bytes that one more task of `job` is taken to need: as known, else the stand-in."""
+def fit(job: Job, room: Room) -> Fit:
+    """Memory for tasks of `job`, as the governor found it, or a stand-in until it has seen that job."""
+    found = room.fits.get(job.kind)
+    if found is not None:
+        return found
     need = job.memory_need
-    return room.unknown_bytes if need is None else need
+    return Fit(room.unknown_bytes, room.memory_bytes, 1) if need is None else Fit(need, room.memory_bytes)
 
 
 def obstacle(job: Job, room: Room, busy: bool) -> str:
     """Why no task of `job` fits now, "" when one does. On an idle machine one task always gets its chance."""
-    need = memory_need(job, room)
     claim = job.spec.resources.memory_bytes
     if claim is not None and claim > room.total_memory_bytes:
         return f"memory: a task claims {claim / GB:.1f} GB, the machine has {room.total_memory_bytes / GB:.1f} GB"
-    if need > room.memory_bytes and busy:
-        return f"memory: a task needs {need / GB:.2g} GB, {max(0.0, room.memory_bytes) / GB:.2g} GB are free for it"
+    if not busy:
+        return ""
+    if room.held:
+        return room.held
+    memory = fit(job, room)
+    if memory.most is not None and room.running.get(job.kind, 0) >= memory.most:
+        return "canary: one task of a kind never seen runs first, to see what it needs"
+    if memory.need > memory.room - room.taken:
+        free = max(0.0, memory.room - room.taken)
+        return f"memory: a task needs {memory.need / GB:.2g} GB, {free / GB:.2g} GB are free for it"
     cpus = job.spec.resources.cpus or 0.0
-    if min(cpus, room.cores) > room.cpus and busy:
+    if min(cpus, room.cores) > room.cpus:
         return f"cpu: a task claims {cpus:g} cores, {max(0.0, room.cpus):g} are unclaimed"
     return ""
 
@@ -92,5 +109,6 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
 
 def charge(job: Job, room: Room) -> None:
     """Takes what one more task of `job` needs out of `room`."""
-    room.memory_bytes -= memory_need(job, room) / job.ahead
+    room.taken += fit(job, room).need / job.ahead
+    room.running[job.kind] = room.running.get(job.kind, 0) + 1
     room.cpus -= (job.spec.resources.cpus or 0.0) / job.ahead

@@ -1,14 +1,202 @@
 """How many workers may run now: readings and a state go in, a new state and a decision with its reason come out.
 
-Pure and replayable: no clock, no psutil, no chance of its own.
+Pure and replayable: no clock, no psutil, no chance of its own. Each rule has a room of its own: `others` what other
+people want, `ceiling` what the cores can feed, `search` and `rates` what was measured to get most done, `kinds` and
+`memory` what tasks need and what fits, `brake` what happens when memory comes worse than forecast. Here they are only
+put together: the least of all binds, and is told with its numbers.
 """
 
-from gristmill.supervisor.core.governor.first import GB as GB
-from gristmill.supervisor.core.governor.first import Decision as Decision
-from gristmill.supervisor.core.governor.first import Load as Load
-from gristmill.supervisor.core.governor.first import Reading as Reading
-from gristmill.supervisor.core.governor.first import State as State
-from gristmill.supervisor.core.governor.first import cpu_ceiling as cpu_ceiling
-from gristmill.supervisor.core.governor.first import decide as decide
-from gristmill.supervisor.core.governor.first import expected_smaller as expected_smaller
-from gristmill.supervisor.core.governor.first import memory_alarm as memory_alarm
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from gristmill.supervisor.core.governor import brake, ceiling, throughput
+from gristmill.supervisor.core.governor import kinds as learning
+from gristmill.supervisor.core.governor import memory as room
+from gristmill.supervisor.core.governor import others as people
+from gristmill.supervisor.core.governor import search as seeking
+from gristmill.supervisor.core.governor.brake import Grip
+from gristmill.supervisor.core.governor.decision import Allow as Allow
+from gristmill.supervisor.core.governor.decision import Binding as Binding
+from gristmill.supervisor.core.governor.decision import Decision as Decision
+from gristmill.supervisor.core.governor.decision import Fit as Fit
+from gristmill.supervisor.core.governor.kinds import Kind as Kind
+from gristmill.supervisor.core.governor.reading import Claim as Claim
+from gristmill.supervisor.core.governor.reading import Ended as Ended
+from gristmill.supervisor.core.governor.reading import Reading as Reading
+from gristmill.supervisor.core.governor.reading import Running as Running
+from gristmill.supervisor.core.governor.reading import Waiting as Waiting
+from gristmill.supervisor.core.governor.search import Scene, Search
+from gristmill.supervisor.core.governor.state import State as State
+from gristmill.supervisor.core.governor.state import lasting as lasting
+from gristmill.supervisor.core.governor.words import Facts, explain
+
+PERIOD_S = 1.0
+QUIET_S = 4.0
+"""Beside others the limit rises at most so often."""
+CROWDED = 0.97
+YIELD_S = 8.0
+"""Tasks that take longer are stopped rather than waited for when others want the cores."""
+
+
+def decide(reading: Reading, state: State) -> tuple[State, Decision]:
+    """The decision for this period."""
+    dt = PERIOD_S if state.at is None else min(10.0, max(0.05, reading.at - state.at))
+    kinds = learning.learn(state.kinds, reading)
+    mix, prevailing = throughput.mixed(state, reading, dt)
+    state = msgspec.structs.replace(state, mix=mix, prevailing=prevailing)
+    running = [task for task in reading.running if not task.stopped]
+    active = float(len(running)) if len(running) < len(reading.running) else reading.busy
+    use, wall = _mean(reading, kinds, mix, "use"), _mean(reading, kinds, mix, "wall") or 0.0
+
+    others = people.observe(reading, state.others, use, active, dt)
+    state = msgspec.structs.replace(state, others=others)
+    rates, marks = throughput.measure(state, reading, kinds, active, use, dt)
+    moved = abs(others.demand - state.demand) > throughput.MOVED * reading.cores
+    budget = min(people.budget(others, reading.cores), max(min(1.0, reading.cores / 2), reading.share * reading.cores))
+    crowded = others.demand > people.SHARED * reading.cores
+    alone = ceiling.alone(reading.cores, use)
+    bound = ceiling.alone(budget, use)
+    if crowded:
+        bound = ceiling.shared(budget, use, others.demand, reading.cores)
+
+    memory = state.memory.follow(reading, kinds, dt)
+    fits, forecast = room.fits(reading, kinds, memory)
+    busy_now = max(len(running), round(active))
+    scene = Scene(
+        at=reading.at, dt=dt, cores=reading.cores, budget=budget, ceiling=bound, use=use, wall=wall, busy=active,
+        pressing=bool(reading.waiting) and active >= 0.9 * state.search.number,
+        idle=reading.cores - reading.cpu_total,
+        familiar=bool(reading.waiting) and all(kinds[line.kind].known for line in reading.waiting),
+        told=sum(task.progress is not None for task in running) > 0.5 * len(running), shared=crowded, rates=rates,
+    )
+    search = state.search if reading.fixed is not None else _sought(state, scene, reading)
+    wanted, raised = _limit(state, search, bound, crowded or reading.share < 1, reading)
+    after, grip = brake.apply(reading, forecast, state.brake, dt, wanted)
+    cap = None if after.cap is None else math.floor(after.cap)
+    grip = _yielding(grip, reading, running, wanted, wall, others, search)
+    held = _held(reading, grip, cap)
+    fits = _given_a_chance(fits, reading)
+
+    first = reading.waiting[0].kind if reading.waiting else ""
+    allowed = busy_now if held else _allowed(fits.get(first), busy_now, reading)
+    facts = Facts(
+        reading, search, others, rates, held, budget, use, bound, alone, allowed, fits.get(first),
+        bool(reading.waiting) and fits[first].most == 1 and not kinds[first].ends, wanted, busy_now,
+    )
+    binding, reason, allows = explain(facts)
+    limit = wanted if allowed is None else min(wanted, max(1, allowed))
+    after_all = msgspec.structs.replace(
+        state, at=reading.at, kinds=kinds, demand=others.demand if moved else state.demand,
+        rates=throughput.kept(state.rates, prevailing, rates) if prevailing else state.rates, search=search,
+        memory=memory, brake=after, marks=marks, worked=state.worked + active * dt, limit=limit, raised=raised,
+    )
+    return after_all, Decision(
+        limit=limit, binding=binding, reason=reason, allows=allows, fits=fits, stop=grip.stop, resume=grip.resume,
+        kill=grip.kill, held=held,
+    )
+
+
+def relieve(at: float, available: float, state: State) -> tuple[State, tuple[str, ...]]:
+    """A quick look at available memory between two readings: the tasks to end at once, most often none."""
+    after, kill = brake.relieve(at, available, state.brake)
+    return msgspec.structs.replace(state, brake=after), kill
+
+
+def memory_alarm(total: float, available: float) -> tuple[str, bool]:
+    """(what is wrong with memory, whether nothing new may be started); "" while the reserve is whole.
+
+    Below the reserve the room for new tasks is gone already, and only an idle pool starts one; below half of it even
+    that one would be paid for by somebody else.
+    """
+    kept = room.reserve_of(total)
+    if available >= kept:
+        return "", False
+    gb = room.GB
+    words = f"{available / gb:.1f} GB of {total / gb:.1f} GB are available, {kept / gb:.1f} GB are kept in reserve"
+    return f"memory: {words}", available < kept / 2
+
+
+def _mean(reading: Reading, kinds: dict[str, Kind], mix: dict[str, float], what: str) -> float | None:
+    """The mean over the recent mix of what is known of each kind; of those that wait while none runs."""
+    names = mix if reading.running or reading.ended else {line.kind: 1.0 for line in reading.waiting[:1]} or mix
+    found = [(share, getattr(kinds[name], what)) for name, share in names.items() if name in kinds]
+    known = [(share, value) for share, value in found if value is not None]
+    whole = sum(share for share, _ in known)
+    return sum(share * value for share, value in known) / whole if whole else None
+
+
+def _sought(state: State, scene: Scene, reading: Reading) -> Search:
+    if not reading.running and not reading.ended and not reading.waiting:
+        return Search()  # begun anew with the next work
+    return seeking.step(state.search, scene)
+
+
+def _limit(
+    state: State, search: Search, bound: int | None, yielding: bool, reading: Reading
+) -> tuple[int, float]:
+    """(workers that all but memory allows, when that was last raised beside others)."""
+    if reading.fixed is not None:
+        return reading.fixed, state.raised
+    number = max(1, search.number)
+    if not yielding or bound is None:
+        return number, state.raised
+    target, before = min(number, bound), state.limit or 1
+    if target < before - max(0.6, 0.03 * before):
+        return target, state.raised
+    if target > before + max(0.8, 0.06 * before) and reading.at - state.raised >= QUIET_S:
+        return target, reading.at
+    return min(before, number), state.raised
+
+
+def _yielding(
+    grip: Grip, reading: Reading, running: list[Running], wanted: int, wall: float, others: people.Others,
+    search: Search,
+) -> Grip:
+    """With tasks stopped that run beyond the limit, where waiting for their end would take too long."""
+    surplus = len(running) - len(grip.stop) - wanted
+    probing = search.probe is not None and search.probe.way == "down" and wall > seeking.LONG_S
+    crowding = (
+        wall > YIELD_S and len(running) > 1.15 * wanted and others.demand > 0.1 * reading.cores
+        and reading.cpu_total > CROWDED * reading.cores
+    )
+    if surplus <= 0 or not (crowding or probing):
+        return grip
+    young = sorted((task for task in running if task.task not in grip.stop), key=lambda task: task.age)
+    more = [task.task for task in young[: min(surplus, len(young) - 1)]]
+    return msgspec.structs.replace(grip, stop=(*grip.stop, *more), resume=())
+
+
+def _held(reading: Reading, grip: Grip, cap: int | None) -> str:
+    """What holds starts back: a brake, stopped tasks that go first, tasks that had to be ended."""
+    if not reading.running:
+        return ""  # on an idle machine one task always gets its chance
+    if grip.words or grip.kill:
+        return grip.words or "memory ran short: tasks had to be ended"
+    if grip.stop or any(task.stopped for task in reading.running):
+        return "stopped tasks go on first"
+    if cap is not None and len(reading.running) >= cap:
+        return f"memory: tasks had to be ended when more than {cap} ran"
+    return ""
+
+
+def _given_a_chance(fits: dict[str, Fit], reading: Reading) -> dict[str, Fit]:
+    """On an idle machine the first that waits may start, whatever it is taken to need."""
+    first = reading.waiting[0].kind if reading.waiting and not reading.running else ""
+    if first not in fits or fits[first].need <= fits[first].room:
+        return fits
+    return fits | {first: Fit(fits[first].need, fits[first].need, 1)}
+
+
+def _allowed(fit: Fit | None, busy: int, reading: Reading) -> int | None:
+    """How many workers memory allows, None for any number."""
+    if fit is None:
+        return None
+    if fit.most is not None:
+        running = sum(task.kind == reading.waiting[0].kind for task in reading.running)
+        return busy + max(0, fit.most - running)
+    if fit.need <= 0:
+        return None
+    return busy + max(0, math.floor(fit.room / fit.need))

@@ -53,11 +53,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stop: tuple[str, ...] = ()
     resume: tuple[str, ...] = ()
     kill: tuple[str, ...] = ()
+    held: str = ""
+    """Why nothing at all is started now, "" when something may be."""
 
     def admits(self, kind: str, running: int, taken: float) -> bool:
         """Whether one more task of `kind` may start: `running` of it do, and `taken` bytes have been given to tasks
         started since the reading."""
         fit = self.fits.get(kind)
-        if fit is None:
-            return True
+        if self.held or fit is None:
+            return not self.held
         return (fit.most is None or running < fit.most) and fit.need <= fit.room - taken

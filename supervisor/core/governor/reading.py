@@ -70,8 +70,10 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     - `runnable`: threads that run or want to, None where that can't be known.
     - `memory_total`, `memory_available`: of the machine or of our control group, whichever has less left.
     - `pressure_*`: share of the period 0…1 in which some task waited for CPU, memory or disk (PSI), None without it.
-    - `busy`: mean number of workers with a task. `running`: the tasks at this moment; tiny ones may be missing.
-    - `share`: of the machine that we may use at all now; less than 1 in working hours.
+    - `busy`: mean number of workers with a task that is not stopped. `running`: the tasks at this moment; tiny ones may
+      be missing.
+    - `share`: of the machine that we may use at all now; less than 1 in polite hours, of which `polite` is the reason.
+    - `reserve`: memory that is left free whatever happens, None for the usual.
     - `fixed`: the limit that the user has set, None for the governor's own.
     - `chance`: a fresh random number 0…1, so that two governors on one machine don't move in step.
     """
@@ -93,5 +95,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended: tuple[Ended, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     share: float = 1.0
+    polite: str = ""
+    reserve: float | None = None
     fixed: int | None = None
     chance: float = 0.5

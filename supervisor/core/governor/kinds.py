@@ -1,0 +1,172 @@
+"""What is learned about each kind of task: time, CPU, memory over its life; kept by name across jobs and restarts.
+
+Owns the learning alone. What a kind's footprint means for the next start is `memory`'s and `ceiling`'s.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from gristmill.supervisor.core.governor.reading import Ended, Reading, Running
+
+BINS = 17
+"""Points of a task's life at which its memory is remembered."""
+LIFE = 1.05
+"""The last of them, in mean lives."""
+KNOWN = 3
+"""From so many ends on a kind is known."""
+FROZEN = 40.0
+"""After so many ends the cost that others are compared with stays as it is: a drifting one destroys the table."""
+FULL = 0.92
+"""Above this share of the cores a worker's use understates what it could use."""
+KEPT = 200
+"""Kinds that are remembered at most."""
+
+
+class Moment(msgspec.Struct, frozen=True, array_like=True):
+    """Memory at one point of a task's life: weight seen, mean and variance in bytes."""
+
+    weight: float = 0.0
+    mean: float = 0.0
+    variance: float = 0.0
+
+    def learn(self, value: float, weight: float) -> Moment:
+        """With one more value; the old is forgotten slowly."""
+        total = min(self.weight + weight, 40.0)
+        gain = weight / total
+        off = value - self.mean
+        return Moment(total, self.mean + gain * off, (1 - gain) * (self.variance + gain * off * off))
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The footprint of one kind: means of time in seconds, use in cores, memory in bytes.
+
+    `cost` is the mean logarithm of what one task costs (CPU seconds, or wall seconds where it hardly computes), over
+    `costed` of them. `life` is the memory against age / wall. `claim` is what the user says a task needs, which nothing
+    learned overrides; `raised` what it is taken to need at least after a lack of memory. `at` is when it was last seen.
+    """
+
+    ends: int = 0
+    wall: float = 0.0
+    cpu: float = 0.0
+    use: float | None = None
+    cost: float = 0.0
+    costed: float = 0.0
+    peak: Moment = Moment()
+    largest: float = 0.0
+    life: tuple[Moment, ...] = ()
+    claim: float | None = None
+    raised: float = 0.0
+    at: float = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether enough of it have ended to go by what was learned."""
+        return self.ends >= KNOWN
+
+    @property
+    def waits(self) -> bool:
+        """Whether a task of it hardly computes, so that its cost is time rather than CPU."""
+        return self.cpu < 0.05 * self.wall
+
+    def promised(self, wall: float, cpu: float, weight: float) -> Kind:
+        """After one told its progress, by which it would take so long and compute so much in all."""
+        kind = self
+        if not kind.ends:
+            gain = weight / (kind.costed + weight)
+            kind = msgspec.structs.replace(
+                kind, wall=kind.wall + gain * (wall - kind.wall), cpu=kind.cpu + gain * (cpu - kind.cpu)
+            )
+        if kind.costed < FROZEN:
+            costed = kind.costed + weight
+            gain = weight / costed
+            kind = msgspec.structs.replace(
+                kind, costed=costed, cost=kind.cost + gain * (kind.cost_of(wall, cpu) - kind.cost)
+            )
+        return kind
+
+    def memory_at(self, age: float) -> float:
+        """What a task of it holds at this age: as seen at that point of other lives, else the mean peak."""
+        if not self.life or self.wall <= 0:
+            return self.peak.mean
+        moment = self.life[min(BINS - 1, int(age / self.wall / LIFE * BINS))]
+        return moment.mean if moment.weight >= 1.0 else self.peak.mean
+
+    def deviation_at(self, age: float) -> float:
+        """How far tasks of it are from that, in bytes; of the peak where the point was not seen."""
+        if not self.life or self.wall <= 0:
+            return math.sqrt(self.peak.variance)
+        moment = self.life[min(BINS - 1, int(age / self.wall / LIFE * BINS))]
+        return math.sqrt(moment.variance if moment.weight >= 2.0 else self.peak.variance)
+
+    def cost_of(self, wall: float, cpu: float) -> float:
+        """The logarithm of what a task cost that took so long and computed so much."""
+        return math.log(max(1e-5, wall if self.waits else cpu))
+
+
+def learn(kinds: dict[str, Kind], reading: Reading) -> dict[str, Kind]:
+    """With what this reading tells; those not seen for longest fall out."""
+    after = dict(kinds)
+    for line in reading.waiting:
+        kind = after.get(line.kind, Kind(at=reading.at))
+        after[line.kind] = msgspec.structs.replace(kind, claim=line.claim.memory, raised=line.raised)
+    for end in reading.ended:
+        after[end.kind] = _ended(after.get(end.kind, Kind()), end, reading)
+    by_kind: dict[str, list[Running]] = {}
+    for task in reading.running:
+        if not task.stopped:
+            by_kind.setdefault(task.kind, []).append(task)
+    for name, tasks in by_kind.items():
+        after[name] = _running(after.get(name, Kind()), tasks, reading)
+    if len(after) > KEPT:
+        for name in sorted(after, key=lambda name: after[name].at)[: len(after) - KEPT]:
+            del after[name]
+    return after
+
+
+def _ended(kind: Kind, end: Ended, reading: Reading) -> Kind:
+    ends = kind.ends + end.count
+    gain = max(end.count / ends, 1 - 0.95**end.count)
+    wall = kind.wall + gain * (end.wall - kind.wall)
+    cpu = kind.cpu + gain * (end.cpu - kind.cpu)
+    seen = msgspec.structs.replace(kind, ends=ends, wall=wall, cpu=cpu, at=reading.at)
+    cost, costed = kind.cost, kind.costed
+    if seen.waits != kind.waits and kind.ends:
+        costed = 0.0  # what was compared with so far was the other measure
+    if costed < FROZEN:
+        costed += end.count
+        cost += end.count / costed * (seen.cost_of(end.wall, end.cpu) - cost)
+    use = kind.use
+    if end.wall < 2.0 and end.wall > 0:  # too short to be seen while it runs
+        use = _use(use, min(end.cpu / end.wall, reading.cores), reading)
+    return msgspec.structs.replace(
+        seen, cost=cost, costed=costed, use=use, peak=kind.peak.learn(end.peak, min(end.count, 20)),
+        largest=max(end.peak, kind.largest - 0.02 * (kind.largest - kind.peak.mean)),
+    )
+
+
+def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
+    grown = [task for task in tasks if task.age >= min(1.0, 0.3 * kind.wall)]
+    use = kind.use
+    if grown and not (kind.known and kind.wall < 2.0):
+        use = _use(use, sum(task.cpu for task in grown) / len(grown), reading)
+    life = kind.life
+    if kind.known and kind.wall > 0:
+        moments = list(life or [Moment()] * BINS)
+        for task in tasks:
+            at = min(BINS - 1, int(task.age / kind.wall / LIFE * BINS))
+            moments[at] = moments[at].learn(task.memory, min(1.0, BINS / max(1.0, kind.wall)))
+        life = tuple(moments)
+    largest = max(kind.largest, *(task.memory for task in tasks))
+    return msgspec.structs.replace(kind, use=use, life=life, largest=largest, at=reading.at)
+
+
+def _use(before: float | None, now: float, reading: Reading) -> float:
+    """Cores that a worker would use: on a full machine it may only rise, since there it gets less than it wants."""
+    if before is None:
+        return now
+    if reading.cpu_total >= FULL * reading.cores:
+        return max(before, before + 0.3 * (now - before))
+    return before + 0.2 * (now - before)

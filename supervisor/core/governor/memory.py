@@ -1,0 +1,198 @@
+"""Room in memory: what running tasks will still grow to, and how many more of each kind fit beside that.
+
+Owns the forecast and admission. What is done when it comes worse than forecast is `brake`'s.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from gristmill.supervisor.core.governor.decision import Fit
+from gristmill.supervisor.core.governor.kinds import BINS, LIFE, Kind
+from gristmill.supervisor.core.governor.reading import Reading, Running
+
+GB = 1e9
+LONG_S = 8.0
+"""Tasks that take so long are forecast by their age; of shorter ones the sum of peaks counts."""
+CHECK_S = 5.0
+"""Seconds between two points from which a task's growth is read."""
+CANARY_S = 3.0
+"""A kind never seen runs one task alone until that has ended, or is so old."""
+TRUSTED = 8
+"""Below so many ends a new task is taken to need no less than the largest that runs."""
+FIRST_SHARE = 0.08
+"""Share of all memory that the very first task is taken to need."""
+MARGIN = 1.25
+SIGMAS = 1.5
+
+
+def reserve_of(total: float) -> float:
+    """Memory that is left free whatever happens: 5 %, at least 0.25 GB."""
+    return max(0.05 * total, 0.25 * GB)
+
+
+def reserve(reading: Reading) -> float:
+    """The same, unless the user has set another."""
+    return reserve_of(reading.memory_total) if reading.reserve is None else reading.reserve
+
+
+class Trail(msgspec.Struct, frozen=True, array_like=True):
+    """Two earlier points of one task's memory, from which its growth is read: (age, bytes) older and newer."""
+
+    age: float = 0.0
+    memory: float = 0.0
+    next_age: float = 0.0
+    next_memory: float = 0.0
+
+    def follow(self, age: float, memory: float) -> Trail:
+        """With the task as it is now."""
+        if age >= self.next_age + CHECK_S:
+            return Trail(self.next_age, self.next_memory, age, memory)
+        return self
+
+    def slope(self, age: float, memory: float) -> float:
+        """Bytes a second that it has grown by lately, 0 when it shrank."""
+        return max(0.0, (memory - self.memory) / max(1.0, age - self.age))
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is remembered from reading to reading. `packing` is the largest share of the sum of all peaks that was in
+    use at once, slowly forgotten."""
+
+    trails: dict[str, Trail] = {}
+    packing: float = 0.0
+
+    def follow(self, reading: Reading, kinds: dict[str, Kind], dt: float) -> Memory:
+        """After one more reading."""
+        trails = {
+            task.task: self.trails.get(task.task, Trail()).follow(task.age, task.memory) for task in reading.running
+        }
+        peaks = sum(kinds[task.kind].peak.mean for task in reading.running)
+        packing = self.packing * math.exp(-dt / 300)
+        if peaks > 0 and len(reading.running) >= 3:
+            packing = max(packing, sum(task.memory for task in reading.running) / peaks)
+        return Memory(trails, min(1.0, packing))
+
+    def final(self, task: Running, kind: Kind) -> float:
+        """Bytes that a task of an unknown kind is taken to grow to: as it grew lately, for as long as it has run, two
+        to four minutes; or to the end that its progress promises."""
+        horizon = min(240.0, max(120.0, task.age))
+        if task.progress is not None and task.progress > 0.02:
+            horizon = task.age / task.progress - task.age
+        trail = self.trails.get(task.task, Trail())
+        grown = task.memory + trail.slope(task.age, task.memory) * horizon
+        return max(task.memory, grown if kind.claim is None else min(grown, max(kind.claim, kind.raised)))
+
+
+class Group(msgspec.Struct):
+    """Running tasks of one kind and about one age."""
+
+    kind: Kind
+    age: float
+    count: int = 0
+    memory: float = 0.0
+
+
+class Forecast:
+    """All that runs, as it will be."""
+
+    def __init__(self, reading: Reading, kinds: dict[str, Kind], memory: Memory) -> None:
+        self._groups: dict[tuple[str, int], Group] = {}
+        self.fixed = 0.0
+        """Bytes of tasks that are not forecast by age: what each will have grown to."""
+        self.largest = 0.0
+        self.left: dict[str, float] = {}
+        """By task: bytes that it is still expected to grow by."""
+        self._peaks = self._variance = 0.0
+        for task in reading.running:
+            kind = kinds[task.kind]
+            self.largest = max(self.largest, task.memory)
+            if kind.claim is not None:
+                final = max(task.memory, kind.claim, kind.raised)
+            elif not kind.known:
+                final = memory.final(task, kind)
+                self.largest = max(self.largest, min(final, 4 * task.memory))
+            elif kind.wall < LONG_S:
+                self._peaks += kind.peak.mean
+                self._variance += kind.peak.variance
+                self.left[task.task] = max(0.0, kind.peak.mean - task.memory)
+                continue
+            else:
+                self._group(task, kind)
+                self.left[task.task] = max(0.0, kind.peak.mean - task.memory)
+                continue
+            self.fixed += final
+            self.left[task.task] = final - task.memory
+        self.growth = sum(self.left.values())
+        """Bytes that all of them are still expected to grow by."""
+        packed = min(1.0, memory.packing + 0.03 + 0.1 / math.sqrt(max(1, len(reading.running))))
+        self.packed = packed if memory.packing else 1.0
+        self.fixed += self.packed * self._peaks
+
+    def _group(self, task: Running, kind: Kind) -> None:
+        at = int(task.age / kind.wall / LIFE * BINS)
+        group = self._groups.setdefault((task.kind, at), Group(kind, task.age))
+        group.age += (task.age - group.age) / (group.count + 1)
+        group.count += 1
+        group.memory += task.memory
+
+    def at(self, later: float) -> tuple[float, float]:
+        """(bytes that all running tasks hold after so many seconds, standard deviation of that).
+
+        A task that will have ended by then has been followed by another of its kind.
+        """
+        total, variance = self.fixed, self._variance
+        for group in self._groups.values():
+            kind, age = group.kind, group.age + later
+            end = max(kind.wall, 1.15 * group.age)
+            usual = kind.memory_at(group.age)
+            scale = min(3.0, max(0.7, group.memory / group.count / usual)) if usual > 0 else 1.0
+            if age > end:
+                age, scale = (age - end) % max(1.0, kind.wall), 1.0
+            total += group.count * scale * kind.memory_at(age)
+            variance += group.count * kind.deviation_at(age) ** 2
+        return total, math.sqrt(variance)
+
+
+def fits(reading: Reading, kinds: dict[str, Kind], memory: Memory) -> tuple[dict[str, Fit], Forecast]:
+    """For each kind that waits: what one more needs and the room for it; and the forecast that this was read from."""
+    forecast = Forecast(reading, kinds, memory)
+    ours = sum(task.memory for task in reading.running)
+    free = min(reading.memory_available, reading.share * reading.memory_total - ours)
+    usable = free + ours - reserve(reading)
+    running: dict[str, list[Running]] = {}
+    for task in reading.running:
+        running.setdefault(task.kind, []).append(task)
+    found = {}
+    for line in reading.waiting:
+        kind = kinds[line.kind]
+        found[line.kind] = _fit(kind, running.get(line.kind, []), reading, forecast, usable)
+    return found, forecast
+
+
+def _fit(kind: Kind, running: list[Running], reading: Reading, forecast: Forecast, usable: float) -> Fit:
+    now, deviation = forecast.at(0.0)
+    room = usable - now - SIGMAS * deviation
+    if kind.claim is not None:
+        return Fit(max(kind.claim, kind.raised), room)
+    if not kind.known:
+        first = FIRST_SHARE * reading.memory_total
+        largest = kind.largest or forecast.largest
+        need = MARGIN * largest if largest else first
+        most = 1 if not kind.ends and all(task.age < CANARY_S for task in running) else None
+        return Fit(max(need, kind.raised), room, most)
+    need = max(kind.peak.mean, kind.raised)
+    if kind.ends < TRUSTED:
+        need = max(need, kind.largest)
+    if kind.wall < LONG_S:
+        need = need * forecast.packed
+        return Fit(need, room - SIGMAS * math.sqrt(kind.peak.variance))
+    best = math.inf
+    for step in range(BINS):
+        age = (step + 0.5) / BINS * LIFE * kind.wall
+        held, deviation = forecast.at(age)
+        each = max(kind.memory_at(age), need / 4)
+        best = min(best, (usable - held - SIGMAS * deviation) / max(1.0, each))
+    return Fit(need, best * need if best > 0 else min(0.0, best * need))

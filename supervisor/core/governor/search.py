@@ -1,0 +1,234 @@
+"""The search for the number of workers that gets most done: slow start, then small probes, one at a time.
+
+Owns the number N that throughput alone would choose. It knows nothing of memory, and while others use the machine it
+sleeps and remembers N, so that recovery is at once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from gristmill.supervisor.core.governor.ceiling import MOST
+from gristmill.supervisor.core.governor.rates import Rates, bin_of
+
+STEP_PERIODS = 3.0
+"""Slow start doubles N every so many seconds; every second while the cores are hardly used."""
+LIGHT = 0.5
+WORTH = 0.25
+"""A doubling is worth it when ln W grows by this share of ln N."""
+UP, FAR_UP, DOWN, TRIM = 0.25, 0.6, 0.2, 0.12
+FIRST_PROBE_S = 30.0
+UP_MOST_S, TRIM_MOST_S, DOWN_EVERY_S = 180.0, 360.0, 600.0
+LONG_S = 120.0
+"""Tasks that take longer are too rare to show what they cost when they end."""
+SURE = 1.6
+"""Standard errors by which a difference must stand out."""
+STEADY_S = 5.0
+
+Way = Literal["up", "down", "trim"]
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """A number of workers that is being tried, from when, until when, and instead of which."""
+
+    way: Way
+    base: int
+    to: int
+    since: float
+    until: float
+    latest: float
+
+
+class Search(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is remembered. `number` 0: not yet begun; `before` the number before the last step of slow start."""
+
+    number: int = 0
+    ramping: bool = True
+    since: float = 0.0
+    before: int = 0
+    failures: int = 0
+    probe: Probe | None = None
+    due: dict[Way, float] = {}
+    every: dict[Way, float] = {}
+    over: float = 0.0
+    """For how many seconds the workers have wanted clearly more than the budget."""
+
+
+class Scene(NamedTuple):
+    """What the search looks at: `ceiling` as by `ceiling.alone`, `use` cores a worker, `wall` seconds a task, `busy`
+    workers on the mean, `pressing` whether more work waits than the limit lets through, `told` whether tasks of over
+    two minutes report their progress."""
+
+    at: float
+    dt: float
+    cores: float
+    budget: float
+    ceiling: int | None
+    use: float | None
+    wall: float
+    busy: float
+    pressing: bool
+    idle: float
+    familiar: bool
+    told: bool
+    shared: bool
+    rates: Rates
+
+
+def step(before: Search, scene: Scene) -> Search:
+    """The search after one more period."""
+    if before.number == 0:
+        return _begin(scene)
+    if scene.shared:
+        return msgspec.structs.replace(before, probe=None, since=scene.at)
+    if before.ramping:
+        return _ramp(before, scene)
+    if before.probe is not None:
+        return _judge(before, before.probe, scene)
+    return _refine(before, scene)
+
+
+def _begin(scene: Scene) -> Search:
+    """A quarter of the cores, or at once what is known to be right for tasks that were seen before."""
+    first = int(min(4, max(1, scene.cores // 4)))
+    if scene.familiar and scene.ceiling is not None:
+        first = scene.ceiling
+    return Search(number=first, before=first, since=scene.at)
+
+
+def _to(search: Search, scene: Scene, number: int, **more: object) -> Search:
+    number = max(1, min(MOST, number))
+    since = scene.at if number != search.number else search.since
+    return msgspec.structs.replace(search, number=number, since=since, **more)
+
+
+# ── slow start ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _ramp(before: Search, scene: Scene) -> Search:
+    number = before.number
+    if scene.ceiling is not None and number >= scene.ceiling:
+        return _settle(before, scene, scene.ceiling)
+    light = scene.use is not None and 2 * number * scene.use <= LIGHT * scene.budget
+    if not scene.pressing or scene.at - before.since < (1.0 if light else STEP_PERIODS) - 0.1:
+        return before
+    failures = before.failures
+    if number >= scene.cores and number > before.before:
+        failures = 0 if _worth(before, scene) else failures + 1
+        if failures >= 3:
+            return _settle(before, scene, before.before)
+    if number >= MOST:
+        return _settle(before, scene, MOST)
+    target = min(2 * number, scene.ceiling or MOST)
+    return _to(before, scene, target, before=number, failures=failures)
+
+
+def _worth(before: Search, scene: Scene) -> bool:
+    """Whether the last doubling got more done, as far as can be told."""
+    now, then = scene.rates.rate(before.number), scene.rates.rate(before.before)
+    if now is None or then is None:
+        return True
+    gain = now.value - then.value + math.hypot(now.error, then.error)
+    return gain > WORTH * math.log(before.number / before.before)
+
+
+def _settle(before: Search, scene: Scene, number: int) -> Search:
+    due: dict[Way, float] = {"up": scene.at + 10, "trim": scene.at + FIRST_PROBE_S, "down": scene.at + FIRST_PROBE_S}
+    return _to(before, scene, number, ramping=False, failures=0, due=due)
+
+
+# ── small probes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _refine(before: Search, scene: Scene) -> Search:
+    number = before.number
+    wanted = scene.busy * (scene.use or 0.0)
+    over = before.over + scene.dt if wanted > 1.15 * scene.budget and scene.idle < 0.05 * scene.cores else 0.0
+    before = msgspec.structs.replace(before, over=over)
+    if scene.ceiling is not None and number > 1.3 * scene.ceiling + 1 and over > STEADY_S:
+        return _to(before, scene, scene.ceiling, over=0.0)  # other tasks than those that N was found for
+    if not scene.pressing or scene.at - before.since < STEADY_S:
+        return before
+    if scene.ceiling is not None and scene.ceiling > 2.5 * number and scene.use is not None and number <= scene.cores:
+        return _to(before, scene, number, ramping=True, before=number)  # likewise, and they need less
+    best = _best(scene)
+    if best is not None and best != number:
+        now, then = scene.rates.rate(best), scene.rates.rate(number)
+        if now is not None and then is not None:
+            gain = now.value - then.value
+            if gain > 0.02 and gain > SURE * math.hypot(now.error, then.error):
+                return _to(before, scene, best)
+    due = before.due
+    if (scene.ceiling is None or number < scene.ceiling) and scene.at >= due.get("up", 0.0):
+        far = scene.ceiling is None or scene.ceiling > 2 * number
+        target = math.ceil(number * (1 + (FAR_UP if far else UP)))
+        return _try(before, scene, "up", min(target, scene.ceiling or MOST))
+    if scene.at >= due.get("down", 0.0) and number > 1 and (scene.wall < LONG_S or scene.told):
+        return _try(before, scene, "down", math.floor(number * (1 - DOWN)))
+    slack = scene.idle > 0.1 * scene.cores or wanted > 1.15 * scene.budget
+    if slack and scene.at >= due.get("trim", 0.0) and number > 1:
+        return _try(before, scene, "trim", math.floor(number * (1 - TRIM)))
+    return before
+
+
+def _best(scene: Scene) -> int | None:
+    """The visited number of workers with the best rate, its error counted against it."""
+    ranked = [
+        (rate.value - rate.error, workers) for workers in scene.rates.seen() if (rate := scene.rates.rate(workers))
+    ]
+    return round(max(ranked)[1]) if ranked else None
+
+
+def _try(before: Search, scene: Scene, way: Way, to: int) -> Search:
+    to = max(1, to)
+    if bin_of(to) == bin_of(before.number):
+        to = before.number + (1 if way == "up" else -1)
+    if to < 1 or to > MOST:
+        return before
+    length = max(8.0, min(2 * scene.wall, 60.0)) if way == "down" else max(6.0, min(scene.wall, 30.0))
+    probe = Probe(way, before.number, to, scene.at, scene.at + length, scene.at + 4 * length)
+    return msgspec.structs.replace(before, probe=probe, number=to, since=scene.at)
+
+
+def _judge(before: Search, probe: Probe, scene: Scene) -> Search:
+    """Ends a probe that has been seen for long enough, and keeps its number if that got more done."""
+    if not scene.pressing and probe.way == "up":
+        return _give_up(before, probe, scene)
+    there = abs(scene.busy - probe.to) <= max(1.0, 0.05 * probe.to)
+    until = probe.until if there else max(probe.until, scene.at + 3.0)
+    if scene.at < min(until, probe.latest):
+        if until != probe.until:
+            probe = msgspec.structs.replace(probe, until=until)
+            return msgspec.structs.replace(before, probe=probe)
+        return before
+    if not _better(probe, scene.rates):
+        return _give_up(before, probe, scene)
+    every: dict[Way, float] = {**before.every, probe.way: DOWN_EVERY_S if probe.way == "down" else FIRST_PROBE_S}
+    due: dict[Way, float] = {**before.due, probe.way: scene.at + STEADY_S}  # the next step the same way, soon
+    return msgspec.structs.replace(before, probe=None, number=probe.to, since=scene.at, every=every, due=due)
+
+
+def _give_up(before: Search, probe: Probe, scene: Scene) -> Search:
+    most = {"up": UP_MOST_S, "trim": TRIM_MOST_S, "down": DOWN_EVERY_S}[probe.way]
+    every: dict[Way, float] = {**before.every, probe.way: min(most, 2 * before.every.get(probe.way, FIRST_PROBE_S))}
+    due: dict[Way, float] = {**before.due, probe.way: scene.at + every[probe.way]}
+    return msgspec.structs.replace(before, probe=None, number=probe.base, since=scene.at, every=every, due=due)
+
+
+def _better(probe: Probe, rates: Rates) -> bool:
+    used, base_used = rates.used(probe.to), rates.used(probe.base)
+    rate, base_rate = rates.rate(probe.to), rates.rate(probe.base)
+    if used is None or base_used is None or rate is None or base_rate is None:
+        return False
+    gained, sure_used = used.value - base_used.value, math.hypot(used.error, base_used.error)
+    won, sure = rate.value - base_rate.value, math.hypot(rate.error, base_rate.error)
+    match probe.way:
+        case "up":
+            return gained > max(0.2 * math.log(probe.to / probe.base), 0.5 * sure_used) and won > 0
+        case "down":
+            return won > max(0.02, SURE * sure)
+        case "trim":
+            return gained > -0.015 and sure_used < 0.02

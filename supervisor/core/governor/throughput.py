@@ -1,0 +1,108 @@
+"""Fills the table of rates: what the workers use each second, what tasks cost when they end or tell their progress."""
+
+from __future__ import annotations
+
+import math
+
+from gristmill.supervisor.core.governor.kinds import Kind
+from gristmill.supervisor.core.governor.rates import Rates
+from gristmill.supervisor.core.governor.reading import Reading
+from gristmill.supervisor.core.governor.state import TABLES, Mark, State
+
+MIX_S = 20.0
+"""Time in which a kind's share of the work is followed."""
+PREVAILS = 0.6
+TELLING = 0.02
+"""Progress below this much is too little to be counted."""
+TELLING_S = 10.0
+WAITING_USE = 0.05
+"""Workers that use fewer cores than this are counted instead of what they use."""
+MOVED = 0.06
+"""Share of the cores by which others must move before progress seen earlier is doubted."""
+MOST_ENDS = 10.0
+"""Ends of one period weigh no more than this many."""
+
+
+def mixed(state: State, reading: Reading, dt: float) -> tuple[dict[str, float], str]:
+    """(each kind's recent share of the busy workers, the kind that prevails)."""
+    counts: dict[str, float] = {}
+    for task in reading.running:
+        counts[task.kind] = counts.get(task.kind, 0.0) + 1
+    for end in reading.ended:
+        counts[end.kind] = counts.get(end.kind, 0.0) + end.count * end.wall / dt
+    whole = sum(counts.values())
+    if whole == 0:
+        return state.mix, state.prevailing
+    keep = math.exp(-dt / MIX_S) if state.mix else 0.0
+    names = {*state.mix, *counts}
+    mix = {name: keep * state.mix.get(name, 0.0) + (1 - keep) * counts.get(name, 0.0) / whole for name in names}
+    mix = {name: share for name, share in mix.items() if share > 0.01}
+    first = max(mix, key=lambda name: mix[name])
+    prevailing = first if not state.prevailing or mix[first] > PREVAILS else state.prevailing
+    return mix, prevailing
+
+
+def measure(
+    state: State, reading: Reading, kinds: dict[str, Kind], active: float, use: float | None, dt: float
+) -> tuple[Rates, dict[str, Mark]]:
+    """(the prevailing kind's table, where each task's progress stands) after one more reading; updates `kinds`."""
+    rates = state.rates.get(state.prevailing, Rates())
+    rates = rates.fade(dt, kinds[state.prevailing].wall if state.prevailing in kinds else 0.0)
+    if abs(state.others.demand - state.demand) > MOVED * reading.cores:
+        rates = rates.doubt()
+    settled = reading.at - state.search.since > 2.0
+    if active >= 0.5 and settled and not any(task.stopped for task in reading.running):
+        used = _used(reading, kinds, active, use)
+        if used > 0:
+            rates = rates.progress(active, used, dt)
+    for end in reading.ended:
+        kind = kinds[end.kind]
+        if kind.costed >= 3:
+            residual = kind.cost_of(end.wall, end.cpu) - kind.cost
+            rates = rates.charge(end.busy, residual, min(float(end.count), MOST_ENDS))
+    return _told(rates, state, reading, kinds, active, dt)
+
+
+def _used(reading: Reading, kinds: dict[str, Kind], active: float, use: float | None) -> float:
+    """Cores that the workers use in getting on, start-up left out; or the workers themselves where they wait."""
+    if use is not None and use < WAITING_USE:
+        return active
+    grown = [
+        task.cpu for task in reading.running if not task.stopped and task.age >= min(3.0, 0.3 * kinds[task.kind].wall)
+    ]
+    if len(grown) >= 0.5 * active:
+        return active * sum(grown) / len(grown)
+    return reading.cpu_ours
+
+
+def _told(
+    rates: Rates, state: State, reading: Reading, kinds: dict[str, Kind], active: float, dt: float
+) -> tuple[Rates, dict[str, Mark]]:
+    """Counts progress that tasks report as parts of tasks that ended; updates `kinds` by it."""
+    worked = state.worked + active * dt
+    marks = {}
+    for task in reading.running:
+        if task.progress is None:
+            continue
+        mark = state.marks.get(task.task)
+        if mark is None or task.progress < mark.progress:
+            marks[task.task] = Mark(task.age, task.spent, task.progress, worked)
+            continue
+        marks[task.task] = mark
+        part, age = task.progress - mark.progress, task.age - mark.age
+        if part < TELLING or age < TELLING_S:
+            continue
+        marks[task.task] = Mark(task.age, task.spent, task.progress, worked)
+        if mark.progress > 0:
+            wall, cpu, weight = age / part, (task.spent - mark.spent) / part, min(1.0, age / TELLING_S / 2)
+            kind = kinds[task.kind] = kinds[task.kind].promised(wall, cpu, weight)
+            rates = rates.charge((worked - mark.busy) / age, kind.cost_of(wall, cpu) - kind.cost, weight)
+    return rates, marks
+
+
+def kept(tables: dict[str, Rates], name: str, rates: Rates) -> dict[str, Rates]:
+    """All tables with this one, the newest last, no more than are kept."""
+    others = {other: table for other, table in tables.items() if other != name}
+    for old in list(others)[: max(0, len(others) + 1 - TABLES)]:
+        del others[old]
+    return {**others, name: rates}
