@@ -59,8 +59,10 @@ def begin(state: Any) -> bytes:
 
 
 def step(reading: Reading, decision: Decision) -> bytes:
-    """The line of one period."""
-    return _encoder.encode(Step(reading=reading, decision=decision)) + b"\n"
+    """The line of one period; raises ValueError where it could not be read again, as with a number that is none."""
+    line = _encoder.encode(Step(reading=reading, decision=decision))
+    _step.decode(line)
+    return line + b"\n"
 
 
 def read(lines: Iterable[bytes]) -> Iterator[Header | Step | Torn]:
@@ -70,7 +72,7 @@ def read(lines: Iterable[bytes]) -> Iterator[Header | Step | Torn]:
     """
     number = 0
     for number, line in enumerate(lines, 1):
-        if not line.endswith(b"\n") and (number > 1 or line.startswith(MARK)):
+        if not line.endswith(b"\n") and (number > 1 or MARK.startswith(line[: len(MARK)])):
             yield Torn()
         elif number == 1 or line.startswith(MARK):
             yield _begun(line, number)

@@ -58,7 +58,7 @@ class Recorder:
             line = trace.step(reading, decision)
             if not self._begun:
                 line = trace.begin(state) + line
-        except (TypeError, ValueError, OverflowError) as error:  # a reading that has no JSON: the daemon goes on
+        except (TypeError, ValueError) as error:  # a reading or state that has no JSON: the daemon goes on
             self._begun = False
             self.fault = f"record: a reading can't be written down: {error}"
             return
@@ -88,7 +88,7 @@ class Recorder:
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a plain file")
-        if status.st_size and os.pread(self._fd, len(trace.MARK), 0) != trace.MARK:
+        if not trace.MARK.startswith(os.pread(self._fd, len(trace.MARK), 0)):
             raise OSError(errno.EINVAL, "holds something else than a trace")
         fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.fchmod(self._fd, 0o600)
