@@ -13,6 +13,8 @@ from pathlib import Path
 CONTROLLERS = ("memory", "cpu", "pids", "cpuacct")
 UNBOUND = 1 << 60
 """A v1 memory limit from here on means none."""
+MEMORY = ("memory.max", "memory.high", "memory.limit_in_bytes")
+"""Files that bound a group's memory."""
 PROC = Path("/proc")
 
 
@@ -82,13 +84,21 @@ def word(path: Path) -> str:
 
 def memory_bound(group: Path) -> int | None:
     """The memory in bytes that a group may have. `memory.high` bounds too: past it the kernel stalls who allocates."""
-    words = (word(group / name) for name in ("memory.max", "memory.high", "memory.limit_in_bytes"))
+    return least(word(group / name) for name in MEMORY)
+
+
+def least(words: Iterable[str]) -> int | None:
+    """The least of some memory limits as the kernel writes them."""
     return min((int(each) for each in words if each.isdigit() and int(each) < UNBOUND), default=None)
 
 
 def quota(group: Path) -> float | None:
     """The cores that a group's CPU quota comes to."""
-    text = word(group / "cpu.max") or f"{word(group / 'cpu.cfs_quota_us')} {word(group / 'cpu.cfs_period_us')}"
+    return cores(word(group / "cpu.max") or f"{word(group / 'cpu.cfs_quota_us')} {word(group / 'cpu.cfs_period_us')}")
+
+
+def cores(text: str) -> float | None:
+    """The cores of "quota period", the way cpu.max has it; None where it sets none."""
     most, _, period = text.partition(" ")
     return int(most) / int(period) if most.isdigit() and period.isdigit() else None
 
