@@ -21,6 +21,7 @@ VERBS = {
     "add": "add a job from the command line",
     "check": "say what a job file would run, or what is wrong with it",
     "status": "show jobs, or the tasks of one job",
+    "explain": "say why so many workers run, or why a job or task waits, runs or ended so",
     "log": "print or follow the log of a task",
     "results": "print what the tasks of a job gave back",
     "wait": "wait for jobs to end; exits with 1 when one failed",

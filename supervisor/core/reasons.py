@@ -62,7 +62,7 @@ def taken(seconds: float | None) -> str:
 
 def source(claimed: bool, tasks_seen: int) -> str:
     """Where what is known of a kind comes from."""
-    return "claimed" if claimed else "learned" if tasks_seen else "not seen yet"
+    return "claimed" if claimed else "learned" if tasks_seen else "unseen"
 
 
 def near(points: Sequence[float], at: float, most: int) -> list[int]:

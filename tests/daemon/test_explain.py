@@ -1,0 +1,67 @@
+"""`grist explain` on a real daemon: of a job that runs, of tasks that wait, of one that failed, and of the limit."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gristmill.tui.app import MillApp
+from tests.mill import Mill
+from tests.tui.stage import Eye
+
+
+def test_jobs_and_tasks_are_explained_while_they_wait_run_and_have_ended(turning: Mill) -> None:
+    turning.drop("long.toml", 'command = "exec sleep 1000"\n[items]\ntotal = 5\nper_task = 1\n')
+    turning.running("long", 2)
+    turning.drop("late.toml", 'command = "true"\n')
+    turning.until(lambda: turning.job("late"), "the second job is not in")
+    job = turning.grist("explain", "long")
+    assert "2 of its tasks run, 3 wait" in job
+    assert "All 2 workers that may run now are busy" in job
+    late = turning.grist("explain", "late")
+    assert "It waits; 1 tasks, and none of them runs" in late
+    assert "1 job of its priority takes turns with it" in late
+    assert "It has run for" in turning.grist("explain", "long/0")
+    assert "Of its own job 1 tasks come first." in turning.grist("explain", "long/3")
+    assert "no task 'long/99'" in turning.grist("explain", "long/99", code=2)
+    assert "no job 'nobody'" in turning.grist("explain", "nobody", code=2)
+    told = json.loads(turning.grist("explain", "long/0", "--json"))
+    assert (told["schema"], told["task"]["id"], told["job"]["name"]) == (1, f"{told['job']['id']}/0", "long")
+    turning.grist("cancel", "long/0")
+    turning.until(lambda: turning.tasks("long")[0]["state"] == "canceled", "it is not canceled")
+    assert "It was canceled at " in turning.grist("explain", "long/0")
+
+
+def test_a_failure_is_explained_by_its_exit_code(turning: Mill) -> None:
+    turning.drop("bad.toml", 'command = "exit 3"\n')
+    turning.ended("bad")
+    assert "It has failed at " in turning.grist("explain", "bad")
+    assert "It failed with exit code 3 at " in turning.grist("explain", "bad/0")
+
+
+def test_without_an_id_the_limit_is_explained_and_the_screen_says_the_same(turning: Mill) -> None:
+    turning.drop("brief.toml", 'command = "sleep 0.05"\n[items]\ntotal = 40\nper_task = 1\n')
+    turning.ended("brief")
+    text = turning.grist("explain")
+    assert text.startswith("2 workers: set by the user (fixed, ")
+    assert "<< binding" in text
+    told = json.loads(turning.grist("explain", "--json"))
+    assert told["schema"] == 1
+    assert told["limit"]["workers"] == 2
+    assert told["binding"] == "user"
+    assert {one["binding"] for one in told["allows"]} >= {"cpu", "memory", "user"}
+    kind = next(kind for kind in told["kinds"] if kind["name"] == "brief")
+    assert kind["tasks_seen"] == 40
+    assert not kind["claimed"]
+    assert kind["memory_need_bytes"] >= kind["memory_peak_bytes"] > 0
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)], ids=["80x24", "160x45"])
+async def test_the_screen_shows_it_too(turning: Mill, size: tuple[int, int]) -> None:
+    app = MillApp(str(turning.state / "socket"), str(turning.jobs))
+    async with app.run_test(size=size) as pilot:
+        eye = Eye(app, pilot)
+        await eye.sees("● live", "limit 2")
+        await eye.press("2")
+        await eye.sees("2 workers: set by the user", "<< binding", "History")
