@@ -17,7 +17,7 @@ from gristmill import __version__
 from gristmill.supervisor.cli.place import Place, place_of
 from gristmill.supervisor.core import diagnosis, unit
 from gristmill.supervisor.core.errors import GristError, NoDaemonError
-from gristmill.supervisor.core.readings import Ailment, DaemonReading, Readings
+from gristmill.supervisor.core.readings import Ailment, DaemonReading, Readings, SettingsReading
 from gristmill.supervisor.edge import confines, examination, folder, locks, places, survey
 from gristmill.supervisor.edge import unit as units
 
@@ -50,11 +50,12 @@ def read(place: Place) -> Readings:
     sense = survey.Sense(places.file_system, places.REMOTE, folder.writable_by_others)
     daemon = daemon_of(place)
     pid, whose = (daemon.holder, "the daemon") if daemon.version and daemon.holder else (os.getpid(), "this shell")
+    volume = survey.volume(place.state)
     package = os.path.dirname(os.path.abspath(units.__file__))
     return Readings(
         now=time.time(), version=__version__, root=os.geteuid() == 0,
         jobs=survey.folder(place.jobs, sense), state=survey.folder(place.state, sense),
-        volume=survey.volume(place.state), daemon=daemon,
+        volume=volume, daemon=daemon,
         session=examination.session(getpass.getuser(), unit_path(place)),
         limits=confines.limits(pid, whose), cgroup=confines.cgroup(pid), inotify=confines.inotify(place.jobs),
         machine=examination.machine(),
@@ -62,12 +63,51 @@ def read(place: Place) -> Readings:
             survey.loose([sys.executable, os.path.dirname(sys.executable), package], sense),
             survey.loose(os.environ.get("PATH", "").split(":"), sense),
         ),
+        settings=settings_of(place, volume.total),
     )
 
 
 def unit_path(place: Place) -> Path:
     """Where the unit of this jobs folder is, or would be."""
     return units.folder(os.environ) / unit.name(os.path.realpath(place.jobs))
+
+
+def settings_of(place: Place, disk_total: int) -> SettingsReading:
+    """What the settings files say, and what that comes to now and on a disk of this size."""
+    files = place.settings
+    user, folder = map(str, files)
+    if not any(map(present, files)):
+        return SettingsReading(user, folder)
+    from gristmill.supervisor.core import settings
+    from gristmill.supervisor.edge.settings import SettingsFiles, local
+
+    found = SettingsFiles(files)
+    try:
+        now = found.read()
+    except GristError as error:
+        return SettingsReading(user, folder, faults=tuple(str(error).splitlines()))
+    overruled = found.said.get(files[0], {}).keys() & found.said.get(files[1], {}).keys()
+    said = tuple(
+        (str(path), tuple(
+            settings.worded(key, value) + (" (overruled)" if path == files[0] and key in overruled else "")
+            for key, value in says.items()
+        ))
+        for path, says in found.said.items()
+    )
+    return SettingsReading(
+        user, folder, said, polite=settings.words(now, local()), disk_kept=now.disk_kept(disk_total)
+    )
+
+
+def present(path: Path) -> bool:
+    """Whether there is anything at a path, be it out of reach."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # whoever opens it will say why that can't be done
+    return True
 
 
 def daemon_of(place: Place) -> DaemonReading:

@@ -12,8 +12,9 @@ from gristmill.supervisor.core.readings import Finding, Level, Readings
 from gristmill.supervisor.core.sanitise import safe
 
 CHECKS: tuple[Callable[[Readings], Iterator[Finding]], ...] = (
-    premises.jobs_folder, premises.state_folder, premises.disk, premises.daemon, host.account, host.session,
-    host.limits, host.cgroup, host.kernel, host.pressure, host.inotify, premises.clock, host.python,
+    premises.jobs_folder, premises.state_folder, premises.disk, premises.daemon, premises.settings,
+    host.account, host.session, host.limits, host.cgroup, host.kernel, host.pressure, host.inotify,
+    premises.clock, host.python,
 )
 
 GLYPHS = {Level.OK: "✓", Level.WARN: "!", Level.FAIL: "✗"}

@@ -99,7 +99,9 @@ def reserve(total: int) -> int:
 def disk(readings: Readings) -> Iterator[Finding]:
     """Whether logs, results and the queue have room."""
     volume: VolumeReading = readings.volume
-    kept, look = reserve(volume.total), f"du -sh {shlex.quote(readings.state.path)}/*"
+    kept, look = readings.settings.disk_kept, f"du -sh {shlex.quote(readings.state.path)}/*"
+    if kept is None:
+        kept = reserve(volume.total)
     room = f"{figures.size(volume.free)} of {figures.size(volume.total)} free, {figures.size(kept)} kept in reserve"
     if volume.free < kept:
         yield Finding("disk", FAIL, f"{room}: nothing is started", look)
@@ -150,6 +152,20 @@ def _answering(readings: Readings, there: DaemonReading) -> Iterator[Finding]:
         span = announce.lasting(readings.now - ailment.since)
         level, how = (FAIL, "held") if ailment.holds else (WARN, "says")
         yield Finding("daemon", level, f"{how} {span}: {ailment.reason}")
+
+
+def settings(readings: Readings) -> Iterator[Finding]:
+    """Which settings a daemon finds, and in which file."""
+    here, name = readings.settings, "settings"
+    for fault in here.faults:
+        what, _, mend = fault.rpartition(" – ")
+        yield Finding(name, FAIL, f"{what}; no daemon starts with it, one that runs keeps those of before", mend)
+    for path, said in here.said:
+        yield Finding(name, OK, f"{path}: {', '.join(said) or 'nothing set'}")
+    if here.polite:
+        yield Finding(name, OK, f"now: {here.polite}")
+    if not here.said and not here.faults:
+        yield Finding(name, OK, f"all as shipped; yours would be in {here.user}")
 
 
 def clock(readings: Readings) -> Iterator[Finding]:

@@ -172,6 +172,23 @@ class PythonReading:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsReading:
+    """The settings files: `user` for all jobs folders, `folder` for this one.
+
+    `said` has the path of each that is there and what it says, `faults` a line for each problem, which are what a start
+    would end with. `polite` says why only a part of the machine may be used now; `disk_kept` are bytes, None where
+    they can't be told.
+    """
+
+    user: str
+    folder: str
+    said: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    faults: tuple[str, ...] = ()
+    polite: str = ""
+    disk_kept: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
     """All that is read, at the time `now`, for Gristmill `version`, as root or not."""
 
@@ -188,3 +205,4 @@ class Readings:
     inotify: InotifyReading
     machine: MachineReading
     python: PythonReading
+    settings: SettingsReading

@@ -1,7 +1,7 @@
-"""The settings files of a daemon: where they are, read at the start, and looked at again while it runs.
+"""The settings files of a daemon: read at the start, and looked at again while it runs.
 
 A file that isn't there says nothing. One that can't be read or understood stops a start; later it is told, and what
-was in force stays so. What others are, and what they mean, is `core.settings`'s.
+was in force stays so. What they may say, and what it means, is `core.settings`'s.
 """
 
 from __future__ import annotations
@@ -21,14 +21,6 @@ from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.settings import Settings, SettingsError
 
 MOST_BYTES = 1 << 20
-
-
-def paths(jobs: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
-    """The user's own settings file, and that of the jobs folder, which wins."""
-    home = environ.get("XDG_CONFIG_HOME", "")
-    if not home.startswith("/"):  # a relative one is to be ignored, says its specification
-        home = os.path.join(os.path.expanduser("~"), ".config")
-    return Path(home, "gristmill", "settings.toml"), jobs / ".gristmill" / "settings.toml"
 
 
 def local() -> datetime:

@@ -112,6 +112,27 @@ def test_limits_of_the_shell_are_told_while_no_daemon_runs(mill: Mill) -> None:
     ]
 
 
+def test_settings_are_told_with_the_file_that_says_them_and_which_wins(mill: Mill) -> None:
+    user = mill.base / "config" / "gristmill" / "settings.toml"
+    folder = mill.jobs / ".gristmill" / "settings.toml"
+    assert found(doctor(mill)[1], "settings") == [("ok", f"all as shipped; yours would be in {user}", "")]
+    for path, text in ((user, 'limit = 4\npolite = "00:00-24:00"\n'), (folder, 'limit = "auto"\ndisk_reserve = "1 %"')):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    _, answer = doctor(mill)
+    assert [text for _, text, _ in found(answer, "settings")] == [
+        f"{user}: limit 4 (overruled), polite 00:00-24:00", f"{folder}: limit auto, disk_reserve 1 %",
+        "now: polite hours at all times: half of the machine",
+    ]
+    assert answer["readings"]["settings"]["disk_kept"] == round(answer["readings"]["volume"]["total"] / 100)
+    folder.write_text("limt = 4\nnice = 33\n")
+    code, answer = doctor(mill)
+    assert code == 1
+    assert [(level, mend) for level, _, mend in found(answer, "settings")] == [
+        ("FAIL", "did you mean limit?"), ("FAIL", "write a whole number from 0 (as usual) to 19 (most polite)"),
+    ]
+
+
 def test_why_a_daemon_is_held_is_told(mill: Mill) -> None:
     mill.start("--disk-reserve", "1 PB")
     mill.until(lambda: mill.status()["daemon"]["state"] == "held", "not held")

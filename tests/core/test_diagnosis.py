@@ -21,6 +21,7 @@ from gristmill.supervisor.core.readings import (
     PythonReading,
     Readings,
     SessionReading,
+    SettingsReading,
     VolumeReading,
 )
 
@@ -40,6 +41,7 @@ SOUND = Readings(
     inotify=InotifyReading(128, 65536),
     machine=MachineReading("Linux 6.1.0", cores=16, memory=64 * GIB),
     python=PythonReading((3, 11, 2), "/home/ann/.venv/bin/python", sqlite="3.40.1"),
+    settings=SettingsReading("/home/ann/.config/gristmill/settings.toml", "/home/ann/jobs/.gristmill/settings.toml"),
 )
 
 
@@ -55,8 +57,8 @@ def bad(readings: Readings) -> list[Finding]:
 def test_a_sound_machine_has_one_good_line_of_each_check_and_no_other() -> None:
     findings = diagnosis.diagnose(SOUND)
     assert [finding.check for finding in findings] == [
-        "jobs folder", "state folder", "disk", "daemon", "logout", "limits", "cgroup", "kernel", "pressure",
-        "inotify", "clock", "python",
+        "jobs folder", "state folder", "disk", "daemon", "settings", "logout", "limits", "cgroup", "kernel",
+        "pressure", "inotify", "clock", "python",
     ]
     assert bad(SOUND) == []
     assert diagnosis.healthy(findings)
@@ -129,6 +131,9 @@ def test_a_sound_machine_has_one_good_line_of_each_check_and_no_other() -> None:
         ("inotify", {"fault": "Too many open files"}, "warn", "128 instances and 65536 watches a user, none is left",
          "sudo sysctl fs.inotify"),
         ("jobs", {"modified": NOW + 7200}, "warn", "/home/ann/jobs was changed 2:00:00 from now", "timedatectl"),
+        ("settings", {"faults": ("/s.toml:1:1: unknown key limt – did you mean limit?",)}, "FAIL",
+         "/s.toml:1:1: unknown key limt; no daemon starts with it", "did you mean limit?"),
+        ("settings", {"disk_kept": 60 * GIB}, "FAIL", "50G of 100G free, 60G kept in reserve: nothing", "du -sh"),
         ("python", {"there": False}, "FAIL", "not there any more", "install Gristmill again"),
         ("python", {"version": (3, 10, 1)}, "FAIL", "3.11 or newer", "newer Python"),
         ("python", {"version": (3, 14, 0)}, "warn", "newer than what was tried", ""),
@@ -158,6 +163,11 @@ def test_one_thing_wrong_is_one_line_with_its_mend(
         ("volume", {"free": 2 * GIB, "total": 5 * GIB}, "2.0G of 5.0G free, 102M kept in reserve"),
         ("daemon", {"version": "", "holder": None, "socket_there": False}, "none runs; start it: grist up"),
         ("daemon", {"version": "", "holder": None}, "none runs, one was killed; start it: grist up"),
+        ("settings", {}, "all as shipped; yours would be in /home/ann/.config/gristmill/settings.toml"),
+        ("settings", {"said": (("/s.toml", ("limit 4", "nice 5")), ("/t.toml", ()))}, "/s.toml: limit 4, nice 5"),
+        ("settings", {"said": (("/t.toml", ()),)}, "/t.toml: nothing set"),
+        ("settings", {"polite": "polite hours until 20:00: half of the machine"}, "now: polite hours until 20:00"),
+        ("settings", {"disk_kept": 1 << 20}, "1.0M kept in reserve"),
         ("session", {"linger": False}, "linger is off: a daemon of `grist up` and its tasks stay, a service would end"),
         ("session", {"logind": False, "linger": False}, "no logind here"),
         ("session", {"kills": True, "unit": "/u"}, "linger is on for ann: a logout ends nothing"),

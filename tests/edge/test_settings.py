@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.settings import Reserve
-from gristmill.supervisor.edge.settings import MOST_BYTES, SettingsFiles, paths
+from gristmill.supervisor.edge.settings import MOST_BYTES, SettingsFiles
 
 
 @pytest.fixture
@@ -127,12 +127,3 @@ def test_what_is_no_text_file_is_refused_and_never_waited_for(files: tuple[Path,
         with pytest.raises(GristError, match=f"{words}.* – make it a readable text file"):
             SettingsFiles(files).read()
     assert len(os.listdir("/proc/self/fd")) == opened
-
-
-def test_where_they_are(tmp_path: Path) -> None:
-    jobs = tmp_path / "jobs"
-    assert paths(jobs, {"XDG_CONFIG_HOME": "/etc/xdg"}) == (
-        Path("/etc/xdg/gristmill/settings.toml"), jobs / ".gristmill" / "settings.toml",
-    )
-    for environ in ({}, {"XDG_CONFIG_HOME": ""}, {"XDG_CONFIG_HOME": "relative"}):
-        assert paths(jobs, environ)[0] == Path("~/.config/gristmill/settings.toml").expanduser()
