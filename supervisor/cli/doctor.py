@@ -19,6 +19,7 @@ from gristmill.supervisor.core import diagnosis, unit
 from gristmill.supervisor.core.errors import GristError, NoDaemonError
 from gristmill.supervisor.core.readings import Ailment, DaemonReading, Readings, SettingsReading
 from gristmill.supervisor.edge import confines, examination, folder, locks, places, survey
+from gristmill.supervisor.edge import settings as sources
 from gristmill.supervisor.edge import unit as units
 
 PATIENCE_S = 5.0
@@ -74,14 +75,13 @@ def unit_path(place: Place) -> Path:
 
 def settings_of(place: Place, disk_total: int) -> SettingsReading:
     """What the settings files say, and what that comes to now and on a disk of this size."""
-    files = place.settings
+    files = sources.paths(place.jobs, os.environ)
     user, folder = map(str, files)
     if not any(map(present, files)):
         return SettingsReading(user, folder)
     from gristmill.supervisor.core import settings
-    from gristmill.supervisor.edge.settings import SettingsFiles, local
 
-    found = SettingsFiles(files)
+    found = sources.SettingsFiles(files)
     try:
         now = found.read()
     except GristError as error:
@@ -95,7 +95,7 @@ def settings_of(place: Place, disk_total: int) -> SettingsReading:
         for path, says in found.said.items()
     )
     return SettingsReading(
-        user, folder, said, polite=settings.words(now, local()), disk_kept=now.disk_kept(disk_total)
+        user, folder, said, polite=settings.words(now, sources.local()), disk_kept=now.disk_kept(disk_total)
     )
 
 

@@ -19,14 +19,6 @@ class Place:
     state: Path
     socket: Path
 
-    @property
-    def settings(self) -> tuple[Path, Path]:
-        """The user's own settings file, and that of the jobs folder, which wins."""
-        home = os.environ.get("XDG_CONFIG_HOME", "")
-        if not home.startswith("/"):  # a relative one is to be ignored, says its specification
-            home = os.path.join(os.path.expanduser("~"), ".config")
-        return Path(home, "gristmill", "settings.toml"), self.jobs / ".gristmill" / "settings.toml"
-
     def connect(self, timeout: float | None = 30.0) -> Client:
         """A connection to the daemon; raises NoDaemonError when none runs."""
         return Client(self.socket, timeout)

@@ -48,6 +48,10 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets the file go."""
         os.close(self._fd)
 
     def keep(self, state: Any, reading: Reading, decision: Decision) -> None:

@@ -1,4 +1,4 @@
-"""The settings files of a daemon: read at the start, and looked at again while it runs.
+"""The settings files of a daemon: where they are, read at the start, and looked at again while it runs.
 
 A file that isn't there says nothing. One that can't be read or understood stops a start; later it is told, and what
 was in force stays so. What they may say, and what it means, is `core.settings`'s.
@@ -13,14 +13,23 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gristmill.supervisor.core import settings
 from gristmill.supervisor.core.errors import GristError, Problem
 from gristmill.supervisor.core.sanitise import safe
-from gristmill.supervisor.core.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from gristmill.supervisor.core.settings import Settings
 
 MOST_BYTES = 1 << 20
+
+
+def paths(jobs: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
+    """The user's own settings file, and that of the jobs folder, which wins."""
+    home = environ.get("XDG_CONFIG_HOME", "")
+    if not home.startswith("/"):  # a relative one is to be ignored, says its specification
+        home = os.path.join(os.path.expanduser("~"), ".config")
+    return Path(home, "gristmill", "settings.toml"), jobs / ".gristmill" / "settings.toml"
 
 
 def local() -> datetime:
@@ -34,11 +43,13 @@ class SettingsFiles:
 
     def __init__(self, files: Sequence[Path], options: Mapping[str, Any] | None = None) -> None:
         """`options` are by key and in the types of `Settings`."""
+        from gristmill.supervisor.core.settings import settle  # here, for a doctor that finds no file to start fast
+
         self._files, self._options = tuple(files), dict(options or {})
         self._texts: tuple[str | OSError, ...] = ()
         self._seen: tuple[str | OSError, ...] = ()
         self._fault = ""
-        self.settings = Settings()
+        self.settings = settle(self._options)
         """What is in force."""
         self.said: dict[Path, dict[str, Any]] = {}
         """What each file says that is there."""
@@ -73,6 +84,8 @@ class SettingsFiles:
         return tuple(map(_text, self._files))
 
     def _take(self) -> None:
+        from gristmill.supervisor.core import settings
+
         said, faults = {}, []
         for path, text in zip(self._files, self._texts, strict=True):
             name = safe(str(path))
@@ -80,9 +93,9 @@ class SettingsFiles:
                 if isinstance(text, str):
                     said[path] = settings.parse(text, name)
                 elif text.errno not in (errno.ENOENT, errno.ENOTDIR):
-                    what = text.strerror or str(text)
-                    raise SettingsError(name, (Problem(0, 0, what, "make it a readable text file, or remove it"),))
-            except SettingsError as error:
+                    fault = Problem(0, 0, text.strerror or str(text), "make it a readable text file, or remove it")
+                    raise settings.SettingsError(name, (fault,))
+            except settings.SettingsError as error:
                 faults.append(str(error))
         if faults:
             raise GristError("\n".join(faults))

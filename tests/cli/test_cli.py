@@ -10,7 +10,6 @@ import pytest
 
 from gristmill.supervisor.cli import VERBS, main, parser_for
 from gristmill.supervisor.cli.add import job_text, literal, quoted
-from gristmill.supervisor.cli.place import Place
 from gristmill.supervisor.core import jobfile
 
 HEAVY = ("asyncio", "rich", "numpy", "textual", "msgspec", "psutil", "sqlite3", "watchdog")
@@ -56,17 +55,6 @@ def test_the_jobs_folder_is_the_nearest_one_upward(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text('command = "pwd"\n')
     done = grist("check", str(tmp_path / "x.toml"), cwd=deep)
     assert f"in {tmp_path}" in done.stdout
-
-
-@pytest.mark.parametrize(("home", "user"), [("/etc/xdg", "/etc/xdg"), ("", "~/.config"), ("relative", "~/.config")])
-def test_settings_are_the_users_and_the_folders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, user: str
-) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", home)
-    found = Place(tmp_path / "jobs", tmp_path, tmp_path).settings
-    assert found == (
-        Path(user, "gristmill", "settings.toml").expanduser(), tmp_path / "jobs" / ".gristmill" / "settings.toml",
-    )
 
 
 def test_check_shows_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

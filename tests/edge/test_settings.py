@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.settings import Reserve
-from gristmill.supervisor.edge.settings import MOST_BYTES, SettingsFiles
+from gristmill.supervisor.edge.settings import MOST_BYTES, SettingsFiles, paths
 
 
 @pytest.fixture
@@ -127,3 +127,11 @@ def test_what_is_no_text_file_is_refused_and_never_waited_for(files: tuple[Path,
         with pytest.raises(GristError, match=f"{words}.* – make it a readable text file"):
             SettingsFiles(files).read()
     assert len(os.listdir("/proc/self/fd")) == opened
+
+
+@pytest.mark.parametrize(("home", "user"), [("/etc/xdg", "/etc/xdg"), ("", "~/.config"), ("relative", "~/.config")])
+def test_they_are_the_users_and_the_folders(tmp_path: Path, home: str, user: str) -> None:
+    assert paths(tmp_path / "jobs", {"XDG_CONFIG_HOME": home}) == (
+        Path(user, "gristmill", "settings.toml").expanduser(), tmp_path / "jobs" / ".gristmill" / "settings.toml",
+    )
+    assert paths(tmp_path, {}) == paths(tmp_path, {"XDG_CONFIG_HOME": ""})
