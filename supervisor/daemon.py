@@ -7,6 +7,7 @@ Nothing is decided here but the order of things. Start: lock, store, ledger, rec
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import logging.handlers
 import os
@@ -21,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from gristmill import __version__
+from gristmill.supervisor import tuner
 from gristmill.supervisor.api import Api
-from gristmill.supervisor.core import figures
+from gristmill.supervisor.core import figures, settings
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import FolderError, GristError, NoRoomError
 from gristmill.supervisor.core.job import Job
@@ -31,8 +33,10 @@ from gristmill.supervisor.core.protocol import ConditionView, DaemonView
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.dispatch import Dispatcher
 from gristmill.supervisor.edge import environment, places, store
+from gristmill.supervisor.edge import settings as files
 from gristmill.supervisor.edge.folder import JobsFolder
 from gristmill.supervisor.edge.locks import Lock
+from gristmill.supervisor.edge.recorder import Recorder
 from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.sampler import Sample, Sampler
 from gristmill.supervisor.edge.server import Server
@@ -40,14 +44,16 @@ from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.feed import Feed
 from gristmill.supervisor.intake import Intake
 from gristmill.supervisor.ledger import Ledger
+from gristmill.supervisor.observation import House, Observer
 from gristmill.supervisor.pool import Pool
 from gristmill.supervisor.tuner import Tuner
 
 log = logging.getLogger(__name__)
 
-NICE = 10
-"""Tasks give way to people at the keyboard unless their job says otherwise."""
-DISK_RESERVE = 256 << 20
+LOOK_S = 3.0
+"""Seconds between two looks at the settings files."""
+LEARNED_S = 60.0
+"""Seconds between two times that what was learned about tasks is written down."""
 FILES_MOST = 1 << 16
 START_AGAIN_S = 2.0
 STUMBLE_S = 1.0
@@ -56,13 +62,15 @@ LOG_BYTES, LOG_FILES = 5 << 20, 3
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a daemon is told at its start. `disk_reserve` in bytes: with less free than this nothing is started."""
+    """What a daemon is told at its start. `disk_reserve` in bytes: with less free than this nothing is started;
+    `record` is a file for the governor's readings and decisions."""
 
     jobs: Path
     state: Path
     foreground: bool = True
     disk_reserve: int | None = None
     limit: int | None = None
+    record: Path | None = None
 
 
 class Daemon:
@@ -72,6 +80,7 @@ class Daemon:
         self.settings = settings
         self._started = time.monotonic()
         self._stop: asyncio.Queue[str] = asyncio.Queue()
+        self._learned = ""
         self._environ = {**os.environ, "GRIST_PYTHON": sys.executable}
         self.conditions = Conditions(time.monotonic, time.time, say)
 
@@ -82,6 +91,11 @@ class Daemon:
         self.folder.prepare()
         places.prepare_state(self.settings.state)
         self._locks = [Lock(self.settings.jobs / ".gristmill" / "lock"), Lock(self.settings.state / "lock")]
+        self._files = files.SettingsFiles(files.paths(self.settings.jobs, self._environ))
+        self._files.read()
+        self._open = contextlib.ExitStack()
+        record = self.settings.record
+        self._recorder = self._open.enter_context(Recorder(record)) if record is not None else None
         set_up_log(self.settings.state / "daemon.log", self.settings.foreground)
 
     async def run(self, ready: Callable[[], Awaitable[None]] | None = None) -> None:
@@ -121,12 +135,16 @@ class Daemon:
         )
         self.feed = Feed(self.ledger, self.pool, self.view, self.log_path)
         self.dispatcher = Dispatcher(self.ledger, self.pool, time.time, self.conditions)
-        sampler = Sampler(self.settings.state)
+        observer = Observer(self.ledger, self.pool, self.log_path, random.random)
         self.tuner = Tuner(
-            self.ledger, self.pool, self.dispatcher, self.feed, sampler,
-            lambda sample: self._examine(record, server, sample), self.conditions,
+            self.ledger, self.pool, self.dispatcher, self.feed, Sampler(self.settings.state), observer,
+            self.conditions,
         )
+        self.tuner.state = tuner.remember(record.queries.meta("governor"))
         self.tuner.fixed = self._first_limit(record)
+        self.tuner.house, self.tuner.examine = self._house, lambda sample: self._examine(record, server, sample)
+        if self._recorder is not None:
+            self.tuner.record = self._recorder.keep
         api = Api(
             self.ledger, self.pool, self.feed, self.tuner, self.intake, record, self._stop.put_nowait
         )
@@ -142,6 +160,8 @@ class Daemon:
                 group.create_task(self._keep("filing", self.intake.file_away), name="filing"),
                 group.create_task(self._keep("dispatch", self.dispatcher.run), name="dispatch"),
                 group.create_task(self._keep("tuner", self.tuner.run), name="tuner"),
+                group.create_task(self._keep("settings", self._look_after_settings), name="settings"),
+                group.create_task(self._keep("learned", lambda: self._write_learned(record)), name="learned"),
             ]
             log.info("Gristmill %s on %s, state in %s", __version__, self.settings.jobs, self.settings.state)
             if ready is not None:
@@ -152,7 +172,9 @@ class Daemon:
             await server.stop()
             await self.pool.stop()
             self.intake.close()
+            self._save_learned(record)
             await asyncio.wait([self.ledger.flush()], timeout=5)
+        self._open.close()
         for lock in self._locks:
             lock.release()
         log.info("stopped")
@@ -182,6 +204,39 @@ class Daemon:
                     log.exception("%s stumbled", name)
                 await asyncio.sleep(STUMBLE_S)
 
+    # ── what is done now and then ─────────────────────────────────────────────────────────────────────────────
+
+    async def _look_after_settings(self) -> None:
+        """Looks whether the settings files have changed; in a thread, for they may lie on a slow disk."""
+        limit = self._files.settings.limit
+        while True:
+            await asyncio.sleep(LOOK_S)
+            found, fault = await asyncio.to_thread(self._files.look)
+            self.conditions.put(Kind.SETTINGS, fault, holds=False)
+            if found.limit != limit:
+                limit = found.limit
+                self.tuner.fixed = None if limit in (None, "auto") else int(limit)
+
+    async def _write_learned(self, record: Store) -> None:
+        while True:
+            await asyncio.sleep(LEARNED_S)
+            self._save_learned(record)
+
+    def _save_learned(self, record: Store) -> None:
+        """Writes down what was learned about tasks, where that has changed."""
+        learned = tuner.keep(self.tuner.state)
+        if learned != self._learned:
+            self._learned = learned
+            record.write(store.save_meta("governor", learned))
+
+    def _house(self, sample: Sample) -> House:
+        """What is set for now: the part of the machine that is ours, why, and the memory that is left free."""
+        now, found = files.local(), self._files.settings
+        return House(
+            share=settings.share(found, now), polite=settings.words(found, now),
+            reserve=float(found.memory_reserve.of(sample.memory_total)),
+        )
+
     # ── what the parts ask ────────────────────────────────────────────────────────────────────────────────────
 
     def view(self) -> DaemonView:
@@ -199,10 +254,10 @@ class Daemon:
 
     def _context(self, job: Job) -> dict[str, Any]:
         """What all tasks of a job share, sent once to each worker that runs one."""
-        spec = job.spec
+        spec, found = job.spec, self._files.settings
         return {
             "cwd": spec.cwd, "env": environment.base(spec, self._environ), "timeout": spec.timeout_s,
-            "grace": spec.grace_s, "nice": NICE if spec.nice is None else spec.nice,
+            "grace": spec.grace_s, "nice": found.nice if spec.nice is None else spec.nice, "ionice": found.ionice,
             "wait": spec.leftovers == "wait", "most": spec.limits.log_bytes, "err": spec.stderr == "own",
             "logs": str(self.settings.state / "logs" / str(job.id)),
             "results": str(self.settings.state / "results" / str(job.id)),
@@ -215,18 +270,19 @@ class Daemon:
         self.conditions.put(Kind.SOCKET, server.fault and f"socket: {server.fault}", holds=False)
         reserve = self.settings.disk_reserve
         if reserve is None:
-            reserve = min(DISK_RESERVE, sample.disk_total // 50)
+            reserve = self._files.settings.disk_kept(sample.disk_total)
         short = sample.disk_free < reserve
         self.conditions.put(Kind.DISK, f"disk: {figures.size(sample.disk_free)} are free in {self.settings.state}, "
                             f"{figures.size(reserve)} are kept in reserve – free some space" if short else "")
+        self.conditions.put(Kind.RECORD, self._recorder.fault if self._recorder else "", holds=False)
         self.conditions.expire()
 
     def _first_limit(self, record: Store) -> int | None:
         """The limit that the user set: now by an option, or before with `grist limit`."""
         if self.settings.limit is not None:
             return self.settings.limit
-        kept = record.queries.meta("limit")
-        return int(kept) if kept and kept != "auto" else None
+        kept = record.queries.meta("limit") or str(self._files.settings.limit or "auto")
+        return int(kept) if kept != "auto" else None
 
     def _check_owner(self, record: Store) -> None:
         owner = record.queries.meta("jobs")

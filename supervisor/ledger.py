@@ -12,14 +12,17 @@ import bisect
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gristmill.supervisor.core.errors import RequestError
-from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.job import Job, Tally
 from gristmill.supervisor.core.journal import Exit, Key
 from gristmill.supervisor.core.protocol import JobView
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.core.task import (
+    EVICTED,
     JOB_FINAL,
     TASK_FINAL,
     JobState,
@@ -42,6 +45,8 @@ RECENT = 500
 FORSAKEN = "its worker was killed: it goes on, how it ends will not be known"
 CANCELING = "canceling"
 """The reason of a live task whose end was asked for: the durable mark that a later daemon acts on."""
+MARKS = frozenset({CANCELING, EVICTED})
+"""Reasons of live tasks that are orders, and give way to no other but a user's."""
 
 
 class Ledger:
@@ -58,6 +63,8 @@ class Ledger:
         self.forgotten: list[int] = []
         """Ended jobs that left memory since the feed last looked."""
         self.ended: asyncio.Queue[Job] = asyncio.Queue()
+        self.tallies: dict[str, Tally] = {}
+        """By kind: what ended by itself since the governor's last reading."""
         self.finished = asyncio.Event()
         """Set, and replaced by a fresh one, whenever a job has ended."""
         self.work = asyncio.Event()
@@ -66,6 +73,7 @@ class Ledger:
         self._results: list[Statement] = []
         self._collected: list[Path] = []
         self._dirty: set[int] = set()
+        self._raised: dict[int, float] = {}  # when the memory that a job's tasks are taken to need was last raised
         self._closing: list[Job] = []
         self._flushing: asyncio.Future[None] | None = None
         self._last = 0
@@ -119,6 +127,7 @@ class Ledger:
 
     def _release(self, job: Job) -> None:
         del self.jobs[job.id]
+        self._raised.pop(job.id, None)
         del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]
         self.recent[job.id] = job.view()
         while len(self.recent) > RECENT:
@@ -171,9 +180,11 @@ class Ledger:
             await self.flush()
         return marked
 
-    def _keep(self, job: Job, number: int, task: Task) -> None:
-        """Marks a live task as asked to end."""
-        marked = note(task, reason=CANCELING)
+    def _keep(self, job: Job, number: int, task: Task, mark: str = CANCELING) -> None:
+        """Marks a live task as asked to end; a stopped one runs for that."""
+        marked = note(task, reason=mark)
+        if marked.state is TaskState.PAUSED:
+            marked = advance(marked, TaskState.RUNNING)
         job.live[number] = marked
         self._put(job, marked)
 
@@ -220,15 +231,48 @@ class Ledger:
         """Notes that a task runs; the worker's journal is the record of that."""
         account = self.jobs.get(job)
         task = account.live.get(number) if account else None
-        if account is None or task is None or task.state is not TaskState.STARTING:
+        if account is None or task is None or task.state not in (TaskState.STARTING, TaskState.PAUSED):
             return
-        account.live[number] = advance(task, TaskState.RUNNING, pid=pid, started_at=started_at)
+        reason = "" if task.state is TaskState.PAUSED else task.reason
+        account.live[number] = advance(task, TaskState.RUNNING, pid=pid, started_at=started_at, reason=reason)
         self.changed.add(job)
+
+    def in_hand(self, key: Key) -> Task | None:
+        """The running or stopped task of which `key` is the present attempt."""
+        job = self.jobs.get(key.job)
+        task = job.live.get(key.number) if job else None
+        if task is None or task.key != key or task.state is TaskState.STARTING:
+            return None
+        return task
+
+    def paused(self, key: Key, reason: str) -> None:
+        """Notes that a task is stopped. In memory only: should the daemon die, it goes on."""
+        task = self.in_hand(key)
+        if task is not None and task.state is TaskState.RUNNING and task.reason not in MARKS:
+            self.jobs[key.job].live[key.number] = advance(task, TaskState.PAUSED, reason=reason)
+            self.changed.add(key.job)
+
+    def resumed(self, key: Key, reason: str = "") -> None:
+        """Notes that a stopped task goes on."""
+        task = self.in_hand(key)
+        if task is not None and task.state is TaskState.PAUSED:
+            self.jobs[key.job].live[key.number] = advance(task, TaskState.RUNNING, reason=reason)
+            self.changed.add(key.job)
+
+    def evicting(self, key: Key) -> bool:
+        """Marks a task in hand as one that is being ended to make room; False when its end was asked for already."""
+        task = self.in_hand(key)
+        if task is None or task.reason in MARKS:
+            return False
+        job = self.jobs[key.job]
+        self._keep(job, key.number, task, EVICTED)
+        self._touch(job)
+        return True
 
     def forsaken(self, job: Job, number: int) -> None:
         """Notes that a running task has lost its worker; one whose end was asked for keeps that mark."""
         task = job.live[number]
-        if task.reason != CANCELING:
+        if task.reason not in MARKS:
             job.live[number] = note(task, reason=FORSAKEN)
             self.changed.add(job.id)
 
@@ -241,15 +285,24 @@ class Ledger:
     def exited(self, job: Job, number: int, end: Exit) -> None:
         """Settles an attempt that ended with an exit record."""
         task = job.live[number]
+        if task.reason == EVICTED and end.why == "cancel":
+            end = replace(end, why="evict", result=None)  # by a worker that has no word for it
         outcome = settle(end, job.spec.retry, task.attempts, job.spec.timeout_s, self._chance())
         if outcome.state is TaskState.QUEUED and (task.reason == CANCELING or job.state is JobState.CANCELED):
             outcome = Outcome(TaskState.CANCELED, "canceled by the user")
         closed = close(task, end, outcome, self._clock())
-        if end.oom:
-            job.footprint.ran_out(max(closed.memory_peak_bytes or 0, job.memory_need or 0))
+        if end.oom or end.why == "evict":
+            self._raise_need(job, closed)
         if end.result is not None:
             closed = self._collect(closed, Path(end.result))
-        self._end(job, closed)
+        self._end(job, closed, end.stopped_s)
+
+    def _raise_need(self, job: Job, task: Task) -> None:
+        """Takes the next tasks of a job to need more memory than this one was given. Of those that were started before
+        the last raise each counts by what it took itself: several in one emergency raise it once, not to the sky."""
+        given = job.memory_need if (task.started_at or 0.0) >= self._raised.get(job.id, 0.0) else None
+        job.footprint.ran_out(max(task.memory_peak_bytes or 0, given or 0))
+        self._raised[job.id] = self._clock()
 
     def _collect(self, task: Task, path: Path) -> Task:
         """Takes a task's result into the next write; returns the task, with what was wrong about it."""
@@ -266,6 +319,11 @@ class Ledger:
 
     def lost(self, job: Job, number: int, log: str) -> None:
         """Settles an attempt whose worker vanished without an exit record; `log` is what it wrote, "" for nothing."""
+        task = job.live[number]
+        if task.reason == EVICTED:  # that is how it ended, as far as anybody can know
+            self._raise_need(job, task)
+            self._gone(job, number, Outcome(TaskState.QUEUED, EVICTED), log, attempts=task.attempts - 1)
+            return
         self._gone(job, number, settle_loss(job.spec.retry, job.live[number].attempts, self._chance()), log)
 
     def interrupted(self, job: Job, number: int, log: str) -> None:
@@ -276,12 +334,12 @@ class Ledger:
         """Notes where the logs of ended attempts lie now; durable when the future is done."""
         return self._store.write(*(store.place_log(key, path) for key, path in logs))
 
-    def _gone(self, job: Job, number: int, outcome: Outcome, log: str) -> None:
+    def _gone(self, job: Job, number: int, outcome: Outcome, log: str, **facts: Any) -> None:
         if outcome.state is TaskState.QUEUED and job.state is JobState.CANCELED:
-            outcome = Outcome(TaskState.CANCELED, "canceled by the user")
+            outcome, facts = Outcome(TaskState.CANCELED, "canceled by the user"), {}
         now = self._clock()
         delay = {"not_before": now + outcome.delay_s}
-        facts = {"reason": outcome.reason, "run": None, "pid": None, "log": log or None, **delay}
+        facts = {"reason": outcome.reason, "run": None, "pid": None, "log": log or None, **delay, **facts}
         if outcome.state in TASK_FINAL:
             facts["ended_at"] = now
         self._end(job, advance(job.live[number], outcome.state, **facts))
@@ -295,15 +353,18 @@ class Ledger:
         self._put(job, job.put_back(task, reason, self._clock() + delay_s if delay_s else 0.0))
         self._touch(job)
 
-    def _end(self, job: Job, task: Task) -> None:
-        job.settle(task)
+    def _end(self, job: Job, task: Task, stopped_s: float = 0.0) -> None:
+        if (seen := job.settle(task, stopped_s)) is not None:
+            self.tallies.setdefault(job.kind, Tally()).add(seen)
         self._put(job, task)
         self._touch(job)
 
     # ── the way to the store ──────────────────────────────────────────────────────────────────────────────────
 
     def _put(self, job: Job, task: Task) -> None:
-        """Takes a task's record into the next write."""
+        """Takes a task's record into the next write. There a stopped task runs: a stop ends with the daemon."""
+        if task.state is TaskState.PAUSED:
+            task = advance(task, TaskState.RUNNING)
         self._rows[job.id, task.number] = task
         job.unrecorded.pop(task.number, None)
 

@@ -1,20 +1,23 @@
-"""Once a second: read the machine, ask the governor, set the limit, tell the feed.
+"""Once a second: read the machine, ask the governor, carry out what it says, tell the feed.
 
-Puts in order and keeps the governor's state; it decides nothing itself.
+Puts in order and keeps the governor's state; it decides nothing itself. Four times a second it looks at available
+memory alone, while tasks run, and ends at once what the governor names.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from gristmill.supervisor.core import figures, governor, schedule
 from gristmill.supervisor.core.conditions import Conditions, Kind
-from gristmill.supervisor.core.governor import Load, Reading
+from gristmill.supervisor.core.governor import Binding, Decision, Reading
+from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.protocol import DecisionView, LimitView, MachineView
 from gristmill.supervisor.core.timekeeping import Timekeeper
 from gristmill.supervisor.dispatch import Dispatcher
@@ -23,13 +26,18 @@ from gristmill.supervisor.edge.spawner import Adopted
 from gristmill.supervisor.edge.survivors import Survivors
 from gristmill.supervisor.feed import Feed
 from gristmill.supervisor.ledger import Ledger
+from gristmill.supervisor.observation import House, Observer
 from gristmill.supervisor.pool import Pool
 
 log = logging.getLogger(__name__)
 
 PERIOD = 1.0
+GLANCES = 4
+"""Looks at available memory a period, while tasks run."""
 NOTED_S = 60.0
 """Seconds for which something that has passed is shown."""
+
+Record = Callable[[governor.State, Reading, Decision], None]
 
 
 class Tuner:
@@ -37,13 +45,23 @@ class Tuner:
 
     def __init__(
         self, ledger: Ledger, pool: Pool, dispatcher: Dispatcher, feed: Feed, sampler: Sampler,
-        examine: Callable[[Sample], None], conditions: Conditions,
+        observer: Observer, conditions: Conditions,
     ) -> None:
         self._ledger, self._pool, self._dispatcher, self._feed = ledger, pool, dispatcher, feed
-        self._sampler, self._examine, self._conditions = sampler, examine, conditions
-        self._state = governor.State()
+        self._sampler, self._observer, self._conditions = sampler, observer, conditions
         self._time = Timekeeper(time.monotonic(), time.time())
+        self._at = time.monotonic()
         self._shown = 0
+        self.state = governor.State()
+        self.reading: Reading | None = None
+        self.decision = Decision(limit=0, binding=Binding.WORK, reason="starting")
+        self._relieved: dict[str, float] = {}
+        self.house: Callable[[Sample], House] = lambda _: House()
+        """What the user has set, asked for once a period."""
+        self.examine: Callable[[Sample], None] = lambda _: None
+        """Told of every look at the machine."""
+        self.record: Record | None = None
+        """Told of every reading and what was decided."""
         self.fixed: int | None = None
         """What the user has set the limit to, None for the governor's."""
 
@@ -52,30 +70,74 @@ class Tuner:
         while True:
             self.step()
             await self._feed.publish()
-            await asyncio.sleep(PERIOD)
+            for _ in range(GLANCES):
+                await asyncio.sleep(PERIOD / GLANCES if self._ledger.live else PERIOD)
+                if not self._ledger.live or self._overtaken():
+                    break
+                self._glance()
 
     def step(self) -> None:
         """One period."""
+        now = time.monotonic()
+        dt, self._at = max(1e-3, now - self._at), now
         self._watch_time()
         sample = self._look()
-        self._examine(sample)
-        words, holds = governor.memory_alarm(sample.memory_total, sample.memory_available)
+        self.examine(sample)
+        house = self.house(sample)
+        words, holds = governor.memory_alarm(sample.memory_total, sample.memory_available, house.reserve)
         self._conditions.put(Kind.MEMORY, words, holds)
-        reading = self._reading(sample)
-        self._state, decision = governor.decide(reading, self._state)
-        limit = decision.limit if self.fixed is None else self.fixed
-        reason = decision.reason if self.fixed is None else f"fixed at {self.fixed} by the user"
-        self._dispatcher.limit = limit
+        if self._feed.watched or any(job.live for job in self._ledger.live.values()):
+            self._observer.listen()
+        before = self.state
+        relieved, self._relieved = self._relieved, {}
+        self.reading = self._observer.read(sample, house._replace(fixed=self.fixed), dt, relieved)
+        self.state, self.decision = governor.decide(self.reading, before)
+        if self.record is not None:
+            self.record(before, self.reading, self.decision)
+        self._carry_out(sample, self.reading, self.decision)
+        self._show(sample, self.decision)
+
+    def _carry_out(self, sample: Sample, reading: Reading, decision: Decision) -> None:
+        running: dict[str, int] = {}
+        for task in reading.running:
+            running[task.kind] = running.get(task.kind, 0) + 1
+        self._dispatcher.limit = decision.limit
         self._dispatcher.room = schedule.Room(
-            memory_bytes=decision.memory_room,
+            memory_bytes=min((fit.room for fit in decision.fits.values()), default=sample.memory_available),
             cpus=sample.cores - self._claimed_cpus(),
-            unknown_bytes=decision.unknown_bytes,
+            unknown_bytes=governor.first_need(reading),
             total_memory_bytes=sample.memory_total,
             cores=sample.cores,
+            fits=decision.fits,
+            running=running,
+            held=decision.held,
         )
-        self._pool.tick(limit)
+        for name in decision.resume:
+            self._pool.resume_task(Key.parse(name))
+        for name in decision.stop:
+            log.info("task %s is stopped for a while: %s", name, decision.reason)
+            self._pool.stop_task(Key.parse(name), f"stopped for a while: {decision.reason}")
+        self._evict(decision.kill)
+        self._pool.tick(decision.limit)
         self._ledger.work.set()
-        self._show(sample, limit, reason)
+
+    def _evict(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            key = Key.parse(name)
+            log.warning("task %d/%d is ended and queued again: memory runs short", key.job, key.number)
+            self._pool.evict(key)
+
+    def _glance(self) -> None:
+        now = time.monotonic()
+        self.state, kill = governor.relieve(now, self._sampler.available(), self.state)
+        self._relieved |= dict.fromkeys(kill, now)
+        self._evict(kill)
+
+    def _overtaken(self) -> bool:
+        """Whether the first task of a kind has ended: there is something to decide before the second is over."""
+        return any(
+            kind not in self.state.kinds or not self.state.kinds[kind].ends for kind in self._ledger.tallies
+        )
 
     def _watch_time(self) -> None:
         passage = self._time.look(time.monotonic(), time.time())
@@ -94,47 +156,22 @@ class Tuner:
         alone = [worker.pid for worker, _ in self._pool.legacy.workers.values() if isinstance(worker, Survivors)]
         sample = self._sampler.look([os.getpid(), *adopted, *alone], [*pids, *adopted], alone)
         self._feed.trees = sample.trees
-        for slot in self._pool.slots.values():
-            tree = sample.trees.get(slot.pid or 0)
-            task = next(iter(slot.flight.values()), None)
-            if tree and task and (job := self._ledger.jobs.get(task.job)):
-                self._ledger.seen(job, task.number, tree.memory_bytes)
-        for worker, task in self._pool.legacy.workers.values():
-            tree = sample.trees.get(worker.pid)
-            if tree and (job := self._ledger.jobs.get(task.job)):
-                self._ledger.seen(job, task.number, tree.memory_bytes)
         return sample
-
-    def _reading(self, sample: Sample) -> Reading:
-        loads = []
-        for job in self._ledger.live.values():
-            expected = job.memory_need
-            running = itertools.islice(job.live.values(), schedule.width([job]))  # those sent ahead hold nothing yet
-            loads += [Load(float(task.memory_peak_bytes or 0), expected) for task in running]
-        first = next((job for job in self._ledger.in_order() if job.ready(time.time())), None)
-        return Reading(
-            cores=sample.cores,
-            cpu_total=sample.cpu_total,
-            cpu_ours=sample.cpu_ours,
-            cpu_workers=min(sample.cores, sum(tree.cpu for tree in sample.trees.values())),
-            memory_total=sample.memory_total,
-            memory_available=sample.memory_available,
-            busy=schedule.width(self._ledger.live.values()),
-            waiting=first is not None,
-            waiting_bytes=first.memory_need if first else None,
-            loads=tuple(loads),
-        )
 
     def _claimed_cpus(self) -> float:
         return sum((job.spec.resources.cpus or 0.0) * len(job.live) / job.ahead for job in self._ledger.live.values())
 
-    def _show(self, sample: Sample, limit: int, reason: str) -> None:
-        busy = self._pool.busy
+    def _show(self, sample: Sample, decision: Decision) -> None:
+        limit, busy = decision.limit, self._pool.busy
         if limit != self._shown and self._shown:
-            log.info("workers %d → %d: %s", self._shown, limit, reason)
-            self._feed.decided(DecisionView(time=time.time(), before=self._shown, after=limit, reason=reason))
+            log.info("workers %d → %d: %s", self._shown, limit, decision.reason)
+            self._feed.decided(
+                DecisionView(time=time.time(), before=self._shown, after=limit, reason=decision.reason)
+            )
         self._shown = limit
-        shown = LimitView(workers=limit, busy=busy, reason=reason, mode="auto" if self.fixed is None else "fixed")
+        shown = LimitView(
+            workers=limit, busy=busy, reason=decision.reason, mode="auto" if self.fixed is None else "fixed"
+        )
         ours = min(sample.cpu_ours, sample.cpu_total)
         machine = MachineView(
             cores=sample.cores,
@@ -147,3 +184,24 @@ class Tuner:
             disk_free_bytes=sample.disk_free,
         )
         self._feed.read(machine, shown)
+
+
+# ── what outlives the daemon ──────────────────────────────────────────────────────────────────────────────────────
+
+_STATE = msgspec.json.Decoder(governor.State)  # made on import: two threads must not be the first to use a type
+
+
+def keep(state: governor.State) -> str:
+    """What was learned, as text for the store."""
+    return msgspec.json.encode(governor.lasting(state)).decode()
+
+
+def remember(text: str | None) -> governor.State:
+    """What was learned before; nothing where that can't be read any more: it is learned again."""
+    if not text:
+        return governor.State()
+    try:
+        return _STATE.decode(text)
+    except msgspec.DecodeError as error:
+        log.info("what was learned about tasks is written in another way (%s): it is learned again", error)
+        return governor.State()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -46,21 +47,29 @@ class Footprint(msgspec.Struct):
         self.memory_bytes = max(memory_bytes, self.memory_bytes)
 
 
+class Seen(NamedTuple):
+    """What one task that ended by itself used."""
+
+    wall_s: float
+    cpu_s: float
+    memory_bytes: int
+
+
 @dataclass(slots=True)
 class Tally:
-    """Tasks that ended by themselves since somebody looked: how many, sums of seconds, the largest peak in bytes."""
+    """Such tasks since somebody looked: how many, sums of seconds, the largest peak in bytes."""
 
     count: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
     memory_bytes: int = 0
 
-    def add(self, wall_s: float, cpu_s: float, memory_bytes: int) -> None:
+    def add(self, seen: Seen) -> None:
         """One more."""
         self.count += 1
-        self.wall_s += wall_s
-        self.cpu_s += cpu_s
-        self.memory_bytes = max(self.memory_bytes, memory_bytes)
+        self.wall_s += seen.wall_s
+        self.cpu_s += seen.cpu_s
+        self.memory_bytes = max(self.memory_bytes, seen.memory_bytes)
 
 
 @dataclass(slots=True)
@@ -92,8 +101,6 @@ class Job:
     unrecorded: dict[int, None] = field(default_factory=dict)
     served_at: float = 0.0
     """When it last handed out a task; of jobs with equal shares the one served longest ago has its turn."""
-    tally: Tally = field(default_factory=Tally)
-    """What ended since the governor's last reading; never stored."""
     kind: str = ""
     """What tasks of this name and command are called, in this job and any other."""
     waits: str = ""
@@ -182,21 +189,26 @@ class Job:
                 self.live[number] = note(task, started_at=task.started_at + seconds)
         self.served_at += seconds
 
-    def settle(self, task: Task) -> None:
-        """Counts `task`, whose attempt is over, for good or until its next try."""
+    def settle(self, task: Task, stopped_s: float = 0.0) -> Seen | None:
+        """Counts `task`, whose attempt is over, for good or until its next try; what it used if it ended by itself.
+
+        The seconds that it stood still are no part of that.
+        """
         self.live.pop(task.number, None)
         if task.state is TaskState.QUEUED:
             self.queue(task)
-            return
+            return None
         self.tasks_ended += 1
         if task.state is TaskState.DONE:
             self.items_done += task.count
         else:
             self.items_failed += task.count
         if task.state in (TaskState.DONE, TaskState.FAILED) and task.started_at and task.ended_at:
-            seen = (task.ended_at - task.started_at, task.cpu_s or 0.0, task.memory_peak_bytes or 0)
+            wall_s = max(0.0, task.ended_at - task.started_at - stopped_s)
+            seen = Seen(wall_s, task.cpu_s or 0.0, task.memory_peak_bytes or 0)
             self.footprint.learn(*seen)
-            self.tally.add(*seen)
+            return seen
+        return None
 
     def withdraw(self, number: int) -> Task | None:
         """Takes a task that is not live out of the line, for good; None when it is not waiting."""

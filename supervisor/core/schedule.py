@@ -19,9 +19,9 @@ GB = 1e9
 class Room:
     """What new tasks may take before the next reading.
 
-    `fits` says it for each kind that waited when the machine was read. Of any other, `memory_bytes` are free, and one of
-    a kind never seen and without a claim is taken to need `unknown_bytes`. `running` counts tasks by kind. `cpus` is
-    what claims have left over. `held` is why nothing is started at all beside what runs.
+    `fits` says it for each kind that waited when the machine was read. For any other `memory_bytes` are free, and one
+    of a kind never seen and without a claim is taken to need `unknown_bytes`. `running` counts tasks by kind. `cpus`
+    is what claims have left over. `held` is why nothing is started at all beside what runs.
     """
 
     memory_bytes: float

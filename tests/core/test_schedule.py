@@ -13,7 +13,9 @@ from gristmill.supervisor.core.task import TaskState, advance
 def job(number: int, total: int = 100, priority: int = 0, **resources: object) -> Job:
     spec = Spec(name=f"j{number}", kind="command", command="true", cwd="/", items=Items(total=total),
                 priority=priority, resources=Resources(**resources))  # type: ignore[arg-type]  # a test's free hand
-    return Job(id=number, spec=spec, file="", submitted_at=float(number))
+    made = Job(id=number, spec=spec, file="", submitted_at=float(number))
+    made.footprint = Footprint(ends=3, wall_s=1.0, memory_bytes=int(0.1 * GB))
+    return made
 
 
 def room(memory: float = 10 * GB, cpus: float = 8.0) -> Room:

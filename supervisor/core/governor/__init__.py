@@ -74,7 +74,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     )
     search = state.search if reading.fixed is not None else _sought(state, scene, reading)
     wanted, raised = _limit(state, search, bound, crowded or reading.share < 1, reading)
-    after, grip = brake.apply(reading, forecast, state.brake, dt, wanted)
+    after, grip = brake.apply(reading, forecast, brake.note(state.brake, reading.relieved), dt, wanted)
     cap = None if after.cap is None else math.floor(after.cap)
     grip = _yielding(grip, reading, running, wanted, wall, others, search)
     held = _held(reading, grip, cap)
@@ -105,13 +105,19 @@ def relieve(at: float, available: float, state: State) -> tuple[State, tuple[str
     return msgspec.structs.replace(state, brake=after), kill
 
 
-def memory_alarm(total: float, available: float) -> tuple[str, bool]:
+def first_need(reading: Reading) -> float:
+    """Bytes that a task is taken to need of whose kind nothing at all is known."""
+    largest = max((task.memory for task in reading.running), default=0.0)
+    return room.MARGIN * largest if largest else room.FIRST_SHARE * reading.memory_total
+
+
+def memory_alarm(total: float, available: float, reserve: float | None = None) -> tuple[str, bool]:
     """(what is wrong with memory, whether nothing new may be started); "" while the reserve is whole.
 
     Below the reserve the room for new tasks is gone already, and only an idle pool starts one; below half of it even
     that one would be paid for by somebody else.
     """
-    kept = room.reserve_of(total)
+    kept = room.reserve_of(total) if reserve is None else reserve
     if available >= kept:
         return "", False
     gb = room.GB

@@ -111,11 +111,17 @@ def relieve(at: float, available: float, before: Brake) -> tuple[Brake, tuple[st
     if available + coming - GLANCE_AHEAD_S * fall >= KILL * before.reserve:
         return before, ()
     kill = _youngest(list(before.tasks), ENOUGH * before.reserve - available - coming)
-    sizes = {task.task: task.memory for task in before.tasks}
-    killed = before.killed | {task: (at, sizes[task]) for task in kill}
-    left = tuple(task for task in before.tasks if task.task not in kill)
-    cap = float(max(1, len(left))) if kill else before.cap
-    return msgspec.structs.replace(before, killed=killed, tasks=left, cap=cap), tuple(kill)
+    return note(before, dict.fromkeys(kill, at)), tuple(kill)
+
+
+def note(before: Brake, relieved: dict[str, float]) -> Brake:
+    """After these tasks were ended, each when; of those that it knows of already it takes no note again."""
+    ended = {task.task: (relieved[task.task], task.memory) for task in before.tasks if task.task in relieved}
+    if not ended:
+        return before
+    left = tuple(task for task in before.tasks if task.task not in ended)
+    cap = float(max(1, len(left)))
+    return msgspec.structs.replace(before, killed=before.killed | ended, tasks=left, cap=cap)
 
 
 def _youngest(tasks: list[Running], wanted: float) -> list[str]:

@@ -72,6 +72,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     - `pressure_*`: share of the period 0…1 in which some task waited for CPU, memory or disk (PSI), None without it.
     - `busy`: mean number of workers with a task that is not stopped. `running`: the tasks at this moment; tiny ones may
       be missing.
+    - `relieved`: tasks that were ended since the last reading because memory ran short between two, and when.
     - `share`: of the machine that we may use at all now; less than 1 in polite hours, of which `polite` is the reason.
     - `reserve`: memory that is left free whatever happens, None for the usual.
     - `fixed`: the limit that the user has set, None for the governor's own.
@@ -94,6 +95,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     running: tuple[Running, ...] = ()
     ended: tuple[Ended, ...] = ()
     waiting: tuple[Waiting, ...] = ()
+    relieved: dict[str, float] = {}
     share: float = 1.0
     polite: str = ""
     reserve: float | None = None
