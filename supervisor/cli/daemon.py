@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import units
@@ -16,6 +17,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("--limit", type=int, metavar="N", help="start with a fixed number of workers")
     parser.add_argument("--disk-reserve", metavar="SIZE", help="start nothing with less free (default: 256 MB or 2 %%)")
+    parser.add_argument("--record", metavar="FILE", help="write down all that the governor is told and decides, for "
+                                                         "`grist replay`; holds commands, so it is private")
     parser.add_argument("--quiet", action="store_true", help="log to daemon.log alone")
     parser.add_argument("--allow-root", action="store_true", help="no warning when run as root")
 
@@ -31,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     place = place_of(args)
     settings = Settings(
         jobs=place.jobs, state=place.state, foreground=not args.quiet, disk_reserve=_size(args.disk_reserve),
-        limit=args.limit,
+        limit=args.limit, record=None if args.record is None else Path(os.path.abspath(args.record)),
     )
     daemon = Daemon(settings)
     daemon.prepare()

@@ -26,11 +26,11 @@ def prepare_folder(place: Place) -> None:
         print(f"made {place.jobs}: drop job files there")
 
 
-def start(place: Place) -> int:
-    """Starts a daemon in a session of its own and waits until it is ready; returns its pid."""
+def start(place: Place, *options: str) -> int:
+    """Starts a daemon with these options in a session of its own and waits until it is ready; returns its pid."""
     command = [
         sys.executable, "-P", "-m", "gristmill.supervisor.cli", "daemon", "--quiet", "--allow-root",
-        "--jobs", os.fspath(place.jobs), "--state", os.fspath(place.state),
+        "--jobs", os.fspath(place.jobs), "--state", os.fspath(place.state), *options,
     ]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 from gristmill.supervisor.cli import launchpad
 from gristmill.supervisor.cli.place import Place, place_of
 from gristmill.supervisor.cli.progress import Progress
 from gristmill.supervisor.cli.tui import show
+from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.edge.folder import JobsFolder
 
 GRACE_S = 5.0
@@ -23,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--examples", action="store_true", help="drop the examples into the folder first")
     parser.add_argument("--until-done", action="store_true", help="without a terminal: end when all jobs have ended")
     parser.add_argument("--plain", action="store_true", help="a progress line even on a terminal")
+    parser.add_argument("--record", metavar="FILE", help="have the daemon that is started record the governor's work")
     parser.add_argument("--ascii", action="store_true", help="no glyphs beyond ASCII")
 
 
@@ -33,27 +37,31 @@ def run(args: argparse.Namespace) -> int:
     launchpad.prepare_folder(place)
     screens = sys.stdout.isatty() and sys.stdin.isatty() and not args.plain
     began = time.time()
+    record = Path(os.path.abspath(args.record)) if args.record else None
+    runs = launchpad.runs(place)
+    if runs and record:
+        raise GristError("--record: a daemon runs already – end it with `grist shutdown`, its tasks go on")
     if screens:
-        if not launchpad.runs(place):
-            launchpad.start(place)
+        if not runs:
+            launchpad.start(place, *(["--record", os.fspath(record)] if record else []))
         if args.examples:
             launchpad.drop_examples(place)
         return show(place, args)
     if args.examples:
         launchpad.drop_examples(place)
     since = began if args.examples else 0.0
-    if launchpad.runs(place):
+    if runs:
         return follow(place, args.until_done, since, stop=False)
-    return serve(place, args.until_done, since)
+    return serve(place, args.until_done, since, record)
 
 
-def serve(place: Place, until_done: bool, since: float) -> int:
+def serve(place: Place, until_done: bool, since: float, record: Path | None = None) -> int:
     """The daemon in this process, its progress on standard output."""
     import asyncio
 
     from gristmill.supervisor.daemon import Daemon, Settings
 
-    daemon = Daemon(Settings(jobs=place.jobs, state=place.state, foreground=False))
+    daemon = Daemon(Settings(jobs=place.jobs, state=place.state, foreground=False, record=record))
     daemon.prepare()
     outcome: list[int] = []
     watcher = threading.Thread(
