@@ -19,6 +19,8 @@ from gristmill.supervisor.edge.sampler.strangers import Strangers
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 PF_KTHREAD = 0x00200000
+CROWD = 128
+"""From so many processes of ours on, those that did nothing between two looks are left out of every other one."""
 
 
 class Process:
@@ -30,8 +32,8 @@ class Process:
     """
 
     __slots__ = (
-        "ended", "ended_user", "fd", "kernel", "nice", "own", "parent", "pid", "plus_ended", "plus_ended_user",
-        "plus_own", "plus_user", "root", "rss", "start", "state", "uid", "user",
+        "ended", "ended_user", "fd", "idle", "kernel", "nice", "own", "parent", "pid", "plus_ended",
+        "plus_ended_user", "plus_own", "plus_user", "root", "rss", "start", "state", "uid", "user",
     )
     own: int
     user: int
@@ -39,7 +41,7 @@ class Process:
     ended_user: int
 
     def __init__(self, pid: int) -> None:
-        self.pid, self.fd, self.start, self.root, self.uid = pid, -1, -1, pid, -1
+        self.pid, self.fd, self.start, self.root, self.uid, self.idle = pid, -1, -1, pid, -1, False
 
     def take(self, stat: bytes, since: int = -1) -> bool:
         """Fills in a line of /proc/PID/stat, False when it is another process's; `since` is only of use for the first:
@@ -51,6 +53,7 @@ class Process:
         if start == self.start:
             self.plus_own, self.plus_ended = own - self.own, ended - self.ended
             self.plus_user, self.plus_ended_user = user - self.user, ended_user - self.ended_user
+            self.idle = own == self.own and ended == self.ended and fields[0] in b"ST"
         elif self.start != -1:
             return False
         elif start >= since:
@@ -59,7 +62,8 @@ class Process:
             self.plus_own = self.plus_ended = self.plus_user = self.plus_ended_user = 0
         self.own, self.ended, self.user, self.ended_user = own, ended, user, ended_user
         self.start, self.parent, self.nice = start, int(fields[1]), int(fields[16])
-        self.state, self.rss, self.kernel = fields[0], int(fields[21]) * PAGE, bool(int(fields[6]) & PF_KTHREAD)
+        self.state, self.rss = fields[0], int(fields[21]) * PAGE
+        self.kernel = int(fields[6]) & PF_KTHREAD != 0
         return True
 
 
@@ -76,6 +80,14 @@ def _ticks() -> int:
     return int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS)
 
 
+def _below(pid: int, roots: set[int], table: dict[int, Process]) -> bool:
+    """Whether a root is somewhere below another one."""
+    while (pid := table[pid].parent) in table:
+        if pid in roots:
+            return True
+    return False
+
+
 class Census:
     """Takes it."""
 
@@ -86,13 +98,14 @@ class Census:
         self._ours: dict[int, Process] = {}
         self._puzzles: set[tuple[int, int]] = set()
         self._since = _ticks()
+        self._looks = 0
 
     def take(self, roots: Iterable[int], now: float) -> Roll:
         """All processes at and below `roots`, and a part of the others."""
         wanted = set(roots)
         since, self._since = self._since, _ticks()
         pids = {int(name) for name in os.listdir(self.proc) if name.isdigit()}
-        gone = [process for process in self._ours.values() if not self._read_again(process)]
+        gone = self._read_ours(pids)
         for process in gone:
             del self._ours[process.pid]
         known = self.strangers.known
@@ -116,6 +129,20 @@ class Census:
             self._release(process)
         self._ours = {}
         os.close(self.proc)
+
+    def _read_ours(self, pids: set[int]) -> list[Process]:
+        """Reads those of the last look; what it returns has gone."""
+        self._looks += 1
+        if len(self._ours) < CROWD:
+            return [process for process in self._ours.values() if not self._read_again(process)]
+        gone = []
+        for pid, process in self._ours.items():
+            if process.idle and (pid + self._looks) & 1 and pid in pids and pid != process.root:
+                process.idle = False  # it is read at the next look
+                process.plus_own = process.plus_ended = process.plus_user = process.plus_ended_user = 0
+            elif not self._read_again(process):
+                gone.append(process)
+        return gone
 
     def _read_again(self, process: Process) -> bool:
         """Reads a process that was there at the last look, False when it is gone."""
@@ -155,16 +182,13 @@ class Census:
         for process in table.values():
             children.setdefault(process.parent, []).append(process)
         reached: dict[int, Process] = {}
-        # a root below another one is reached from there, as long as none of those between has ended
-        tops = [pid for pid in roots if pid in table and table[pid].parent not in table]
-        for top in (*tops, *sorted(roots & table.keys())):
-            todo = [] if top in reached else [table[top]]
-            for process in todo:  # grows while it is walked
-                pid = process.pid
-                reached[pid] = process
-                above = reached.get(process.parent)
-                process.root = pid if pid in roots or above is None else above.root
-                todo += children.get(pid, ())
+        todo = [table[pid] for pid in roots & table.keys() if not _below(pid, roots, table)]
+        for process in todo:  # grows while it is walked
+            pid, above = process.pid, reached.get(process.parent)
+            reached[pid] = process
+            process.root = pid if pid in roots or above is None else above.root
+            if pid in children:
+                todo += children[pid]
         return reached
 
     def _dismiss(self, others: dict[int, Process], now: float) -> None:

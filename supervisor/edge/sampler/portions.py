@@ -1,10 +1,10 @@
 """Memory of processes where what several of them share counts once: their proportional set sizes (PSS).
 
 To read one takes a walk through a process's page tables, 0.1 ms for a small one and tens of them for a huge one. So
-each is read every 5 to 10 s, and at a look only as many as a budget of time allows, those first where the error may
-have grown largest. In between, growth of the resident size counts in full (new pages are private; a task that grows
-must not look smaller than it is), and shrinking in proportion. What was not read yet counts with its resident size,
-and so does what may not be read, another user's.
+each is read every 5 s while its resident size changes and every 30 s while it does not, and at a look only as many
+as a budget of time allows, those first where the error may have grown largest. In between, growth of the resident
+size counts in full (new pages are private; a task that grows must not look smaller than it is), and shrinking in
+proportion. What was not read yet counts with its resident size, and so does what may not be read, another user's.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from gristmill.supervisor.edge.sampler.census import Process, Roll
 from gristmill.supervisor.edge.sampler.gauge import number
 
-BUDGET_S = 0.002
-BUDGET_EACH_S = 4e-6
+BUDGET_S = 0.0015
+BUDGET_EACH_S = 1e-6
 """Seconds that a look may take for it: so much, and a little for each process of ours past 500."""
 EVERY_S = 5.0
+STILL_S = 30.0
 SOON_S = 1.0
 LARGE = 1 << 25
 
@@ -67,7 +68,8 @@ class Portions:
                 stirred.add(process.root)
             else:
                 urgency = now - last.at
-                stale = urgency > EVERY_S * (1 + last.cost / BUDGET_S) and (process.rss != last.rss or urgency > 10)
+                pause = (STILL_S if process.rss == last.rss else EVERY_S) * (1 + last.cost / BUDGET_S)
+                stale = urgency > pause
                 if urgency > SOON_S and not stale and process.rss > LARGE:
                     stale = abs(process.rss - last.rss) > process.rss // 4 or process.root in stirred
             # a process that hangs in the kernel may hold the lock that the reading needs; the dead have no memory

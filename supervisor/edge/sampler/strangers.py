@@ -77,7 +77,7 @@ class Strangers:
         turn, self._turn = self._turn[:count], self._turn[count:]
         niced = list(self._niced)[:MOST]
         for pid in niced:  # to the end of the queue
-            self._niced[pid] = self._niced.pop(pid)  # type: ignore[func-returns-value]
+            self._niced[pid] = self._niced.pop(pid)
         for pid in {*turn, *niced} & self.known.keys():
             if not self._read(pid, now, ours):
                 self.forget([pid])
