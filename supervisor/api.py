@@ -13,10 +13,11 @@ from typing import Any
 
 import msgspec
 
+from gristmill.supervisor import why
 from gristmill.supervisor.core import items
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.protocol import SCHEMA, TaskView, number_of
+from gristmill.supervisor.core.protocol import SCHEMA, TaskView, WhyView, number_of
 from gristmill.supervisor.core.task import TASK_FINAL, TASK_LIVE, JobState, Task, TaskState
 from gristmill.supervisor.edge import store
 from gristmill.supervisor.edge.server import Connection
@@ -44,7 +45,7 @@ class Api:
             "status": self._status, "tasks": self._tasks, "job": self._job_status, "log": self._log,
             "results": self._results, "cancel": self._cancel, "retry": self._retry, "limit": self._limit,
             "add": self._add, "shutdown": self._shutdown, "subscribe": self._subscribe,
-            "changed": self._changed,
+            "changed": self._changed, "why": self._why,
         }
 
     async def handle(self, connection: Connection, request: dict[str, Any]) -> Any:
@@ -64,6 +65,15 @@ class Api:
         }
         await self._ledger.settled()  # what it says is durable before it is said
         return answer
+
+    async def _why(self, _: Connection, __: dict[str, Any]) -> WhyView:
+        tuner = self._tuner
+        if tuner.reading is None:
+            raise RequestError("the daemon has only just started – try again in a second")
+        self._feed.limit.busy = self._pool.busy
+        return why.explain(
+            self._ledger, tuner.state, tuner.reading, tuner.decision, self._feed.limit, list(self._feed.decisions)
+        )
 
     async def _job_status(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
         page = await self._tasks(connection, request)
