@@ -226,6 +226,11 @@ async def test_only_what_has_changed_is_drawn_again(daemon: Daemon, mill: Opened
         assert len(drawn) == 1
 
 
+def test_a_curve_of_nothing_takes_two_lines() -> None:
+    assert plan(80, 24, 8, measured=False) == Plan(8, 2)
+    assert plan(160, 45, 8, measured=False) == plan(160, 45, 8)
+
+
 @pytest.mark.parametrize(("width", "height", "rows", "shared"), [
     (80, 24, 8, Plan(8, 6)), (80, 24, 12, Plan(12, 0)), (59, 40, 8, Plan(0, 0, whole=True)),
     (80, 14, 8, Plan(0, 0, whole=True)), (80, 40, 8, Plan(8, 9)), (160, 45, 8, Plan(25, 25, wide=True)),

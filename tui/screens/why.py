@@ -42,7 +42,7 @@ class Plan:
     whole: bool = False
 
 
-def plan(width: int, height: int, rows: int) -> Plan:
+def plan(width: int, height: int, rows: int, measured: bool = True) -> Plan:
     """Share the screen, `rows` being what the limits would like: the curve gets what they and the story leave."""
     room = height - BARS - LEAST
     if width < 60 or room < 5:
@@ -52,7 +52,8 @@ def plan(width: int, height: int, rows: int) -> Plan:
         return Plan(upper, upper, wide=True)
     limits = min(rows, room)
     left = room - limits
-    return Plan(limits, min(9, left) if left >= curve.LEAST else 0)
+    wanted = 9 if measured else 2
+    return Plan(limits, min(wanted, left) if left >= curve.LEAST else 0)
 
 
 class WhyScreen(MillScreen):
@@ -136,7 +137,7 @@ class WhyScreen(MillScreen):
     def _arrange(self, known: Known) -> None:
         view = known.view
         rows = 2 + max(1, len(view.allows)) + bool(known.note) + bool(view.trying) + bool(view.paused)
-        wanted = plan(*self.size, rows)
+        wanted = plan(*self.size, rows, bool(view.curve))
         if wanted == self._plan:
             return
         self._plan = wanted

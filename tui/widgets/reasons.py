@@ -73,7 +73,8 @@ class Curve(Lines):
         marks, view = self.look.marks, self.known.view
         aside = "  of the best; errors upright"
         name = (("Throughput", "title"), (aside, "muted"))
-        lines = [rule(name, ((curve.best(view.curve, marks), "muted"),), width, marks.rule)]
+        found = curve.best(view.curve, marks)
+        lines = [rule(name, ((found, "muted"),) if found else (), width, marks.rule)]
         lines += curve.draw(view.curve, view.limit.workers, width - 1, height - 1, marks)
         return [self.strip(cut(line, width, marks.cut)) for line in lines[:height]]
 
