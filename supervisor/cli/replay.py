@@ -90,9 +90,10 @@ def _line(period: Period) -> str:
     told = [f"{word} {len(tasks)}" for word, tasks in _acts(period).items() if tasks]
     acts = f" [{', '.join(told)}]" if told else ""
     sign = "≠" if period.differs else " "
+    head = "" if decision.reason.startswith(f"{decision.binding}:") else f"{decision.binding}: "
     return (
-        f"{period.at:8.1f} s {sign} limit {decision.limit:>4}  busy {period.busy:6.1f}  {decision.binding:<8}  "
-        f"{safe(decision.reason)}{acts}"
+        f"{period.at:8.1f} s {sign} limit {decision.limit:>4}  busy {period.busy:6.1f}  "
+        f"{safe(head + decision.reason)}{acts}"
     )
 
 

@@ -17,6 +17,7 @@ from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.governor.decision import Decision
 from gristmill.supervisor.core.governor.reading import Reading
 from tests.core.test_trace import Count, count, recorded
+from tests.mill import Mill
 
 
 def told(path: Path, *, everything: bool = False, as_json: bool = False) -> argparse.Namespace:
@@ -39,9 +40,9 @@ def path(tmp_path: Path) -> Path:
 def test_one_line_for_each_changed_decision_and_the_outcome(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert show(told(path), count, Count) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "     0.0 s   limit    0  busy    1.5  ramp      period 1",
-        "     2.0 s   limit    1  busy    1.5  ramp      period 3",
-        "     5.0 s   limit    2  busy    1.5  ramp      period 6",
+        "     0.0 s   limit    0  busy    1.5  ramp: period 1",
+        "     2.0 s   limit    1  busy    1.5  ramp: period 3",
+        "     5.0 s   limit    2  busy    1.5  ramp: period 6",
         "8 periods, 3 changes: all as recorded",
     ]
 
@@ -102,3 +103,30 @@ def test_the_verb_refuses_with_code_2(tmp_path: Path) -> None:
     assert done.stderr == (
         f"grist: {file}: line 1: written by a newer Gristmill (trace 7, this one knows 1) – upgrade\n"
     )
+
+
+def test_a_daemons_record_is_replayed_as_it_was_decided_over_a_kill_and_a_restart(tmp_path: Path) -> None:
+    file = tmp_path / "trace"
+    with Mill(tmp_path) as mill:
+        mill.start("--record", str(file))
+        mill.drop("a.toml", 'command = "sleep 0.5"\n[items]\ntotal = 4\n')
+        mill.ended("a")
+        mill.until(lambda: file.read_bytes().count(b"\n") > 3, "nothing is recorded")
+        mill.kill()
+        file.write_bytes(file.read_bytes() + b'{"reading":{"at"')  # as a power cut would leave it
+        mill.start("--record", str(file))
+        mill.until(lambda: len(file.read_bytes().split(trace.MARK)) == 3, "nothing is recorded after the restart")
+        assert "a daemon runs already" in mill.grist("up", "--plain", "--record", str(tmp_path / "other"), code=2)
+        mill.grist("shutdown")
+        assert mill.process is not None
+        mill.process.wait(30)
+        lines = mill.grist("replay", str(file)).splitlines()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert lines[-1].endswith(": all as recorded")
+    assert sum("the record begins anew" in line for line in lines) == 1
+
+
+def test_a_daemon_that_can_not_record_does_not_start(tmp_path: Path) -> None:
+    with Mill(tmp_path) as mill:
+        words = mill.grist("daemon", "--allow-root", "--record", str(tmp_path / "no" / "trace"), code=2)
+    assert f"grist: --record {tmp_path}/no/trace: No such file or directory – name another file" in words
