@@ -86,6 +86,14 @@ class Hiring:
         words += f" – is it stopped? kill -CONT {self._spawner.pid}"
         self._conditions.put(Kind.SPAWNER, words if late else "", holds=False)
 
+    def guard(self, processes: list[tuple[int, int]]) -> bool:
+        """Has the spawner let these processes (pid and start) go on, should we die; False when it can't."""
+        try:
+            self._spawner.guard(processes)
+        except OSError:
+            return False
+        return True
+
     def close(self) -> None:
         """Lets the spawner go; its workers stay until they have finished."""
         self._closing = True

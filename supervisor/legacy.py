@@ -10,27 +10,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.journal import Key, Start
-from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.core.stops import Stops
+from gristmill.supervisor.core.task import EVICTED, Task
 from gristmill.supervisor.edge import survivors
 from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.spawner import Adopted
 from gristmill.supervisor.edge.survivors import Survivors
-from gristmill.supervisor.ledger import CANCELING, Ledger
+from gristmill.supervisor.ledger import CANCELING, FORSAKEN, Ledger
 
 log = logging.getLogger(__name__)
 
 AGAIN_S = 1.0
 """Seconds until a folder is tried again that could not be settled: a full disk, say."""
+EVICT_GRACE_S = 1.0
+"""Seconds at most between TERM and KILL where memory is short; workers have the same figure."""
 
 
 class Legacy:
     """Run folders without a voice, and those among them of whose task something still lives (by run)."""
 
-    def __init__(self, ledger: Ledger, runs: Runs, conditions: Conditions) -> None:
+    def __init__(
+        self, ledger: Ledger, runs: Runs, conditions: Conditions, stops: Stops,
+        guard: Callable[[list[tuple[int, int]]], bool],
+    ) -> None:
+        """`guard` is told which processes somebody else is to let go on, should we die; whether somebody is there."""
         self._ledger, self._runs, self._conditions = ledger, runs, conditions
+        self._stops, self._guard = stops, guard
         self.workers: dict[int, tuple[Adopted | Survivors, Task]] = {}
 
     def settle(self, run: int, tasks: dict[Key, Task], rebooted: bool) -> None:
@@ -51,7 +60,7 @@ class Legacy:
                 elif key not in fates.running:
                     self._not_claimed(key, rebooted)
                 elif holder is not None:
-                    self._adopt(run, holder, task, fates.running[key])
+                    self._adopt(run, holder, task, fates.running[key], fates.stops)
                 elif not self._watch(run, task, fates.running[key]):
                     self._ledger.lost(job, key.number, self._runs.save_log(run, key))
         except OSError as error:  # no room even for the fence: what is not settled by now waits until there is
@@ -77,13 +86,24 @@ class Legacy:
         live = self._ledger.jobs[key.job].live if key.job in self._ledger.jobs else {}
         return key.number in live and live[key.number].key == key and run not in self.workers
 
+    def run_of(self, key: Key) -> int | None:
+        """The run folder of the one that has this task in hand, None when none has."""
+        return next((run for run, (_, task) in self.workers.items() if task.key == key), None)
+
     def end(self, task: Task) -> bool:
         """Asks for the end of a task if one of these has it in hand."""
-        for run, (_, mine) in self.workers.items():
-            if mine.key == task.key:
-                self._end(run)
-                return True
-        return False
+        run = self.run_of(task.key)
+        if run is not None:
+            self._end(run)
+        return run is not None
+
+    def evict(self, run: int) -> None:
+        """Asks for the end of the task of `run`, which the ledger has marked, and fast."""
+        worker, task = self.workers[run]
+        if isinstance(worker, Adopted):
+            worker.evict()
+        else:
+            worker.end_task(min(self._ledger.jobs[task.job].spec.grace_s, EVICT_GRACE_S))
 
     def _end(self, run: int) -> None:
         worker, task = self.workers[run]
@@ -92,15 +112,43 @@ class Legacy:
         else:
             worker.end_task(self._ledger.jobs[task.job].spec.grace_s)
 
+    def stop(self, run: int, reason: str) -> bool:
+        """Stops the task of `run`, or keeps it stopped; to be repeated. False when it can't be."""
+        worker, task = self.workers[run]
+        stopped = worker.stop()
+        if stopped and isinstance(worker, Survivors) and not self._watch_over():
+            worker.go()  # nobody would let it go on, should we die
+            stopped = False
+        if stopped:
+            self._stops.began(task.key, time.monotonic())
+            self._ledger.paused(task.key, reason)
+        return stopped
+
+    def go(self, run: int) -> None:
+        """Lets the task of `run` go on."""
+        worker, task = self.workers[run]
+        worker.go()
+        self._stops.over(task.key, time.monotonic())
+        self._ledger.resumed(task.key, FORSAKEN if isinstance(worker, Survivors) else "")
+        if isinstance(worker, Survivors):
+            self._watch_over()
+
+    def _watch_over(self) -> bool:
+        """Tells the guard which processes are stopped by us alone; a worker sees to its own."""
+        alone = [worker for worker, _ in self.workers.values() if isinstance(worker, Survivors)]
+        return self._guard([(pid, start) for worker in alone for pid, start in worker.frozen.items()])
+
     def close(self) -> None:
-        """Stops watching; the workers finish and write down how."""
+        """Stops watching; stopped tasks go on, the workers finish and write down how."""
         for worker, _ in self.workers.values():
+            if isinstance(worker, Adopted):
+                worker.go()
             worker.close()
 
-    def _adopt(self, run: int, pid: int, task: Task, start: Start) -> None:
-        """Watches a living worker until it ends."""
+    def _adopt(self, run: int, pid: int, task: Task, start: Start, stops: bool) -> None:
+        """Watches a living worker until it ends; `stops` says whether it knows how to stop a task."""
         try:
-            worker = Adopted(pid, lambda: self._ended(run))
+            worker = Adopted(pid, lambda: self._ended(run), stops)
         except ProcessLookupError:
             self.settle(run, {task.key: task}, rebooted=False)  # it has just ended, and written down how
             return
@@ -122,25 +170,40 @@ class Legacy:
                     task.job, task.number, watched.pid)
         timeout = self._ledger.jobs[task.job].spec.timeout_s
         if timeout is not None:
-            left = max(0.0, timeout - survivors.age(watched.first))
-            asyncio.get_running_loop().call_later(left, self._overdue, run, task)
+            self._look_again(run, task, watched.first, timeout + start.stopped_s)
         self._take_on(run, watched, task, start._replace(pid=watched.pid, ticks=watched.first.start))
         self._ledger.forsaken(self._ledger.jobs[task.job], task.number)
         return True
 
-    def _overdue(self, run: int, task: Task) -> None:
+    def _look_again(self, run: int, task: Task, first: survivors.Process, timeout: float) -> None:
+        """Looks at its timeout, which the time that it was stopped does not count to, when that may be over."""
+        left = max(0.0, timeout - survivors.age(first))
+        asyncio.get_running_loop().call_later(left, self._overdue, run, task, first)
+
+    def _overdue(self, run: int, task: Task, first: survivors.Process) -> None:
         if run in self.workers and self.workers[run][1].key == task.key:
+            timeout = self._ledger.jobs[task.job].spec.timeout_s or 0.0
+            stopped = self._stops.seconds(task.key, time.monotonic())
+            if survivors.age(first) - stopped < timeout:
+                pause = AGAIN_S if task.key in self._stops.wanted() else 0.0  # meanwhile nothing of it passes
+                self._look_again(run, task, first, timeout + stopped + pause)
+                return
             log.warning("task %d/%d has passed its timeout and is ended", task.job, task.number)
             self._end(run)
 
     def _take_on(self, run: int, worker: Adopted | Survivors, task: Task, start: Start) -> None:
         self.workers[run] = (worker, task)
+        stopped = max(start.stopped_s, self._stops.seconds(task.key, time.monotonic()))
+        self._stops.forget(task.key)  # whoever stopped it lets it go on, or is gone
+        self._stops.add(task.key, stopped)
         process = survivors.read(start.pid) if start.pid else None
         same = process is not None and process.start == start.ticks
         began = time.time() - survivors.age(process) if process is not None and same else start.at
         self._ledger.running(task.job, task.number, start.pid, began)
         if not self._ledger.jobs[task.job].open or task.reason == CANCELING:
             self._end(run)
+        elif task.reason == EVICTED:
+            self.evict(run)
 
     def _ended(self, run: int) -> None:
         worker, task = self.workers.pop(run)

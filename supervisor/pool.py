@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,11 +21,12 @@ from gristmill.supervisor.core.conditions import Conditions
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Exit, Key
+from gristmill.supervisor.core.stops import SHORT, Stops
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.spawner import Line
 from gristmill.supervisor.hiring import Hiring
-from gristmill.supervisor.ledger import CANCELING, Ledger
+from gristmill.supervisor.ledger import CANCELING, MARKS, Ledger
 from gristmill.supervisor.legacy import Legacy
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,8 @@ class Slot:
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     since: float = 0.0
     retiring: bool = False
+    held: Key | None = None
+    """The task in hand while that is to be stopped: nothing is sent after it."""
 
 
 class Pool:
@@ -69,7 +73,8 @@ class Pool:
         self._group: asyncio.TaskGroup | None = None
         self.queue: asyncio.Queue[Task] = asyncio.Queue(maxsize=256)
         self.slots: dict[int, Slot] = {}
-        self.legacy = Legacy(ledger, runs, conditions)
+        self._stops = Stops()
+        self.legacy = Legacy(ledger, runs, conditions, self._stops, self._hiring.guard)
         self.draining = False
 
     # ── starting and stopping ─────────────────────────────────────────────────────────────────────────────────
@@ -126,10 +131,12 @@ class Pool:
         return True
 
     def tick(self, limit: int) -> None:
-        """Once a second: lets go of workers that are not needed, takes tasks back from behind a slow one."""
+        """Once a second: lets go of workers that are not needed, takes tasks back from behind a slow one, keeps
+        stopped what is to be stopped. A stopped task takes no place under the limit."""
         now = time.monotonic()
+        self._keep_stopped()
         self._hiring.watch([now - slot.since for slot in self.slots.values() if slot.pid is None])
-        spare = len(self.slots) + len(self.legacy.workers) - limit
+        spare = len(self.slots) + len(self.legacy.workers) - self.paused - limit
         for slot in sorted(self.slots.values(), key=lambda slot: -slot.number):
             idle = not slot.flight and not slot.retiring and slot.line is not None
             if idle and (spare > 0 or now - slot.since > IDLE_S):
@@ -154,15 +161,25 @@ class Pool:
             lambda: Line(lambda messages: self._hear(slot, messages), lambda: self._hung_up(slot)), sock=sock
         )
         while True:
-            batch = self._gather(slot, await self.queue.get())
+            task = await self.queue.get()
+            if slot.held is not None:  # its task was stopped while it waited for one to send ahead
+                self._ledger.put_back(self._ledger.jobs[task.job], task.number)
+                await self._answer(slot)
+                continue
+            batch = self._gather(slot, task)
             if not batch:
                 continue
             await asyncio.shield(self._ledger.starting(batch, slot.run, slot.number))
             self._send(slot, batch)
             ahead = max(self._ahead(task) for task in batch)
-            while len(slot.flight) > ahead // 2:
-                slot.answered.clear()
-                await slot.answered.wait()
+            await self._answer(slot, ahead // 2)
+
+    @staticmethod
+    async def _answer(slot: Slot, most: float = math.inf) -> None:
+        """Waits until `most` tasks at most are left to be answered, and none of them is stopped."""
+        while len(slot.flight) > most or slot.held is not None:
+            slot.answered.clear()
+            await slot.answered.wait()
 
     def _ahead(self, task: Task) -> int:
         job = self._ledger.jobs.get(task.job)
@@ -221,6 +238,14 @@ class Pool:
                 key = self._answered(slot, message["n"])
                 self._hiring.refuse("no task can be started", message["errno"], message["text"])
                 self._ledger.put_back(self._ledger.jobs[key.job], key.number, delay_s=hiring.PAUSE_S)
+            elif "paused" in message:
+                key = Key.parse(message["paused"])
+                self._stops.began(key, time.monotonic())
+                self._ledger.paused(key, self._stops.reason(key))
+            elif "resumed" in message:
+                key = Key.parse(message["resumed"])
+                self._stops.over(key, time.monotonic())
+                self._ledger.resumed(key)
             elif "ready" in message:
                 slot.pid = message["ready"]
                 self._hiring.given()
@@ -235,6 +260,8 @@ class Pool:
         del slot.flight[key]
         slot.since = time.monotonic()
         slot.answered.set()
+        if self._stops:
+            self._forget(slot, key)
         return key
 
     def _hung_up(self, slot: Slot) -> None:
@@ -249,10 +276,94 @@ class Pool:
         self.legacy.settle(slot.run, slot.flight, rebooted=False)
         self._ledger.work.set()
 
+    # ── stopping tasks ────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def paused(self) -> int:
+        """How many tasks are stopped, or about to be."""
+        return sum(1 for key in self._stops.wanted() if self._ledger.in_hand(key))
+
+    def stopped_s(self, key: Key) -> float:
+        """For how many seconds a task in hand has been stopped so far."""
+        return self._stops.seconds(key, time.monotonic())
+
+    def stop_task(self, key: Key, reason: str = SHORT) -> bool:
+        """Has a task in hand stopped with all its processes until `resume_task`; False where that can't be."""
+        task = self._ledger.in_hand(key)
+        if task is None or task.reason in MARKS:
+            return False
+        self._stops.want(key, reason)
+        if not self._hold(key):
+            self._release(key)
+            return False
+        return True
+
+    def resume_task(self, key: Key) -> bool:
+        """Lets a stopped task go on; False when it was not to be stopped."""
+        if key not in self._stops.wanted():
+            return False
+        self._release(key)
+        return True
+
+    def evict(self, key: Key) -> bool:
+        """Ends a task in hand to make room in memory; it is queued again, and the attempt does not count.
+
+        A task that is being ended already is ended faster; False when there is no such task in hand.
+        """
+        task, run, slot = self._ledger.in_hand(key), self.legacy.run_of(key), self._holder(key)
+        if task is None or (run is None and slot is None):
+            return False
+        self._ledger.evicting(key)
+        self._stops.release(key)
+        if run is not None:
+            self.legacy.evict(run)
+        elif slot is not None and slot.line is not None:
+            slot.line.send([{"evict": str(key)}])
+        return True
+
+    def _holder(self, key: Key) -> Slot | None:
+        """Our worker that has this task in hand: the first of those sent to it."""
+        return next((slot for slot in self.slots.values() if next(iter(slot.flight), None) == key), None)
+
+    def _hold(self, key: Key) -> bool:
+        """Asks for the stop of a task, or for it to last; tasks sent ahead behind it go to others."""
+        if (run := self.legacy.run_of(key)) is not None:
+            return self.legacy.stop(run, self._stops.reason(key))
+        slot = self._holder(key)
+        if slot is None or slot.line is None:
+            return False
+        slot.held = key
+        slot.line.send([*([{"drop": True}] if len(slot.flight) > 1 else []), {"stop": str(key)}])
+        return True
+
+    def _release(self, key: Key) -> None:
+        self._stops.release(key)
+        if (run := self.legacy.run_of(key)) is not None:
+            self.legacy.go(run)
+        elif (slot := self._holder(key)) is not None and slot.line is not None:
+            slot.held = None
+            slot.answered.set()
+            slot.line.send([{"go": str(key)}])
+
+    def _keep_stopped(self) -> None:
+        """Renews the stops, which would end by themselves; forgets those of tasks that have ended."""
+        for key in self._stops.known():
+            if self._ledger.in_hand(key) is None:
+                self._stops.forget(key)
+        for key in self._stops.wanted():
+            if not self._hold(key):
+                self._release(key)
+
+    def _forget(self, slot: Slot, key: Key) -> None:
+        self._stops.forget(key)
+        if slot.held == key:
+            slot.held = None
+
     # ── ending tasks ──────────────────────────────────────────────────────────────────────────────────────────
 
     def end(self, task: Task) -> None:
         """Asks for the end of a live task, which the ledger has marked."""
+        self._stops.release(task.key)
         if self.legacy.end(task):
             return
         for slot in self.slots.values():

@@ -22,6 +22,8 @@ from typing import Any
 WORKER = Path(__file__).with_name("worker.py")
 SPAWNER_LEAVES_S = 2.0
 """How long a spawner that was hung up on may take to leave."""
+PACKET_MOST = 1 << 16
+"""Bytes that the spawner takes at a time."""
 
 
 class Line(asyncio.Protocol):
@@ -103,6 +105,16 @@ class Spawner:
                 raise
         return ours
 
+    def guard(self, processes: list[tuple[int, int]]) -> None:
+        """Names the processes, by pid and start, that it is to let go on when we are gone: stopped ones without a
+        worker. OSError when it can't be told."""
+        if self._sock is None:
+            raise OSError("the spawner is not running")
+        packet = json.dumps({"guard": processes}, separators=(",", ":")).encode()
+        if len(packet) > PACKET_MOST:
+            raise OSError("too many processes for the spawner to watch over")
+        self._sock.send(packet)
+
     def close(self) -> str:
         """Hangs up; the spawner leaves, its workers stay until they have finished. Returns how it ended."""
         sock, self._sock = self._sock, None
@@ -123,7 +135,7 @@ class Spawner:
         if self._sock is None:
             return
         try:
-            packet = self._sock.recv(1 << 16)
+            packet = self._sock.recv(PACKET_MOST)
         except BlockingIOError:
             return
         except OSError:
@@ -135,17 +147,36 @@ class Spawner:
 
 
 class Adopted:
-    """A worker left by an earlier daemon: watched by its pid alone, ended by a signal that it understands."""
+    """A worker left by an earlier daemon: watched by its pid alone, told what to do by signals that it understands.
 
-    def __init__(self, pid: int, ended: Callable[[], None]) -> None:
-        self.pid = pid
+    One of an earlier version understands but the first of them (`stops` is False) and passes over the others.
+    """
+
+    def __init__(self, pid: int, ended: Callable[[], None], stops: bool) -> None:
+        self.pid, self._stops = pid, stops
         self._fd = os.pidfd_open(pid)
         self._ended = ended
         asyncio.get_running_loop().add_reader(self._fd, self._gone)
 
     def end_task(self) -> None:
         """Asks it to end the task in hand: TERM, grace, KILL."""
-        signal.pidfd_send_signal(self._fd, signal.SIGUSR1)
+        self._signal(signal.SIGUSR1)
+
+    def stop(self) -> bool:
+        """Asks it to stop its task; to be repeated, for it keeps a task stopped for a few seconds only. False when it
+        does not know how."""
+        if self._stops:
+            self._signal(signal.SIGURG)
+        return self._stops
+
+    def go(self) -> None:
+        """Asks it to let its task go on."""
+        if self._stops:
+            self._signal(signal.SIGCONT)
+
+    def evict(self) -> None:
+        """Asks it to end its task at once, to be run again."""
+        self._signal(signal.SIGWINCH if self._stops else signal.SIGUSR1)
 
     def close(self) -> None:
         """Stops watching."""
@@ -153,6 +184,13 @@ class Adopted:
             asyncio.get_running_loop().remove_reader(self._fd)
             os.close(self._fd)
             self._fd = -1
+
+    def _signal(self, number: int) -> None:
+        if self._fd >= 0:
+            try:
+                signal.pidfd_send_signal(self._fd, number)
+            except ProcessLookupError:
+                pass  # it has just ended, which the descriptor tells
 
     def _gone(self) -> None:
         self.close()

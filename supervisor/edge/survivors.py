@@ -3,6 +3,7 @@
 They are known by what can't be another's: the mark of their run folder in their environment, or the pid with its
 start time as the worker wrote both down; and whatever descends from those or shares their session. A signal goes
 through a descriptor that was checked after it was opened, so that a stranger who got the pid later never hears it.
+What is found stopped goes on: nobody is left who would let it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SWEEP_S = 0.1
@@ -20,6 +21,8 @@ SWEEP_S = 0.1
 AGAIN_S = 1.0
 """Seconds until a look is tried again that the machine refused."""
 ENVIRON_MOST = 1 << 18
+SWEEPS = 5
+"""Looks in one go until all processes are stopped; whoever wants them stopped asks again each second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Process:
     parent: int
     session: int
     start: int
+    stopped: bool = field(default=False, compare=False)
 
 
 def read(pid: int) -> Process | None:
@@ -42,7 +46,7 @@ def read(pid: int) -> Process | None:
     fields = stat[stat.rindex(b")") + 2 :].split(None, 20)
     if fields[0] in b"ZX":
         return None
-    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]))
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), fields[0] in b"Tt")
 
 
 def age(process: Process) -> float:
@@ -84,6 +88,9 @@ class Survivors:
         self._mark, self._pid, self._start, self._ended, self._wait = mark, pid, start, ended, wait
         self._fds: dict[int, int] = {}
         self._kill_at: float | None = None
+        self._fresh = True
+        self.frozen: dict[int, int] = {}
+        """Starts by pid of those that were stopped here."""
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         living = find(mark, pid, start)
@@ -98,14 +105,39 @@ class Survivors:
 
     def end_task(self, grace: float = 0.0) -> None:
         """TERM to all of them, KILL after `grace` seconds until nothing is left."""
-        if self._kill_at is None:
+        if self._kill_at is None or self._kill_at > self._loop.time() + grace:
             self._kill_at = self._loop.time() + grace
+            self.frozen.clear()
             self._plan(grace if self._take_hold() else 0.0)
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)  # a stopped process could not hear the TERM
 
+    def stop(self) -> bool:
+        """Stops all of them, also those that are made meanwhile (two looks in a row in which nothing moves have seen
+        all there is); to be repeated for what could not be reached at once. False when they are ending."""
+        if self._kill_at is not None:
+            return False
+        still = 0
+        for _ in range(SWEEPS):
+            moving = [process for process in self._take_hold() if not process.stopped and process.pid in self._fds]
+            still = 0 if moving else still + 1
+            if still == 2 or self._kill_at is not None:
+                break
+            for process in moving:
+                self.frozen[process.pid] = process.start
+                self._send(self._fds[process.pid], signal.SIGSTOP)
+        return self._kill_at is None
+
+    def go(self) -> None:
+        """Lets those go on that were stopped here."""
+        for pid in self.frozen:
+            if pid in self._fds:
+                self._send(self._fds[pid], signal.SIGCONT)
+        self.frozen.clear()
+
     def close(self) -> None:
-        """Stops watching."""
+        """Stops watching, and lets all of them go on."""
+        self.go()
         if self._timer is not None:
             self._timer.cancel()
         for fd in self._fds.values():
@@ -123,18 +155,22 @@ class Survivors:
         self._timer = None
         if not self._take_hold():
             self._ended()
-        elif self._kill_at is not None and self._loop.time() >= self._kill_at:
+            return
+        if self._fresh:
+            self._fresh = False
+            self._signal(signal.SIGCONT)  # a daemon that is gone, or its worker, may have stopped them
+        if self._kill_at is not None and self._loop.time() >= self._kill_at:
             self._signal(signal.SIGKILL)
             self._plan(SWEEP_S)
         elif not self._fds:
             self._plan(AGAIN_S)
 
-    def _take_hold(self) -> bool:
-        """Watches what is not watched yet; whether anything lives, or may live as far as can be seen now."""
+    def _take_hold(self) -> list[Process]:
+        """Watches what is not watched yet; returns what lives, or may live as far as can be seen now."""
         try:
             living = find(self._mark, self._pid, self._start)
         except OSError:
-            return True  # no descriptor left to look with
+            return [self.first] if self.first else []  # no descriptor left to look with
         own = self.first is not None and (self.first.pid, self.first.start)
         if not self._wait and self._kill_at is None and own not in {(p.pid, p.start) for p in living}:
             self._kill_at = self._loop.time()  # the task's own process ended before it was watched
@@ -142,7 +178,7 @@ class Survivors:
             if process.pid not in self._fds and (fd := _hold(process)) is not None:
                 self._fds[process.pid] = fd
                 self._loop.add_reader(fd, self._gone, process.pid)
-        return bool(living)
+        return living
 
     def _gone(self, pid: int) -> None:
         fd = self._fds.pop(pid)
@@ -155,10 +191,14 @@ class Survivors:
 
     def _signal(self, number: int) -> None:
         for fd in self._fds.values():
-            try:
-                signal.pidfd_send_signal(fd, number)
-            except OSError:
-                continue  # it has just ended, or is another user's by now (sudo): the descriptor tells
+            self._send(fd, number)
+
+    @staticmethod
+    def _send(fd: int, number: int) -> None:
+        try:
+            signal.pidfd_send_signal(fd, number)
+        except OSError:
+            pass  # it has just ended, or is another user's by now (sudo): the descriptor tells
 
 
 def _hold(process: Process) -> int | None:

@@ -845,6 +845,7 @@ class Spawner:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self.guarded: list[list[int]] = []  # processes, by pid and start, that the daemon has stopped itself
 
     def serve(self) -> None:
         wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -857,18 +858,28 @@ class Spawner:
                 if fd == wake:
                     os.read(wake, 4096)
                     self.reap()
-                elif not self.fork():
+                elif not self.obey():
+                    for pid, start in self.guarded:
+                        send_signal(pid, start, signal.SIGCONT)
                     return
 
-    def fork(self) -> bool:
+    def obey(self) -> bool:
+        """Does what a packet asks for; False when the daemon is gone. Its workers find that out by themselves."""
         room = socket.CMSG_SPACE(array.array("i").itemsize)
         try:
             packet, ancillary, _, _ = self.sock.recvmsg(1 << 16, room)
         except OSError:
             packet = b""
         if not packet:
-            return False  # the daemon is gone; its workers find that out by themselves
+            return False
         order = json.loads(packet)
+        if "guard" in order:
+            self.guarded = order["guard"]
+        else:
+            self.fork(order, ancillary)
+        return True
+
+    def fork(self, order: dict[str, Any], ancillary: list[Any]) -> None:
         sock = socket.socket(fileno=array.array("i", ancillary[0][2])[0])
         os.set_inheritable(sock.fileno(), False)
         try:
@@ -876,7 +887,7 @@ class Spawner:
         except OSError as error:
             sock.close()
             self.sock.send(encode({"failed": order["run"], "errno": error.errno, "text": str(error)}))
-            return True
+            return
         if pid == 0:
             status = 1
             try:
@@ -889,7 +900,6 @@ class Spawner:
                 os._exit(status)
         sock.close()
         self.sock.send(encode({"forked": order["run"], "pid": pid}))
-        return True
 
     def reap(self) -> None:
         while True:
