@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="start with a fixed number of workers")
     parser.add_argument("--disk-reserve", metavar="SIZE", help="start nothing with less free (default: 256 MB or 2 %%)")
     parser.add_argument("--record", metavar="FILE", help="write down all that the governor is told and decides, for "
-                                                         "`grist replay`; holds commands, so it is private")
+                                                         "`grist replay`; readable by you alone")
     parser.add_argument("--quiet", action="store_true", help="log to daemon.log alone")
     parser.add_argument("--allow-root", action="store_true", help="no warning when run as root")
 
