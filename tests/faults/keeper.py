@@ -1,6 +1,6 @@
 """A daemon that decides nothing: ledger, store, pool and workers, told what to do with which task by lines on stdin.
 
-    python -m tests.faults.keeper STATE WORKERS
+    python tests/faults/keeper.py STATE WORKERS
 
 Hands out whatever there is to as many workers as it is told to keep; a request is a JSON line, and so is its answer.
 Closing stdin stops it as a daemon is stopped: tasks go on.

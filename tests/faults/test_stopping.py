@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-import gristmill
 from tests.edge.test_stopping import after, states
 from tests.faults import keeper as program
 from tests.faults.test_kills import alive
+from tests.faults.test_upgrade import install
 
 DEADLINE = 30.0
 LEASE = 10.0
@@ -31,13 +31,15 @@ class Keep:
     def __init__(self, base: Path) -> None:
         self.base, self.state = base, base / "state"
         self.state.mkdir()
+        (self.state / "logs").mkdir()
         self.env = dict(os.environ)
         self.start()
 
     def start(self, workers: int = 2) -> None:
-        command = [sys.executable, "-m", program.__name__, str(self.state), str(workers)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env=self.env, cwd=Path(program.__file__).parents[2])
+        command = [sys.executable, program.__file__, str(self.state), str(workers)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.env
+        )
 
     def ask(self, op: str, **more: Any) -> Any:
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -254,14 +256,16 @@ def test_a_stopped_task_is_canceled(keep: Keep) -> None:
 TRY = 'echo x >> tries; echo try $(wc -l < tries); echo $(wc -l < tries) > "$GRIST_RESULT"; '
 
 
-@pytest.mark.parametrize("halted", [False, True], ids=["running", "stopped"])
-@pytest.mark.parametrize("holder", ["worker", "adopted worker", "nobody", "worker of an earlier version"])
+EARLIER = "worker of an earlier version"
+HOLDERS = [("worker", False), ("worker", True), ("adopted worker", False), ("adopted worker", True),
+           ("nobody", False), ("nobody", True), (EARLIER, False)]
+
+
+@pytest.mark.parametrize(("holder", "halted"), HOLDERS)
 def test_an_evicted_task_runs_again_with_a_raised_claim_and_no_attempt_less(
     keep: Keep, holder: str, halted: bool
 ) -> None:
-    if holder == "worker of an earlier version":
-        if halted:
-            pytest.skip("it knows no stop")
+    if holder == EARLIER:
         keep.leave()
         keep.env["PYTHONPATH"] = str(earlier(keep.base / "earlier"))
         keep.start()
@@ -274,7 +278,7 @@ def test_an_evicted_task_runs_again_with_a_raised_claim_and_no_attempt_less(
         keep.kill()
         keep.env = dict(os.environ)
         keep.start()
-    if holder == "worker of an earlier version":
+    if holder == EARLIER:
         assert keep.ask("stop_task") is False
     if halted:
         keep.stop()
@@ -291,14 +295,7 @@ def test_an_evicted_task_runs_again_with_a_raised_claim_and_no_attempt_less(
 
 def earlier(folder: Path) -> Path:
     """The program with workers that say nothing of stops."""
-    package = folder / "gristmill"
-    package.mkdir(parents=True)
-    source = Path(gristmill.__file__).parent
-    for path in source.rglob("*.py"):
-        copy = package / path.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-    worker = package / "supervisor" / "edge" / "worker.py"
+    worker = install(folder, "1.0") / "gristmill" / "supervisor" / "edge" / "worker.py"
     text = worker.read_text()
     assert ', "stops": True' in text
     worker.write_text(text.replace(', "stops": True', "").replace(' signal.SIGURG: "stop"', ' signal.SIGUSR2: "stop"'))
