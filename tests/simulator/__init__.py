@@ -1,0 +1,1 @@
+"""A simulated machine on which controllers of the number of workers are judged; it knows nobody's rules."""

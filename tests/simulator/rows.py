@@ -1,0 +1,95 @@
+"""The table of running tasks: one column a task, one row a quantity, so that a step is a few vector operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum, auto
+from math import exp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.simulator.world import Kind
+
+Floats = NDArray[np.float64]
+BLOCK = 4096
+"""Tasks are drawn once; their sizes come round again after so many."""
+
+
+class Row(IntEnum):
+    """`CPU` is the CPU time so far, `SEEN` what it was at the last reading, `HELD` the time spent stopped.
+    `ON`: whether it is in a running phase; drawn anew with probability `RENEW` a step. `DEBT`: running work that it owes."""
+
+    KIND = 0
+    ITEM = auto()
+    POOL = auto()
+    POSITION = auto()
+    WORK = auto()
+    CPU = auto()
+    SEEN = auto()
+    MEMORY = auto()
+    PEAK = auto()
+    BEGAN = auto()
+    BUSY_BEGAN = auto()
+    STOPPED = auto()
+    HELD = auto()
+    SHARE = auto()
+    THREADS = auto()
+    RENEW = auto()
+    ON = auto()
+    DEBT = auto()
+    DISK = auto()
+    LOAD = auto()
+    LOAD_SHARE = auto()
+    BANDWIDTH = auto()
+    BOUND = auto()
+    FLOOR = auto()
+    RAMP = auto()
+    RISE = auto()
+    CREEP = auto()
+    SPIKE = auto()
+
+
+class Draws:
+    """The sizes of one kind's tasks, item by item, the same for every controller."""
+
+    def __init__(self, kind: Kind, number: int, step: float, generator: np.random.Generator) -> None:
+        self.kind = kind
+        self.work = kind.wall * np.exp(kind.sigma * generator.standard_normal(BLOCK))
+        self.peak = kind.memory.peak * np.exp(kind.memory.spread * generator.standard_normal(BLOCK))
+        # Phases forget each other over what the shorter of running and waiting takes, about.
+        memory = max(1e-3, kind.cycle * kind.share * (1 - kind.share))
+        self.renew = 1.0 if kind.share >= 1 else 1 - exp(-step / memory)
+        self.phase = generator.random(BLOCK)
+        shape = kind.memory
+        self.fixed = np.zeros(len(Row))
+        for row, value in (
+            (Row.KIND, number), (Row.POOL, kind.pool), (Row.SHARE, kind.share), (Row.THREADS, kind.threads),
+            (Row.DISK, kind.disk), (Row.LOAD, kind.load), (Row.LOAD_SHARE, kind.load_share),
+            (Row.BANDWIDTH, kind.bandwidth), (Row.BOUND, kind.bound), (Row.FLOOR, shape.floor), (Row.RAMP, shape.ramp),
+            (Row.CREEP, shape.creep), (Row.SPIKE, shape.spike),
+            (Row.RISE, 1 - shape.floor - shape.creep - shape.spike),
+        ):
+            self.fixed[row] = value
+        if kind.tiny:  # no life to change over
+            self.fixed[[Row.FLOOR, Row.RISE, Row.CREEP, Row.SPIKE]] = 1, 0, 0, 0
+
+    def columns(self, items: Iterable[int], now: float) -> Floats:
+        """New columns for these items, at their beginning."""
+        items = np.fromiter(items, np.int64)
+        places = items % BLOCK
+        columns = np.repeat(self.fixed[:, None], len(items), axis=1)
+        columns[Row.ITEM] = items
+        columns[Row.WORK] = np.inf if self.kind.tiny else self.work[places]
+        columns[Row.PEAK] = self.peak[places]
+        columns[Row.RENEW] = self.renew
+        columns[Row.ON] = self.phase[places] < (self.kind.load_share if self.kind.load else self.kind.share)
+        columns[Row.BEGAN] = now
+        if self.kind.combos:
+            factors = np.array(self.kind.combos)[items % len(self.kind.combos)]
+            columns[Row.WORK] *= factors[:, 0]
+            columns[Row.PEAK] *= factors[:, 1]
+        if self.kind.tail is not None:
+            columns[Row.PEAK, items >= self.kind.tail[0]] *= self.kind.tail[1]
+        columns[Row.MEMORY] = columns[Row.PEAK] * columns[Row.FLOOR]
+        return columns

@@ -1,0 +1,120 @@
+"""The best constant number of workers, by brute force: no task killed by the kernel, others harmed by 5 % at most.
+
+Results are kept on disk, under the system's folder for temporary files: they depend on the scenario and on this code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.simulator.controllers import Constant
+from tests.simulator.run import run
+from tests.simulator.world import Scenario
+
+HARMLESS = 0.05
+LEVEL = 0.99
+"""The best number is shown as the smallest that reaches so much of the highest rate, which is the yardstick."""
+STRIDE = 1.3
+MOST = 2000
+
+
+class Best(NamedTuple):
+    """So many workers, and the useful work a second that they do."""
+
+    workers: int
+    rate: float
+
+
+class Trial(NamedTuple):
+    rate: float
+    fits: bool
+
+
+def held(scenario: Scenario, segment: tuple[float, float]) -> Scenario:
+    """What a constant is tried on: the segment's load, long enough for two generations of tasks."""
+    if scenario.whole:
+        return scenario
+    return scenario.held(segment, max(300.0, 2 * scenario.longest))
+
+
+def attempt(world: Scenario, workers: int) -> Trial:
+    """How `workers` do in this world."""
+    course = run(world, [Constant(workers)] * world.pools, give_up=True)
+    if course.ooms:
+        return Trial(0.0, False)
+    warm = 0.0 if world.whole else 0.4 * world.duration
+    rate = course.rate(warm, world.duration)
+    return Trial(rate, course.harm() <= HARMLESS)
+
+
+def search(world: Scenario) -> Best:
+    """Coarse to fine: strides up to what does not fit or no longer gains, then halving about the best."""
+    trials: dict[int, Trial] = {}
+
+    def trial(workers: int) -> Trial:
+        if workers not in trials:
+            trials[workers] = attempt(world, workers)
+        return trials[workers]
+
+    n, top, idle = 1, 0.0, 0
+    while n <= MOST and idle < 4:
+        one = trial(n)
+        if not one.fits:
+            break
+        idle = 0 if one.rate > 1.003 * top else idle + 1
+        top = max(top, one.rate)
+        n = max(n + 1, round(n * STRIDE))
+    fitting = [number for number, one in trials.items() if one.fits]
+    if not fitting:
+        return Best(0, 0.0)
+    low, high = max(fitting), min((number for number, one in trials.items() if not one.fits), default=0)
+    while high - low > 1:  # the most that fits
+        middle = (low + high) // 2
+        low, high = (middle, high) if trial(middle).fits else (low, middle)
+    while True:
+        rates = {number: one.rate for number, one in sorted(trials.items()) if one.fits}
+        best = min(number for number, rate in rates.items() if rate >= LEVEL * max(rates.values()))
+        peak = max(rates, key=lambda number: rates[number])
+        numbers = list(rates)
+        gaps = set()
+        for here in (best, peak):
+            place = numbers.index(here)
+            around = numbers[max(0, place - 1) : place + 2]
+            gaps |= {(a + b) // 2 for a, b in zip(around, around[1:], strict=False) if b - a > max(1, 0.02 * b)}
+        if not gaps:
+            return Best(best, max(rates.values()))
+        for number in gaps:
+            trial(number)
+
+
+@cache
+def _folder() -> Path:
+    """Where results lie: a folder of the present code."""
+    here = Path(__file__).parent
+    sources = ("world.py", "rows.py", "others.py", "machine.py", "run.py", "yardstick.py")
+    code = hashlib.sha256(b"".join((here / name).read_bytes() for name in sources)).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"gristmill-simulator-{os.getuid()}" / code
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def best(scenario: Scenario, segment: tuple[float, float]) -> Best:
+    """`search`, remembered."""
+    world = held(scenario, segment)
+    key = repr(replace(world, name="", best_near=None))
+    path = _folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+    try:
+        return Best(*json.loads(path.read_text()))
+    except FileNotFoundError:
+        found = search(world)
+    part = path.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(found))
+    part.replace(path)
+    return found
