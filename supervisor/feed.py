@@ -25,10 +25,10 @@ from gristmill.supervisor.core.protocol import (
     Update,
     WorkerView,
 )
-from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.core.task import Task, TaskState
 from gristmill.supervisor.edge import tail
 from gristmill.supervisor.edge.sampler import Tree
-from gristmill.supervisor.ledger import CANCELING, Ledger
+from gristmill.supervisor.ledger import MARKS, Ledger
 from gristmill.supervisor.pool import Pool
 
 DECISIONS_KEPT = 50
@@ -171,10 +171,10 @@ class Feed:
         words, told = "", None
         if self.watched and task.started_at is not None:
             words, told = progress.last_words(tail.read(self.log_path(task)))
-        stopping = task.reason == CANCELING
+        stopping, paused = task.reason in MARKS, task.state is TaskState.PAUSED
         return WorkerView(
             worker=number,
-            state="stopping" if stopping else "starting" if task.started_at is None else "running",
+            state="stopping" if stopping else "starting" if task.started_at is None else "paused" if paused else "running",
             task=f"{task.job}/{task.number}",
             job=task.job,
             job_name=job.spec.name,

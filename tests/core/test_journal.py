@@ -6,10 +6,12 @@ import json
 import zlib
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.supervisor.core.journal import Key, Start, read, seal
+from gristmill.supervisor.core.errors import FolderError
+from gristmill.supervisor.core.journal import VERSION, Key, Start, read, seal
 
 A, B = "1.2.1", "1.3.1"
 
@@ -53,6 +55,45 @@ def test_a_start_that_the_machine_refused_runs_no_more() -> None:
 def test_a_fence_behind_a_torn_line_is_read() -> None:
     fates = read(claim(A) + claim(B)[:9] + seal({"fence": 1}) + claim(B))
     assert set(fates.running) == {Key.parse(A)}
+
+
+def evicted(key: str) -> bytes:
+    return line({"e": key, "code": None, "signal": 9, "why": "evict", "t0": 5.0, "t": 6.0, "cpu": 0.1, "rss": 7,
+                 "stopped": 0.5, "v": 2})
+
+
+def test_an_attempt_that_is_claimed_once_more_runs_whatever_became_of_it_before() -> None:
+    again = read(claim(A) + evicted(A) + claim(B) + end(B) + claim(A))
+    assert set(again.running) == {Key.parse(A)}
+    assert set(again.ended) == {Key.parse(B)}
+    assert read(claim(A) + evicted(A) + claim(A) + end(A, 3)).ended[Key.parse(A)].exit_code == 3
+    refused = line({"n": A, "errno": 11, "text": "no more processes"})
+    assert read(claim(A) + refused + claim(A)).refused == {}
+
+
+def test_a_claim_behind_a_fence_does_not_undo_an_end() -> None:
+    fates = read(claim(A) + evicted(A) + seal({"fence": 1}) + claim(A))
+    assert fates.running == {}
+    assert fates.ended[Key.parse(A)].why == "evict"
+
+
+def test_how_long_a_task_was_stopped_is_known_from_its_start_and_its_end() -> None:
+    stops = line({"p": A, "stopped": 1.5}) + line({"p": A, "stopped": 4.0}) + line({"p": B, "stopped": 9.0})
+    fates = read(claim(A) + line({"s": A, "pid": 77, "t": 5.5, "k": 3}) + stops)
+    assert fates.running == {Key.parse(A): Start(5.5, 77, 3, 4.0)}
+    assert read(claim(A) + evicted(A)).ended[Key.parse(A)].stopped_s == 0.5
+    assert read(claim(A) + end(A)).ended[Key.parse(A)].stopped_s == 0.0
+
+
+def test_only_a_worker_that_says_so_knows_how_to_stop_a_task() -> None:
+    assert read(line({"v": 1, "stops": True}) + claim(A)).stops
+    assert not read(line({"v": 1}) + claim(A)).stops
+
+
+def test_what_a_newer_program_wrote_is_refused_and_what_it_added_is_not() -> None:
+    assert set(read(line({"v": 1, "more": 5}) + claim(A) + line({"new": A})).running) == {Key.parse(A)}
+    with pytest.raises(FolderError, match="written by a newer Gristmill"):
+        read(line({"v": VERSION + 1}) + claim(A))
 
 
 @given(st.integers(0, 400), st.binary(max_size=30))

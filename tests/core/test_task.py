@@ -8,8 +8,10 @@ from gristmill.supervisor.core.journal import Exit
 from gristmill.supervisor.core.spec import Retry
 from gristmill.supervisor.core.task import (
     TASK_FINAL,
+    TASK_LIVE,
     TASK_MOVES,
     JobState,
+    Outcome,
     Task,
     TaskState,
     advance,
@@ -53,6 +55,8 @@ def test_a_final_state_is_left_only_into_the_queue() -> None:
         (exit_(signal=15, why="timeout"), TaskState.TIMEOUT, "ran longer than 5 s"),
         (exit_(signal=15, why="cancel"), TaskState.CANCELED, "canceled by the user"),
         (exit_(0, why="timeout"), TaskState.TIMEOUT, "ran longer than 5 s"),
+        (exit_(signal=15, why="evict"), TaskState.QUEUED, "ended to make room in memory; it is queued again"),
+        (exit_(0, why="evict"), TaskState.QUEUED, "ended to make room in memory; it is queued again"),
     ],
 )
 def test_how_an_attempt_ended_is_what_it_is_called(end: Exit, state: TaskState, reason: str) -> None:
@@ -103,6 +107,27 @@ def test_backoff_doubles_with_jitter_and_has_a_ceiling() -> None:
     assert backoff(retry, 1, 0.0) == 7.5
     assert backoff(retry, 1, 1.0) == 12.5
     assert backoff(retry, 50, 0.5) == 3600
+
+
+@pytest.mark.parametrize("state", [TaskState.RUNNING, TaskState.PAUSED])
+def test_an_eviction_is_no_attempt_and_waits_for_nothing(state: TaskState) -> None:
+    retry = Retry(attempts=2, backoff_s=10.0, on=("exit:75",))
+    task = advance(Task(job=1, number=2, start=2, count=1), TaskState.STARTING, attempts=2, run=7)
+    running = advance(task, TaskState.RUNNING)
+    if state is TaskState.PAUSED:
+        running = advance(running, state)
+    end = exit_(signal=9, why="evict")
+    closed = close(running, end, settle(end, retry, 2, None, 0.5), 200.0)
+    assert (closed.state, closed.attempts, closed.not_before, closed.run) == (TaskState.QUEUED, 1, 200.0, None)
+    canceled = close(running, end, Outcome(TaskState.CANCELED, "canceled by the user"), 200.0)
+    assert (canceled.state, canceled.attempts) == (TaskState.CANCELED, 2)
+
+
+def test_only_what_runs_is_paused_and_it_runs_or_ends_afterwards() -> None:
+    into = {state for state in TaskState if TaskState.PAUSED in TASK_MOVES[state]}
+    assert into == {TaskState.RUNNING}
+    assert TASK_MOVES[TaskState.PAUSED] == {TaskState.RUNNING, TaskState.QUEUED} | TASK_FINAL
+    assert TaskState.PAUSED in TASK_LIVE
 
 
 def test_a_closed_task_keeps_the_higher_of_both_memory_peaks() -> None:
