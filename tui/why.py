@@ -29,22 +29,29 @@ def title(why: WhyView, width: int, marks: Marks) -> Runs:
 def limits(why: WhyView, width: int, lines: int, marks: Marks) -> list[Runs]:
     """The table limit, now, allows, with the binding one marked; in `lines` lines, the heading among them.
 
-    Where not all find room, those go first that bind least.
+    The figures of the one that binds go on below where they are long. Where not all find room, those go first that
+    bind least.
     """
     words = min(60, width - 2 - NAME - 1 - ALLOWS - 1 - len(BINDS) - 3)
-    shown = _tightest(why.allows, why.binding, max(1, lines - 1))
-    heading = f"  {'LIMIT':<{NAME}} {'NOW':<{words}} {'ALLOWS':>{ALLOWS}}" if words >= 12 else (
+    if words < 12:
+        words = 0
+    heading = f"  {'LIMIT':<{NAME}} {'NOW':<{words}} {'ALLOWS':>{ALLOWS}}" if words else (
         f"  {'LIMIT':<{NAME}} {'ALLOWS':>{ALLOWS}}")  # fmt: skip
+    shown = _tightest(why.allows, why.binding, max(1, lines - 1))
     out: list[Runs] = [((heading, "muted"),)]
     for one in shown:
         binds = one.binding == why.binding
         tone = "strong" if binds else "text"
         row: Runs = ((" >" if binds else "  ", "accent"), *cut(((reasons.name(one.binding), tone),), NAME, marks.cut))
-        if words >= 12:
-            row = (*row, (" ", "text"), *cut(((one.words, tone if binds else "muted"),), words, marks.cut))
-        allows = ((reasons.allowed(one.workers), tone),)
-        row = (*row, (" ", "text"), *cut(allows, ALLOWS, marks.cut, right=True))
+        first, rest = one.words, ""
+        if binds and words and len(shown) + 1 < lines and (parts := wrap(safe(one.words), words)):
+            first, rest = parts[0], " ".join(parts[1:])
+        if words:
+            row = (*row, (" ", "text"), *cut(((first, tone if binds else "muted"),), words, marks.cut))
+        row = (*row, (" ", "text"), *cut(((reasons.allowed(one.workers), tone),), ALLOWS, marks.cut, right=True))
         out.append((*row, (f" {BINDS}", "accent")) if binds else row)
+        if rest:
+            out.append(((" " * (NAME + 3), "text"), *cut(((rest, tone),), width - NAME - 3, marks.cut)))
     if not shown:
         out.append((("  no limit has been worked out yet", "muted"),))
     return out

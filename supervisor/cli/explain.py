@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from textwrap import wrap
 from typing import Any
 
 from gristmill.supervisor.cli.fate import explain, gather, source
@@ -14,6 +15,9 @@ from gristmill.supervisor.core import figures, reasons
 from gristmill.supervisor.core.sanitise import safe
 
 SCHEMA = 1
+WIDTH = 80
+NAME = 10
+BINDS = "<< binding"
 BAR = 32
 """Cells of the best throughput."""
 POINTS = 12
@@ -51,15 +55,7 @@ def show_why(view: dict[str, Any], now: float) -> None:
     print(f"{reasons.headline(limit['workers'], binding)} ({limit.get('mode', 'auto')}, {limit['busy']} busy)")
     if limit.get("reason"):
         print(f"  {safe(limit['reason'])}")
-    rows = [("", "LIMIT", "ALLOWS", "NOW", "")]
-    for one in view.get("allows", []):
-        binds = one["binding"] == binding
-        words = safe(one.get("words", ""))[:52]
-        rows.append((">" if binds else "", safe(reasons.name(one["binding"])), reasons.allowed(one.get("workers")),
-                     words, "<< binding" if binds else ""))  # fmt: skip
-    if len(rows) > 1:
-        print()
-        print_table(rows)
+    _show_limits(view.get("allows", []), binding)
     if view.get("trying"):
         print(f"\nnext: {safe(view['trying'])}")
     if view.get("paused"):
@@ -67,6 +63,22 @@ def show_why(view: dict[str, Any], now: float) -> None:
     _show_curve(view.get("curve", []), int(limit["workers"]))
     _show_kinds(view.get("kinds", []))
     _show_decisions(view.get("decisions", []), now)
+
+
+def _show_limits(allows: list[dict[str, Any]], binding: str) -> None:
+    """The table; what is long goes on below."""
+    if not allows:
+        return
+    print(f"\n  {'LIMIT':<{NAME}}  ALLOWS  NOW")
+    for one in allows:
+        binds = one["binding"] == binding
+        words = safe(one.get("words", "")) + (f"  {BINDS}" if binds else "")
+        name, allowed = safe(reasons.name(one["binding"])), reasons.allowed(one.get("workers"))
+        head = f"{'>' if binds else ' '} {name:<{NAME}}  {allowed:>6}"
+        first, *more = wrap(words, WIDTH - NAME - 12) or [""]
+        print(f"{head}  {first}".rstrip())
+        for line in more:
+            print(" " * (NAME + 12) + line)
 
 
 def _show_curve(points: list[list[float]], workers: int) -> None:

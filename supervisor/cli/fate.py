@@ -94,14 +94,15 @@ def _of_job(job: Fields, now: float) -> list[str]:
     ended = _ended(job, now)
     match job["state"]:
         case "queued" | "waiting":
-            return [f"It waits; {left} tasks, and none of them runs{because}."]
+            return [f"It waits: {_some(left, 'task')}, of which none runs{because}."]
         case "running" if left and running:
             more = [f"Why no more: {reason}."] if reason else []
-            return [f"{running} of its tasks run, {left} wait; {counts}.", *more]
+            run = f"{_some(running, 'task')} of it {_do(running, 'run')}, {left} {_do(left, 'wait')}"
+            return [f"{run}; {counts}.", *more]
         case "running" if running:
-            return [f"Its last {running} tasks run; {counts}."]
+            return [f"Its last {_some(running, 'task')} {_do(running, 'run')}; {counts}."]
         case "running":
-            return [f"It has begun, but none of its tasks runs now; {left} wait{because}."]
+            return [f"It has begun, but none of its tasks runs now; {left} {_do(left, 'wait')}{because}."]
         case "held":
             return [f"It is held and starts nothing until it is released{because}."]
         case "done":
@@ -161,7 +162,7 @@ def _place(known: Known) -> list[str]:
     if not known.before:
         return ["It is the next task of its job."] if known.before == 0 else []
     many = "at least " if known.before >= LOOKED_AT else ""
-    return [f"Of its own job {many}{known.before} tasks come first."]
+    return [f"Of its own job {many}{_some(known.before, 'task')} {_do(known.before, 'come')} first."]
 
 
 def _room(known: Known, now: float) -> list[str]:
@@ -176,8 +177,9 @@ def _room(known: Known, now: float) -> list[str]:
     if workers == 0:
         return [f"No worker may run{why}."]
     if busy >= workers:
-        return [f"All {reasons.workers(workers)} that may run now are busy{why}; `grist explain` tells more."]
-    return [f"{busy} of {reasons.workers(workers)} that may run now are busy{why}."]
+        who = "The one worker that may run now is" if workers == 1 else f"All {workers} workers that may run now are"
+        return [f"{who} busy{why}; `grist explain` tells more."]
+    return [f"{busy} of {reasons.workers(workers)} that may run now {'is' if busy == 1 else 'are'} busy{why}."]
 
 
 def _ahead(known: Known) -> list[str]:
@@ -194,13 +196,17 @@ def _ahead(known: Known) -> list[str]:
         lines.append(f"Ahead of it by priority: {_named(higher)}.")
     if equals:
         turn = f" {_named(first)} before it." if first else " its turn is next."
-        takes = f"{_some(len(equals), 'job')} of its priority {'takes' if len(equals) == 1 else 'take'} turns with it"
+        takes = f"{_some(len(equals), 'job')} of its priority {_do(len(equals), 'take')} turns with it"
         lines.append(f"{takes}, the fewest running tasks first; as it stands,{turn}")
     return lines or ["No other job is ahead of it."]
 
 
 def _some(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _do(number: int, verb: str) -> str:
+    return verb if number != 1 else f"{verb}s"
 
 
 def _named(jobs: list[Fields]) -> str:

@@ -77,14 +77,24 @@ def test_without_an_id_it_says_what_binds_and_what_each_limit_allows(capsys: pyt
     assert lines[0] == "6 workers: memory binds (auto, 6 busy)"
     assert lines[1] == "  memory: 2.1 GB needed, 1.9 GB free"
     assert lines[3:7] == [
-        "   LIMIT   ALLOWS  NOW",
-        "   CPU     8       71 % of 8 cores",
-        ">  memory  6       84 % taken       << binding",
-        "   user    any",
+        "  LIMIT       ALLOWS  NOW",
+        "  CPU              8  71 % of 8 cores",
+        "> memory           6  84 % taken  << binding",
+        "  user           any",
     ]
     assert "next: +1 in 20 s" in lines
     assert "stopped for a while, all their processes: 4/18" in lines
     assert max(map(len, lines)) <= 80
+
+
+def test_long_figures_go_on_below(capsys: pytest.CaptureFixture[str]) -> None:
+    show_why(why(allows=[AllowView(binding="memory", workers=6, words="word " * 30)]), NOW)
+    lines = capsys.readouterr().out.splitlines()
+    table = lines[lines.index("  LIMIT       ALLOWS  NOW") + 1 :]
+    table = table[: table.index("")]
+    assert len(table) == 3
+    assert " ".join(table).split()[3:] == ["word"] * 30 + ["<<", "binding"]
+    assert max(map(len, table)) <= 80
 
 
 def test_the_curve_is_a_bar_a_point_with_the_working_point_marked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +170,7 @@ def test_a_waiting_job_says_who_is_ahead_and_what_it_needs() -> None:
               job(1, name="last", priority=9, items_done=35, items_failed=2)]  # fmt: skip
     assert explain(known(me, None, *others), NOW) == [
         "job 7 late: ○ queued",
-        "It waits; 5 tasks, and none of them runs: memory: a task needs 4.3 GB, 1.9 GB are free for it.",
+        "It waits: 5 tasks, of which none runs: memory: a task needs 4.3 GB, 1.9 GB are free for it.",
         "All 6 workers that may run now are busy (memory binds); `grist explain` tells more.",
         "Ahead of it by priority: job 2 urgent.",
         "1 job of its priority takes turns with it, the fewest running tasks first; as it stands, its turn is next.",
@@ -194,7 +204,7 @@ def test_what_holds_everything_comes_before_all_else() -> None:
     assert lines[2:4] == ["Nothing new is started at the moment:", "  ◌ HELD  disk: 3 MB are free (for 1 min)"]
     assert "No worker may run (fixed at 0 by the user)." in explain(
         known(job(), limit={"workers": 0, "busy": 0, "reason": "fixed at 0 by the user"}), NOW)  # fmt: skip
-    assert "1 of 6 workers that may run now are busy." in explain(
+    assert "1 of 6 workers that may run now is busy." in explain(
         known(job(), limit={"workers": 6, "busy": 1, "reason": ""}), NOW)  # fmt: skip
 
 

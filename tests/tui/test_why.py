@@ -45,7 +45,7 @@ def test_of_many_points_the_ends_and_the_nearest_are_told() -> None:
 
 
 def test_the_binding_limit_is_marked_and_the_loosest_go_first_where_there_is_no_room() -> None:
-    shown = text(why.limits(reasons(), 60, 9, UNICODE))
+    shown = text(why.limits(reasons(), 60, 6, UNICODE))
     assert shown == [
         "  LIMIT      NOW                         ALLOWS",
         "  CPU        71 % of 8 cores, 0.95 a ta…      8",
@@ -57,6 +57,15 @@ def test_the_binding_limit_is_marked_and_the_loosest_go_first_where_there_is_no_
     assert [line.split()[0] for line in text(why.limits(reasons(), 60, 4, UNICODE))[1:]] == [
         "others", ">memory", "measured"]  # fmt: skip
     assert text(why.limits(reasons(), 40, 2, UNICODE)) == ["  LIMIT      ALLOWS", " >memory          6 << binding"]
+
+
+def test_the_figures_of_what_binds_are_told_in_full_where_there_is_room() -> None:
+    shown = text(why.limits(reasons(), 60, 7, UNICODE))
+    assert shown[3:5] == [
+        " >memory     84 % taken, 3.2 GB kept;         6 << binding",
+        "             one more needs 2.1 GB",
+    ]
+    assert len(shown) == 7
 
 
 def test_a_number_too_long_and_no_limits_at_all_are_shown() -> None:

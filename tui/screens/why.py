@@ -22,7 +22,7 @@ from gristmill.tui.errands import is_out, send
 from gristmill.tui.present import Mill
 from gristmill.tui.screens.base import MillScreen
 from gristmill.tui.widgets.bars import Header
-from gristmill.tui.widgets.reasons import Curve, Known, Limits, Story
+from gristmill.tui.widgets.reasons import Curve, Known, Limits, Story, top
 
 BARS = 3
 """Lines of header and footer."""
@@ -136,7 +136,7 @@ class WhyScreen(MillScreen):
 
     def _arrange(self, known: Known) -> None:
         view = known.view
-        rows = 2 + max(1, len(view.allows)) + bool(known.note) + bool(view.trying) + bool(view.paused)
+        rows = len(top(known, self.size.width, 99, self.query_one(Limits)))
         wanted = plan(*self.size, rows, bool(view.curve))
         if wanted == self._plan:
             return
