@@ -174,7 +174,7 @@ class Feed:
         stopping, paused = task.reason in MARKS, task.state is TaskState.PAUSED
         return WorkerView(
             worker=number,
-            state="stopping" if stopping else "starting" if task.started_at is None else "paused" if paused else "running",
+            state="stopping" if stopping else "paused" if paused else "running" if task.started_at else "starting",
             task=f"{task.job}/{task.number}",
             job=task.job,
             job_name=job.spec.name,
