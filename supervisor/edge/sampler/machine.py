@@ -67,7 +67,7 @@ class Sampler:
         cpu_ours = min(cores, use.total / period)
         cpu_total = min(cores, max(0.0, _rate(before, self._count, "busy", period, cpu_ours)))
         cpu_nice = self._nice(before, use, period, cpu_total - cpu_ours)
-        users = self._census.strangers.users(now)
+        users = len(self._census.strangers.users(now))
         self._memory.find_bounds()
         memory_total, memory_available = self._memory.read()
         cpu, memory, io = self._press(period, self._count)

@@ -112,10 +112,10 @@ class Strangers:
             self._niced.pop(pid, None)
         return True
 
-    def users(self, now: float) -> int:
-        """How many users have niced processes at work."""
+    def users(self, now: float) -> set[int]:
+        """The users that have niced processes at work."""
         self._at_work = {uid: at for uid, at in self._at_work.items() if now - at <= LASTING_S}
-        return len(self._at_work)
+        return set(self._at_work)
 
     def niced_cores(self) -> float:
         """The CPU that the niced ones use, so far as was seen."""
