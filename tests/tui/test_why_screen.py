@@ -164,6 +164,22 @@ async def test_a_frozen_screen_asks_nothing(daemon: Daemon, mill: Opened) -> Non
         await eye.sees("the cores bind")
 
 
+async def test_opened_on_a_frozen_display_it_shows_what_holds_then_and_stays(daemon: Daemon, mill: Opened) -> None:
+    async with mill() as eye:
+        await eye.sees("sweep/17")
+        await eye.press("p")
+        await eye.sees("frozen")
+        await eye.press("2")
+        await eye.sees("memory binds", "frozen")
+        daemon.why = reasons(binding="cpu")
+        daemon.push()
+        await eye.press("question_mark")
+        await eye.sees("Everywhere")
+        await eye.press("escape")
+        await eye.sees("memory binds")
+        assert len(daemon.ops("why")) == 1
+
+
 async def test_who_reads_the_history_is_not_moved_by_a_new_line(daemon: Daemon, mill: Opened) -> None:
     now = time.time()
     past = [DecisionView(time=now - 1000 + at, before=at, after=at + 1, reason=f"step {at}") for at in range(40)]

@@ -91,7 +91,7 @@ class WhyScreen(MillScreen):
     def show(self, mill: Mill) -> None:
         """Show this state, and ask again where it is a new one."""
         self._draw(mill)
-        if self._asked_for != (mill.seq, mill.time) and not self.mill_app.is_frozen and not is_out(self, "why"):
+        if self._asked_for != (mill.seq, mill.time) and not is_out(self, "why"):
             self._asked_for = (mill.seq, mill.time)
             send(self, self._fetch, "why", "why so many workers run")
 
@@ -101,8 +101,8 @@ class WhyScreen(MillScreen):
         except (GristError, msgspec.ValidationError) as error:
             self._refused = str(error)
         else:
-            if self.mill_app.is_frozen:
-                return
+            if self.mill_app.is_frozen and self._answer is not None:
+                return  # asked before the display was frozen, answered after
             self._answer, self._refused = answer, ""
         mill = self.mill_app.shown
         if mill is not None:
