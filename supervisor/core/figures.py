@@ -20,6 +20,13 @@ def size(count: float | None) -> str:
     return f"{value:.1f}{unit}" if value < 9.95 and unit != "B" else f"{value:.0f}{unit}"
 
 
+def spoken(count: float) -> str:
+    """Bytes as a sentence has them: `24 MB`, `3.1 GB`."""
+    if abs(count) < 99.5e6:
+        return f"{count / 1e6:.0f} MB"
+    return f"{count / 1e9:.2f} GB" if abs(count) < 0.995e9 else f"{count / 1e9:.1f} GB"
+
+
 def count(number: int) -> str:
     """A count in at most six characters: `412`, `9,400`, `41.2k`, `1.2M`."""
     if number < 10_000:

@@ -9,10 +9,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gristmill.supervisor.core.figures import spoken
 from gristmill.supervisor.core.governor.decision import Fit
 from gristmill.supervisor.core.job import Job
-
-GB = 1e9
 
 
 @dataclass(slots=True)
@@ -54,7 +53,7 @@ def obstacle(job: Job, room: Room, busy: bool) -> str:
     """Why no task of `job` fits now, "" when one does. On an idle machine one task always gets its chance."""
     claim = job.spec.resources.memory_bytes
     if claim is not None and claim > room.total_memory_bytes:
-        return f"memory: a task claims {claim / GB:.1f} GB, the machine has {room.total_memory_bytes / GB:.1f} GB"
+        return f"memory: a task claims {spoken(claim)}, the machine has {spoken(room.total_memory_bytes)}"
     if not busy:
         return ""
     if room.held:
@@ -64,7 +63,7 @@ def obstacle(job: Job, room: Room, busy: bool) -> str:
         return "canary: one task of a kind never seen runs first, to see what it needs"
     if memory.need > memory.room - room.taken:
         free = max(0.0, memory.room - room.taken)
-        return f"memory: a task needs {memory.need / GB:.2g} GB, {free / GB:.2g} GB are free for it"
+        return f"memory: a task needs {spoken(memory.need)}, {spoken(free)} are free for it"
     cpus = job.spec.resources.cpus or 0.0
     if min(cpus, room.cores) > room.cpus:
         return f"cpu: a task claims {cpus:g} cores, {max(0.0, room.cpus):g} are unclaimed"

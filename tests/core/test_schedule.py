@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from gristmill.supervisor.core.job import Footprint, Job
-from gristmill.supervisor.core.schedule import GB, Room, charge, choose, width
+from gristmill.supervisor.core.schedule import Room, charge, choose, width
 from gristmill.supervisor.core.spec import Items, Resources, Spec
 from gristmill.supervisor.core.task import TaskState, advance
+
+GB = 1e9
 
 
 def job(number: int, total: int = 100, priority: int = 0, **resources: object) -> Job:
@@ -67,7 +69,7 @@ def test_a_task_that_fits_passes_one_that_does_not_which_is_told_why() -> None:
     big, small = job(1, memory_bytes=int(8 * GB)), job(2)
     assert start([big, small], 3, room(memory=9 * GB)) == [1, 2, 2]
     assert choose([big], room(memory=1 * GB), 0.0, 1, 9) is None
-    assert big.waits == "memory: a task needs 8 GB, 1 GB are free for it"
+    assert big.waits == "memory: a task needs 8.0 GB, 1.0 GB are free for it"
 
 
 def test_on_an_idle_machine_one_task_gets_its_chance_however_large() -> None:

@@ -12,6 +12,7 @@ import math
 
 import msgspec
 
+from gristmill.supervisor.core.figures import spoken
 from gristmill.supervisor.core.governor import brake, ceiling, throughput
 from gristmill.supervisor.core.governor import kinds as learning
 from gristmill.supervisor.core.governor import memory as room
@@ -87,7 +88,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
         bool(reading.waiting) and fits[first].most == 1 and not kinds[first].ends, wanted, busy_now,
     )
     binding, reason, allows = explain(facts)
-    limit = wanted if allowed is None else min(wanted, max(1, allowed))
+    limit = wanted if allowed is None or reading.fixed is not None else min(wanted, max(1, allowed))
     after_all = msgspec.structs.replace(
         state, at=reading.at, kinds=kinds, demand=others.demand if moved else state.demand,
         rates=throughput.kept(state.rates, prevailing, rates) if prevailing else state.rates, search=search,
@@ -120,8 +121,7 @@ def memory_alarm(total: float, available: float, reserve: float | None = None) -
     kept = room.reserve_of(total) if reserve is None else reserve
     if available >= kept:
         return "", False
-    gb = room.GB
-    words = f"{available / gb:.1f} GB of {total / gb:.1f} GB are available, {kept / gb:.1f} GB are kept in reserve"
+    words = f"{spoken(available)} of {spoken(total)} are available, {spoken(kept)} are kept in reserve"
     return f"memory: {words}", available < kept / 2
 
 
@@ -180,7 +180,7 @@ def _held(reading: Reading, grip: Grip, cap: int | None) -> str:
     if not reading.running:
         return ""  # on an idle machine one task always gets its chance
     if grip.words or grip.kill:
-        return grip.words or "memory ran short: tasks had to be ended"
+        return grip.words or "memory: tasks had to be ended"
     if grip.stop or any(task.stopped for task in reading.running):
         return "stopped tasks go on first"
     if cap is not None and len(reading.running) >= cap:

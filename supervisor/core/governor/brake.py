@@ -75,9 +75,9 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
     words, stop, resume, kill = "", [], [], []
     pressed = reading.pressure_memory is not None and reading.pressure_memory > PRESSED
     if ahead < kept:
-        words = "memory falls below the reserve"
+        words = "memory: the reserve would be touched"
     elif pressed and available < SCARCE * reading.memory_total:
-        words = "tasks wait for memory (pressure)"
+        words = "memory: tasks wait for it (pressure)"
     if available + coming < KILL * kept:
         kill = _youngest(tasks, ENOUGH * kept - available - coming)
     elif ahead + coming < STOP * kept and len(active) > 1:

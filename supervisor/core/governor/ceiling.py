@@ -11,7 +11,7 @@ ENOUGH = 0.975
 """The ceiling is the fewest workers that are expected to keep this share of the free cores busy."""
 CROWDED = 1.07
 """With others on the machine, demand may be this much of what the cores give: they are not pushed aside."""
-IDLE_USE = 0.02
+IDLE_USE = 0.002
 """A worker that uses fewer cores than this is not bounded by them."""
 MOST = 1024
 

@@ -116,12 +116,14 @@ def learn(kinds: dict[str, Kind], reading: Reading) -> dict[str, Kind]:
         after[end.kind] = _ended(after.get(end.kind, Kind()), end, reading)
     by_kind: dict[str, list[Running]] = {}
     for task in reading.running:
-        if not task.stopped:
-            by_kind.setdefault(task.kind, []).append(task)
+        by_kind.setdefault(task.kind, []).append(task)
     for name, tasks in by_kind.items():
-        after[name] = _running(after.get(name, Kind()), tasks, reading)
+        active = [task for task in tasks if not task.stopped]
+        after[name] = _running(after.get(name, Kind()), active, reading) if active else after.get(name, Kind())
     if len(after) > KEPT:
-        for name in sorted(after, key=lambda name: after[name].at)[: len(after) - KEPT]:
+        told = {*by_kind, *(line.kind for line in reading.waiting), *(end.kind for end in reading.ended)}
+        old = sorted((name for name in after if name not in told), key=lambda name: after[name].at)
+        for name in old[: len(after) - KEPT]:
             del after[name]
     return after
 
@@ -129,7 +131,7 @@ def learn(kinds: dict[str, Kind], reading: Reading) -> dict[str, Kind]:
 def _ended(kind: Kind, end: Ended, reading: Reading) -> Kind:
     ends = kind.ends + end.count
     gain = max(end.count / ends, 1 - 0.95**end.count)
-    wall = kind.wall + gain * (end.wall - kind.wall)
+    wall = max(1e-4, kind.wall + gain * (end.wall - kind.wall))
     cpu = kind.cpu + gain * (end.cpu - kind.cpu)
     seen = msgspec.structs.replace(kind, ends=ends, wall=wall, cpu=cpu, at=reading.at)
     cost, costed = kind.cost, kind.costed

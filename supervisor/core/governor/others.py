@@ -33,7 +33,7 @@ class Series(msgspec.Struct, frozen=True, omit_defaults=True):
     def follow(self, value: float, cores: float, overload: float, dt: float, idle: bool) -> Series:
         """After one more `value` in cores: up at once, down slowly, and the quicker while the machine is `idle`.
 
-        On a full machine a neighbour's use understates what he wants, by as much as our own does: `overload`.
+        On a full machine the use of an equal understates what he wants, by as much as our own does: `overload`.
         """
         last = (*self.last, value)[-3:]
         middle = sorted(last)[len(last) // 2]
@@ -76,7 +76,7 @@ def observe(reading: Reading, before: Others, use: float | None, busy: float, dt
         overload = min(4.0, max(1.0, ours, queue))
     idle = reading.cpu_total < 0.9 * cores
     return Others(
-        usual=before.usual.follow(seen - niced, cores, overload, dt, idle),
+        usual=before.usual.follow(seen - niced, cores, 1.0, dt, idle),
         niced=before.niced.follow(niced, cores, overload, dt, idle),
         users=max(1, reading.batch_users) if niced > NOISE * cores else before.users,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from gristmill.supervisor.core.figures import spoken
 from gristmill.supervisor.core.governor.decision import Allow, Binding, Fit
-from gristmill.supervisor.core.governor.memory import GB, reserve
+from gristmill.supervisor.core.governor.memory import reserve
 from gristmill.supervisor.core.governor.others import SHARED, Others
 from gristmill.supervisor.core.governor.rates import Rates
 from gristmill.supervisor.core.governor.reading import Reading
@@ -37,13 +38,13 @@ def explain(facts: Facts) -> tuple[Binding, str, tuple[Allow, ...]]:
     allows = {allow.binding: allow for allow in _allows(facts)}
     binding = _binding(facts)
     words = allows[binding].words if binding in allows else _plain(binding)
-    return binding, f"{binding}: {words}", tuple(allows.values())
+    return binding, words if words.startswith(f"{binding}:") else f"{binding}: {words}", tuple(allows.values())
 
 
 def _binding(facts: Facts) -> Binding:
     reading, search = facts.reading, facts.search
     held = facts.fits is not None and facts.fits < facts.wanted and (bool(reading.waiting) or bool(facts.held))
-    if held:
+    if held and not (facts.canary and reading.fixed is not None):
         return Binding.CANARY if facts.canary else Binding.MEMORY
     if reading.fixed is not None:
         return Binding.USER
@@ -96,15 +97,14 @@ def _allows(facts: Facts) -> list[Allow]:
 
 def _memory(facts: Facts) -> Allow:
     reading, fit = facts.reading, facts.fit
-    kept = reserve(reading)
-    free = f"{reading.memory_available / GB:.1f} GB are available, {kept / GB:.1f} GB of it in reserve"
+    kept = spoken(reserve(reading))
+    free = f"{spoken(reading.memory_available)} are available, {kept} of it in reserve"
     if facts.held:
         return Allow(Binding.MEMORY, facts.fits, f"{facts.held}; {free}")
     if fit is None:
         return Allow(Binding.MEMORY, None, free)
-    room = max(0.0, fit.room) / GB
-    words = f"{room:.1f} GB free beyond the reserve of {kept / GB:.1f} GB and what running tasks still grow by, "
-    return Allow(Binding.MEMORY, facts.fits, words + f"the next task needs {fit.need / GB:.2g} GB")
+    words = f"{spoken(max(0.0, fit.room))} are free beyond the reserve of {kept} and what running tasks still grow by"
+    return Allow(Binding.MEMORY, facts.fits, f"{words}, the next task needs {spoken(fit.need)}")
 
 
 def _measured(facts: Facts) -> str:
