@@ -88,7 +88,7 @@ class Recorder:
         self._size += len(line)
 
     def _prepare(self) -> int:
-        """Takes the file for us alone and cuts off a line that was not finished; returns its size."""
+        """Takes the file for us alone; returns its size without a line that was not finished."""
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a plain file")
@@ -104,5 +104,4 @@ class Recorder:
                 end = begin + found + 1
                 break
             end = begin
-        os.ftruncate(self._fd, end)
         return end

@@ -113,6 +113,7 @@ def test_share_and_reason_in_polite_hours_and_out_of_them() -> None:
     found = settings.settle(settings.parse('polite = "08:00-20:00"', "s.toml"))
     assert settings.share(found, NINE) == 0.5
     assert settings.words(found, NINE) == "polite hours until 20:00: half of the machine"
+    assert settings.words(found, NINE.replace(hour=19, minute=59)) == "polite hours until 20:00: half of the machine"
     late = NINE.replace(hour=20)
     assert (settings.share(found, late), settings.words(found, late)) == (1.0, "")
     third = settings.settle(settings.parse('polite = "00:00-24:00"\npolite_share = 0.3', "s.toml"))

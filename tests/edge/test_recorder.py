@@ -105,6 +105,17 @@ def test_it_stops_at_its_bound_and_says_so(tmp_path: Path) -> None:
     assert len(kept) >= 5 and set(kept) == {"="}
 
 
+def test_past_its_bound_nothing_is_written_that_would_still_fit(tmp_path: Path) -> None:
+    path = tmp_path / "trace"
+    with Recorder(path, most=10 * LINE) as recorder:
+        state = keep(recorder, 2)
+        before = path.read_bytes()
+        large = msgspec.structs.replace(reading(5.0), polite="x" * 10 * LINE)
+        recorder.keep(state, large, count(large, state)[1])
+        keep(recorder, 1, state)
+    assert path.read_bytes() == before
+
+
 def test_a_full_disk_is_a_fault_in_words_and_leaves_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
