@@ -64,9 +64,17 @@ def difference(now: Decision, recorded: Decision) -> str:
     for field in msgspec.structs.fields(Decision):
         one, other = (msgspec.json.encode(getattr(decision, field.name)) for decision in (now, recorded))
         if one != other:
-            new, old = (shown(value.decode(), 200)[1:-1].replace('\\"', '"') for value in (one, other))
+            new, old = one.decode(), other.decode()
+            same = next((at for at, pair in enumerate(zip(new, old, strict=False)) if pair[0] != pair[1]), 0)
+            new, old = (_around(text, same) for text in (new, old))
             return f"{field.name} is {new}, recorded was {old}"
     return ""
+
+
+def _around(text: str, at: int) -> str:
+    """A long text from shortly before a place on, in plain characters."""
+    begin = at - 20 if at > 40 else 0
+    return ("…" if begin else "") + shown(text[begin:], 80)[1:-1].replace('\\"', '"')
 
 
 def _news(before: Decision | None, now: Decision) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gristmill.supervisor.core import trace
 from gristmill.supervisor.core.governor.decision import Allow, Binding, Decision, Fit
 from gristmill.supervisor.core.governor.reading import Claim, Ended, Reading, Running, Waiting
-from gristmill.supervisor.core.replay import Break, Period, replay
+from gristmill.supervisor.core.replay import Break, Period, difference, replay
 from gristmill.supervisor.core.trace import Header, Step, Torn, TraceError
 
 
@@ -136,6 +136,13 @@ def test_another_governor_is_found_out_at_its_first_other_answer() -> None:
 
     differing = [each for each in replay(recorded(8), bolder, Count) if isinstance(each, Period) and each.differs]
     assert [(each.at, each.differs) for each in differing] == [(4.0, "limit is 9, recorded was 1")]
+
+
+def test_of_a_long_answer_the_place_is_shown_where_it_differs() -> None:
+    one, other = (Decision(limit=1, binding=Binding.CPU, reason="w" * 500 + word + "z" * 500) for word in ("so", "no"))
+    words = difference(one, other)
+    assert len(words) < 220
+    assert "wwso" in words and "wwno" in words
 
 
 @pytest.mark.parametrize("field", ["stop", "resume", "kill"])
