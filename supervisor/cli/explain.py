@@ -53,7 +53,7 @@ def show_why(view: dict[str, Any], now: float) -> None:
     """The headline, the limits, what is tried, the curve, the kinds, the last decisions."""
     limit, binding = view["limit"], str(view["binding"])
     print(f"{reasons.headline(limit['workers'], binding)} ({limit.get('mode', 'auto')}, {limit['busy']} busy)")
-    if limit.get("reason"):
+    if limit.get("reason") and all(one["binding"] != binding for one in view.get("allows", [])):
         print(f"  {safe(limit['reason'])}")
     _show_limits(view.get("allows", []), binding)
     if view.get("trying"):

@@ -75,8 +75,7 @@ def test_without_an_id_it_says_what_binds_and_what_each_limit_allows(capsys: pyt
     show_why(why(), NOW)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "6 workers: memory binds (auto, 6 busy)"
-    assert lines[1] == "  memory: 2.1 GB needed, 1.9 GB free"
-    assert lines[3:7] == [
+    assert lines[2:6] == [
         "  LIMIT       ALLOWS  NOW",
         "  CPU              8  71 % of 8 cores",
         "> memory           6  84 % taken  << binding",
@@ -85,6 +84,12 @@ def test_without_an_id_it_says_what_binds_and_what_each_limit_allows(capsys: pyt
     assert "next: +1 in 20 s" in lines
     assert "stopped for a while, all their processes: 4/18" in lines
     assert max(map(len, lines)) <= 80
+
+
+def test_what_binds_and_is_no_line_of_the_table_is_told_above_it(capsys: pytest.CaptureFixture[str]) -> None:
+    show_why(why(binding="work"), NOW)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["6 workers: there is no more work (auto, 6 busy)", "  memory: 2.1 GB needed, 1.9 GB free"]
 
 
 def test_long_figures_go_on_below(capsys: pytest.CaptureFixture[str]) -> None:
