@@ -47,7 +47,7 @@ def draw(seed: int) -> Scenario:
     if any(kind.disk for kind in kinds):
         hardware = replace(hardware, disk=cores * between(1, 20))
     longest = max(kind.wall for kind in kinds)
-    duration = float(np.clip(6 * longest, 600, 2400))
+    duration = float(round(np.clip(6 * longest, 600, 2400)))
     neighbours: tuple[Neighbour, ...] = ()
     marks: tuple[float, ...] = ()
     if maybe(0.35):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import exp
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.simulator.others import Others
 from tests.simulator.rows import Draws, Floats, Row
@@ -20,7 +21,7 @@ GIFT = 1.25
 
 
 SWITCHING = 0.02
-"""How much slower a running task is for each other one that shares its core: caches go cold."""
+"""How much slower a running task is for each of up to three others that share its core: caches go cold."""
 
 
 @dataclass(slots=True)
@@ -65,8 +66,8 @@ class Machine:
         self.scenario = scenario
         self.hardware = scenario.hardware
         generator = np.random.default_rng(scenario.seed if seed is None else seed)
-        self.draws = [Draws(kind, number, STEP, generator) for number, kind in enumerate(scenario.kinds)]
-        self.steps = round(scenario.duration / STEP)
+        self.draws = [Draws(kind, number, weight, STEP, generator) for number, (kind, weight) in enumerate(zip(scenario.kinds, scenario.weights, strict=True))]
+        self.steps = round(round(scenario.duration) / STEP)
         self.others = Others(scenario, self.steps, STEP, generator)
         self.table: Floats = np.zeros((len(Row), 1024))
         self.count = 0
@@ -89,14 +90,12 @@ class Machine:
         self.turns = [0] * pools
         self._others_use = 0.0
         self._spending: Floats = np.zeros(0)
-        self._shares: Floats = np.zeros(0)
         self.available = self.hardware.memory - float(self.others.memory[0])
         self._tiny = [number for number, kind in enumerate(scenario.kinds) if kind.tiny]
         self._chance = generator
         self._streams = 0
         self._waits = any(kind.share < 1 or kind.load for kind in scenario.kinds)
-        self._pace = self._served = 1.0
-        self._ran = self._ran_work = 0.0
+        self._pace = 1.0
         self._loads = any(kind.load for kind in scenario.kinds)
         self._disk = any(kind.disk or kind.load for kind in scenario.kinds)
         self._wide = any(kind.bandwidth for kind in scenario.kinds) and self.hardware.bandwidth is not None
@@ -135,20 +134,21 @@ class Machine:
         speed = np.where(on, running, waiting) * going
         table[Row.POSITION] += speed * STEP
         if self._waits:
-            table[Row.DEBT] += speed * (self._shares - on) * STEP
-            # Means over the last seconds, by task: steps in which many run count for more.
-            self._ran += 0.05 * (float((on & going).sum()) - self._ran)
-            self._ran_work += 0.05 * (float((speed * on).sum()) - self._ran_work)
-            self._pace = max(1e-3, self._ran_work / self._ran) if self._ran > 1e-6 else 1.0
+            ran = float((on & going).sum())
+            self._pace += 0.2 * (float((speed * on).sum()) / ran - self._pace) if ran else 0.0
+            table[Row.LEFT] -= speed * STEP
+            if len(ended := np.flatnonzero(table[Row.LEFT] <= 0)):
+                self._turn(0, ended)
         self._spending = wants * granted
         table[Row.CPU] += self._spending * STEP
         table[Row.HELD] += STEP * ~going
+        gained = speed * table[Row.WEIGHT]
         if len(self.useful) == 1:
-            self.useful[0] += float(speed.sum()) * STEP
+            self.useful[0] += float(gained.sum()) * STEP
             self.cpu[0] += used * STEP
         else:
             pool = table[Row.POOL].astype(int)
-            self.useful += np.bincount(pool, speed, len(self.useful)) * STEP
+            self.useful += np.bincount(pool, gained, len(self.useful)) * STEP
             self.cpu += np.bincount(pool, wants, len(self.useful)) * (granted * STEP)
         for number, count in enumerate(self.busy):
             self.busy_time[number] += count * STEP
@@ -162,26 +162,45 @@ class Machine:
 
     def _want(self, table: Floats, going: Floats) -> tuple[Floats, Floats]:
         """(which tasks are in a running phase, the threads that they want to run)."""
-        share, threads = table[Row.SHARE], table[Row.THREADS]
+        threads = table[Row.THREADS]
         if not self._waits:
             return going, threads * going
         if self._loads:
             loading = table[Row.POSITION] < table[Row.LOAD]
-            share = np.where(loading, table[Row.LOAD_SHARE], share)
             threads = np.where(loading, 1.0, threads)
-        # Phases last longer where what they wait for is contended: this is the share of time, `share` that of work.
-        waits = (1 - share) * self._pace
-        if self._disk:
-            asks = share * np.where(self._at_disk(table), self._served, 1.0)
-        else:
-            asks = share
-        running = asks / (asks + waits) + 0.1 * table[Row.DEBT]
-        drawn = self._chance.random(self.count)
-        renew = table[Row.RENEW]
-        on = np.where(drawn < renew, drawn < renew * running, table[Row.ON] > 0)
-        table[Row.ON] = on
-        self._shares = share
+        on = table[Row.ON] > 0
         return on, threads * (on & going)
+
+    def _turn(self, first: int, ended: NDArray[np.int64]) -> None:
+        """Begin the next phase of these tasks: running if they waited, else waiting."""
+        where = ended + first
+        columns = self.table[:, where]
+        share = columns[Row.SHARE]
+        rest = np.where(columns[Row.POSITION] < columns[Row.LOAD], columns[Row.LOAD] - columns[Row.POSITION], np.inf)
+        if self._loads:
+            share = np.where(np.isfinite(rest), columns[Row.LOAD_SHARE], share)
+        was_on = columns[Row.ON] > 0
+        over = -np.minimum(columns[Row.LEFT], 0.0)
+        columns[Row.EXTRA_ON] += over * was_on
+        columns[Row.EXTRA_OFF] += over * ~was_on
+        chance = self._chance.standard_exponential((2, len(ended)))
+        with np.errstate(invalid="ignore"):
+            running = np.where(share >= 1, np.inf, share * columns[Row.CYCLE] * chance[0])
+            waiting = np.where(share <= 0, np.inf, (1 - share) * columns[Row.CYCLE] * chance[1])
+        lengths = np.where(was_on, (running, waiting), (waiting, running))  # of the same phase, of the other
+        extras = np.where(was_on, (columns[Row.EXTRA_ON], columns[Row.EXTRA_OFF]),
+                          (columns[Row.EXTRA_OFF], columns[Row.EXTRA_ON]))
+        same, other = lengths - extras
+        turned = other > 0
+        stays = ~turned & (same > 0)
+        columns[Row.ON] = np.where(turned, ~was_on, was_on)
+        columns[Row.LEFT] = np.minimum(np.where(turned, other, np.where(stays, same, 0.0)), rest)
+        # What a phase was shortened by is paid; one that was skipped has paid its length.
+        other_extra = np.where(turned, 0.0, -other)
+        same_extra = np.where(turned, extras[0], np.where(stays, 0.0, -same))
+        columns[Row.EXTRA_ON] = np.where(was_on, same_extra, other_extra)
+        columns[Row.EXTRA_OFF] = np.where(was_on, other_extra, same_extra)
+        self.table[:, where] = columns
 
     def _at_disk(self, table: Floats) -> Floats:
         at_disk = table[Row.DISK] > 0
@@ -222,7 +241,7 @@ class Machine:
         hardware = self.hardware
         slow = 1 + (hardware.sigma + hardware.kappa * tasks) * max(0, tasks - 1)
         if threads > hardware.cores:
-            slow *= 1 + SWITCHING * (threads / hardware.cores - 1)
+            slow *= 1 + SWITCHING * min(3.0, threads / hardware.cores - 1)
         if hardware.cliff is not None and tasks > hardware.cliff:
             slow *= float((tasks / hardware.cliff) ** hardware.steepness)
         if hardware.bandwidth is not None and bandwidth > 0:
@@ -246,7 +265,6 @@ class Machine:
         if self.others.stalled[self.step]:
             served = min(served, 0.02)
         self.pressed[2] += (1.0 - exp(-asking / 4) if served >= 1 else 1.0) * STEP
-        self._served += 0.08 * (served - self._served)
         return np.where(at_disk, served, 1.0)
 
     def _grow(self, table: Floats) -> None:
@@ -297,7 +315,7 @@ class Machine:
             past.peak = max(past.peak, float(ended[Row.PEAK, mine].max()))
             busy = self.busy_time[kind.pool] - ended[Row.BUSY_BEGAN, mine]
             past.busy += float((busy / np.maximum(wall + rest, STEP)[mine]).sum())
-            self.useful[kind.pool] -= float(excess[mine].sum())
+            self.useful[kind.pool] -= float(excess[mine].sum()) * self.scenario.weights[number]
             self.early[kind.pool].extend(zip(rest[mine].tolist(), excess[mine].tolist(), rest_cpu[mine].tolist(),
                                              strict=True))
         self._remove(done)
@@ -331,8 +349,8 @@ class Machine:
             pool = self.scenario.kinds[number].pool
             if np.isfinite(column[Row.WORK]):
                 queue.again.append(int(column[Row.ITEM]))
-                self.useful[pool] -= column[Row.POSITION]
-                self.wasted[pool] += column[Row.POSITION]
+                self.useful[pool] -= column[Row.POSITION] * column[Row.WEIGHT]
+                self.wasted[pool] += column[Row.POSITION] * column[Row.WEIGHT]
             queue.raised = max(queue.raised, GIFT * float(column[Row.MEMORY]))
         self._remove(victims)
         return float(columns[Row.MEMORY].sum())
@@ -373,7 +391,7 @@ class Machine:
     def start(self, number: int, count: int) -> None:
         """Start so many tasks of a kind; those that follow on others' ends inside the step begin where they ended."""
         queue, kind = self.queues[number], self.scenario.kinds[number]
-        columns = self.draws[number].columns(self._next_stream(count) if kind.tiny else queue.take(count), self.now)
+        columns = self.draws[number].columns(self._next_stream(count) if kind.tiny else queue.take(count), self.now, self._pace)
         early = self.early[kind.pool]
         if early and not kind.tiny:
             taken = np.array(early[-count:]).T
@@ -382,11 +400,13 @@ class Machine:
             columns[Row.BEGAN, :some] -= taken[0]
             columns[Row.POSITION, :some] = taken[1]
             columns[Row.CPU, :some] = taken[2]
-            self.useful[kind.pool] += float(taken[1].sum())
+            self.useful[kind.pool] += float(taken[1].sum()) * self.scenario.weights[number]
         columns[Row.BUSY_BEGAN] = self.busy_time[kind.pool]
         while self.count + count > self.table.shape[1]:
             self.table = np.concatenate((self.table, np.zeros_like(self.table)), axis=1)
         self.table[:, self.count : self.count + count] = columns
+        if self._waits:
+            self._turn(self.count, np.arange(count))
         self.count += count
         self.busy[kind.pool] += count
         queue.running += count

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum, auto
-from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,8 @@ BLOCK = 4096
 
 class Row(IntEnum):
     """`CPU` is the CPU time so far, `SEEN` what it was at the last reading, `HELD` the time spent stopped.
-    `ON`: whether it is in a running phase; drawn anew with probability `RENEW` a step. `DEBT`: running work that it owes."""
+    `ON`: whether it is in a running phase, or waits; `LEFT`: work until the phase ends. Phases end on steps only:
+    `EXTRA_ON`, `EXTRA_OFF` are what was run or waited too long, taken off the next such phase. `WEIGHT`: of its work."""
 
     KIND = 0
     ITEM = auto()
@@ -35,9 +35,12 @@ class Row(IntEnum):
     HELD = auto()
     SHARE = auto()
     THREADS = auto()
-    RENEW = auto()
+    CYCLE = auto()
     ON = auto()
-    DEBT = auto()
+    LEFT = auto()
+    EXTRA_ON = auto()
+    EXTRA_OFF = auto()
+    WEIGHT = auto()
     DISK = auto()
     LOAD = auto()
     LOAD_SHARE = auto()
@@ -53,20 +56,18 @@ class Row(IntEnum):
 class Draws:
     """The sizes of one kind's tasks, item by item, the same for every controller."""
 
-    def __init__(self, kind: Kind, number: int, step: float, generator: np.random.Generator) -> None:
+    def __init__(self, kind: Kind, number: int, weight: float, step: float, generator: np.random.Generator) -> None:
         self.kind = kind
+        self.step = step
         self.work = kind.wall * np.exp(kind.sigma * generator.standard_normal(BLOCK))
         self.peak = kind.memory.peak * np.exp(kind.memory.spread * generator.standard_normal(BLOCK))
-        # Phases forget each other over what the shorter of running and waiting takes, about.
-        memory = max(1e-3, kind.cycle * kind.share * (1 - kind.share))
-        self.renew = 1.0 if kind.share >= 1 else 1 - exp(-step / memory)
-        self.phase = generator.random(BLOCK)
+        self.chance = generator.random((3, BLOCK))
         shape = kind.memory
         self.fixed = np.zeros(len(Row))
         for row, value in (
             (Row.KIND, number), (Row.POOL, kind.pool), (Row.SHARE, kind.share), (Row.THREADS, kind.threads),
             (Row.DISK, kind.disk), (Row.LOAD, kind.load), (Row.LOAD_SHARE, kind.load_share),
-            (Row.BANDWIDTH, kind.bandwidth), (Row.BOUND, kind.bound), (Row.FLOOR, shape.floor), (Row.RAMP, shape.ramp),
+            (Row.CYCLE, kind.cycle), (Row.WEIGHT, weight), (Row.BANDWIDTH, kind.bandwidth), (Row.BOUND, kind.bound), (Row.FLOOR, shape.floor), (Row.RAMP, shape.ramp),
             (Row.CREEP, shape.creep), (Row.SPIKE, shape.spike),
             (Row.RISE, 1 - shape.floor - shape.creep - shape.spike),
         ):
@@ -74,16 +75,18 @@ class Draws:
         if kind.tiny:  # no life to change over
             self.fixed[[Row.FLOOR, Row.RISE, Row.CREEP, Row.SPIKE]] = 1, 0, 0, 0
 
-    def columns(self, items: Iterable[int], now: float) -> Floats:
-        """New columns for these items, at their beginning."""
+    def columns(self, items: Iterable[int], now: float, pace: float) -> Floats:
+        """New columns for these items, at their beginning; `pace` is how fast running goes by now."""
         items = np.fromiter(items, np.int64)
         places = items % BLOCK
         columns = np.repeat(self.fixed[:, None], len(items), axis=1)
         columns[Row.ITEM] = items
         columns[Row.WORK] = np.inf if self.kind.tiny else self.work[places]
         columns[Row.PEAK] = self.peak[places]
-        columns[Row.RENEW] = self.renew
-        columns[Row.ON] = self.phase[places] < (self.kind.load_share if self.kind.load else self.kind.share)
+        first = self.kind.load_share if self.kind.load else self.kind.share
+        columns[Row.ON] = self.chance[0, places] >= first  # turned round at once
+        columns[Row.EXTRA_ON] = self.chance[1, places] * self.step * pace
+        columns[Row.EXTRA_OFF] = self.chance[2, places] * self.step
         columns[Row.BEGAN] = now
         if self.kind.combos:
             factors = np.array(self.kind.combos)[items % len(self.kind.combos)]

@@ -7,6 +7,7 @@ itself; contention makes those seconds longer.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 GB = 1e9
 MB = 1e6
@@ -105,7 +106,7 @@ class Neighbour:
     off: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scenario:
     """- `marks`: where the load changes: segments are judged one by one. `weight`: of our threads (`NICED` or 1).
     - `stalls`: (begin, end) in which the disk hardly answers.
@@ -129,6 +130,16 @@ class Scenario:
     def segments(self) -> tuple[tuple[float, float], ...]:
         edges = (0.0, *self.marks, self.duration)
         return tuple(zip(edges, edges[1:], strict=False))
+
+    @cached_property
+    def weights(self) -> tuple[float, ...]:
+        """What a second of each kind's work is worth: the share of the machine that it takes, of whatever it takes
+        most of, beside the dearest kind's. Else a governor would do best to run only what is cheap."""
+        costs = [
+            max(kind.share * kind.threads / self.hardware.cores, kind.memory.peak / self.hardware.memory)
+            for kind in self.kinds
+        ]
+        return tuple(cost / max(costs) for cost in costs)
 
     @property
     def pools(self) -> int:
