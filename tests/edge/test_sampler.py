@@ -186,10 +186,13 @@ signal.pause()
 
 def test_growth_is_seen_at_once_and_in_full(tmp_path: Path) -> None:
     script = """
-import sys
-held = b"1" * (8 << 20)
+import os, signal, sys
+held = b"1" * (48 << 20)
+if os.fork() == 0:  # half of it is another's, as soon as that is read
+    signal.pause()
+print("ready", flush=True)
 for line in sys.stdin:
-    held += b"1" * (48 << 20)
+    more = b"1" * (48 << 20)
     print("grown", flush=True)
 """
     clock = iter(range(1000))
@@ -197,12 +200,14 @@ for line in sys.stdin:
     with running(script) as made:
         assert made.stdin is not None
         assert made.stdout is not None
+        assert made.stdout.readline() == "ready\n"
         before = [sampler.look([made.pid], [], [made.pid]).trees[made.pid].memory_bytes for _ in range(8)][-1]
         made.stdin.write("\n")
         made.stdin.flush()
         assert made.stdout.readline() == "grown\n"
         after = sampler.look([made.pid], [], [made.pid]).trees[made.pid].memory_bytes
         sampler.close()
+    assert 48 << 20 <= before < 80 << 20
     assert after - before > 44 << 20
 
 

@@ -49,6 +49,12 @@ class World:
         text = "".join(" ".join(line) + "\n" for line in lines)
         self.write("proc/stat", f"{text}intr 5 0 0\nctxt 9\nbtime 1\nprocs_running {running}\nprocs_blocked 0\n")
 
+    def process(self, pid: int, state: str, cpu: float, nice: int, flags: int = 0) -> None:
+        """A process of this user's that has used so many seconds."""
+        user, parent = int(cpu * TICKS), int(pid != 1)
+        line = f"{pid} (a) {state} {parent} 1 1 0 -1 {flags} 0 0 0 0 {user} 0 0 0 20 {nice} 1 0 5 4096 25 0\n"
+        self.write(f"proc/{pid}/stat", line)
+
     @contextmanager
     def sampler(self) -> Iterator[Sampler]:
         made = Sampler(self.base, self.proc, lambda: self.now)
@@ -74,6 +80,37 @@ def test_of_the_machine_disk_waits_are_idle_guests_count_once_and_stolen_time_is
     assert sample.cpu_total == pytest.approx(0.25)
     assert sample.cpu_nice == pytest.approx(0.05)
     assert sample.runnable == 7
+
+
+def test_our_own_niced_work_is_not_others(world: World) -> None:
+    world.process(50, "R", 7, nice=10)
+    with world.sampler() as sampler:
+        sampler.look([50], [50], [])
+        world.now = 100.0
+        world.cpus([0, 9, 0, 0, 0, 0, 0, 0, 0, 0])
+        world.process(50, "R", 13, nice=10)
+        sample = sampler.look([50], [50], [])
+    assert sample.cpu_ours == pytest.approx(0.06)
+    assert sample.cpu_nice == pytest.approx(0.03)
+    assert sample.batch_users == 0
+
+
+def test_users_whose_niced_processes_work_are_counted_for_a_while(world: World) -> None:
+    world.process(1, "S", 1, nice=0)
+    world.process(60, "S", 0, nice=5)
+    world.process(61, "R", 0, nice=0)
+    world.process(62, "R", 0, nice=19, flags=0x00200000)  # the kernel's own
+    with world.sampler() as sampler:
+        assert sampler.look([], [], []).batch_users == 0
+        world.now = 1.0
+        world.process(60, "S", 0.5, nice=5)  # at work, though never in the act
+        assert sampler.look([], [], []).batch_users == 1
+        world.now = 5.0
+        assert sampler.look([], [], []).batch_users == 1
+        world.now = 7.0
+        assert sampler.look([], [], []).batch_users == 0
+        world.process(63, "R", 0, nice=5)  # a task so short that it is seen but once
+        assert sampler.look([], [], []).batch_users == 1
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU leaves nothing to restrict")

@@ -39,10 +39,9 @@ class Memory:
         total, available = number(text, b"MemTotal:"), number(text, b"MemAvailable:")
         assert total is not None
         assert available is not None  # Linux ≥ 3.14
-        machine = total = 1024 * total
-        available *= 1024
+        total, available = 1024 * total, 1024 * available
         for bound, group in self._limited:
-            if bound < machine and (left := max(0, bound - group.used())) < available:
+            if (left := max(0, bound - group.used())) < available:
                 total, available = bound, left
         return total, available
 
