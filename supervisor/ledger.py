@@ -301,8 +301,10 @@ class Ledger:
         """Takes the next tasks of a job to need more memory than this one was given. Of those that were started before
         the last raise each counts by what it took itself: several in one emergency raise it once, not to the sky."""
         given = job.memory_need if (task.started_at or 0.0) >= self._raised.get(job.id, 0.0) else None
+        before = job.footprint.raised_bytes
         job.footprint.ran_out(max(task.memory_peak_bytes or 0, given or 0))
-        self._raised[job.id] = self._clock()
+        if job.footprint.raised_bytes > before:
+            self._raised[job.id] = self._clock()
 
     def _collect(self, task: Task, path: Path) -> Task:
         """Takes a task's result into the next write; returns the task, with what was wrong about it."""

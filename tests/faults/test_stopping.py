@@ -197,6 +197,37 @@ def test_the_next_daemon_stops_a_task_and_goes_too(keep: Keep, how: str) -> None
     keep.end(7)
 
 
+@pytest.mark.parametrize("adopted", [False, True], ids=["own worker", "adopted worker"])
+def test_a_stop_lasts_for_as_long_as_the_daemon_wants_it(keep: Keep, adopted: bool) -> None:
+    keep.leave()
+    hasty = changed(keep.base / "hasty", "STOP_LEASE = 10.0", "STOP_LEASE = 1.0")
+    keep.env["PYTHONPATH"] = str(hasty)
+    keep.start()
+    keep.add(BEAT + "exit 7")
+    if adopted:
+        keep.reach("running")
+        keep.kill()
+        keep.start()
+    keep.stop()
+    before = keep.beats()
+    after(2.5)
+    assert keep.task()["state"] == "paused"
+    assert (keep.beats(), set(tree(keep.task()["pid"]))) == (before, {"T"})
+    keep.kill()
+    keep.moves()
+    keep.start()
+    keep.end(7)
+
+
+def changed(folder: Path, before: str, after: str) -> Path:
+    """The program with another word in its worker."""
+    worker = install(folder, "1.0") / "gristmill" / "supervisor" / "edge" / "worker.py"
+    text = worker.read_text()
+    assert text.count(before) == 1
+    worker.write_text(text.replace(before, after))
+    return folder
+
+
 @pytest.mark.parametrize("survives", ["the spawner", "nobody"])
 def test_a_task_without_a_worker_is_stopped_and_the_daemon_goes(keep: Keep, survives: str) -> None:
     keep.add(BEAT + "exit 7")
@@ -295,11 +326,7 @@ def test_an_evicted_task_runs_again_with_a_raised_claim_and_no_attempt_less(
 
 def earlier(folder: Path) -> Path:
     """The program with workers that say nothing of stops."""
-    worker = install(folder, "1.0") / "gristmill" / "supervisor" / "edge" / "worker.py"
-    text = worker.read_text()
-    assert ', "stops": True' in text
-    worker.write_text(text.replace(', "stops": True', "").replace(' signal.SIGURG: "stop"', ' signal.SIGUSR2: "stop"'))
-    return folder
+    return changed(folder, ', "stops": True', "")
 
 
 def test_several_evicted_at_once_raise_the_claim_once(keep: Keep) -> None:
