@@ -16,6 +16,8 @@ import pytest
 from gristmill.supervisor.edge.sampler import Sampler
 
 GB = 1 << 30
+MB = 1 << 20
+PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 V1 = Path("/sys/fs/cgroup")
 
@@ -49,10 +51,10 @@ class World:
         text = "".join(" ".join(line) + "\n" for line in lines)
         self.write("proc/stat", f"{text}intr 5 0 0\nctxt 9\nbtime 1\nprocs_running {running}\nprocs_blocked 0\n")
 
-    def process(self, pid: int, state: str, cpu: float, nice: int, flags: int = 0) -> None:
+    def process(self, pid: int, state: str, cpu: float, nice: int, flags: int = 0, rss: int = 0) -> None:
         """A process of this user's that has used so many seconds."""
         user, parent = int(cpu * TICKS), int(pid != 1)
-        line = f"{pid} (a) {state} {parent} 1 1 0 -1 {flags} 0 0 0 0 {user} 0 0 0 20 {nice} 1 0 5 4096 25 0\n"
+        line = f"{pid} (a) {state} {parent} 1 1 0 -1 {flags} 0 0 0 0 {user} 0 0 0 20 {nice} 1 0 5 4096 {rss // PAGE} 0"
         self.write(f"proc/{pid}/stat", line)
 
     @contextmanager
@@ -87,7 +89,7 @@ def test_our_own_niced_work_is_not_others(world: World) -> None:
     with world.sampler() as sampler:
         sampler.look([50], [50], [])
         world.now = 100.0
-        world.cpus([0, 9, 0, 0, 0, 0, 0, 0, 0, 0])
+        world.cpus([20, 9, 0, 0, 0, 0, 0, 0, 0, 0])
         world.process(50, "R", 13, nice=10)
         sample = sampler.look([50], [50], [])
     assert sample.cpu_ours == pytest.approx(0.06)
@@ -108,6 +110,9 @@ def test_users_whose_niced_processes_work_are_counted_for_a_while(world: World) 
         world.now = 5.0
         assert sampler.look([], [], []).batch_users == 1
         world.now = 7.0
+        assert sampler.look([], [], []).batch_users == 0
+        for pid in range(1000, 1200):  # more than are read again at a look
+            world.process(pid, "S", 0, nice=5)
         assert sampler.look([], [], []).batch_users == 0
         world.process(63, "R", 0, nice=5)  # a task so short that it is seen but once
         assert sampler.look([], [], []).batch_users == 1
@@ -237,6 +242,28 @@ def test_a_v1_limit_counts_what_is_below_the_group(world: World) -> None:
     with world.sampler() as sampler:
         sample = sampler.look([], [], [])
     assert (sample.memory_total, sample.memory_available) == (6 * GB, int(3.5 * GB))
+
+
+def test_between_two_readings_growth_counts_in_full_and_what_is_given_back_in_part(world: World) -> None:
+    world.process(50, "S", 0, nice=0, rss=100 * MB)
+    world.write("proc/50/smaps_rollup", "5607eb8a3000-7ffc577cc000 ---p 00000000 00:00 0      [rollup]\n"
+                                        "Rss:              102400 kB\nPss:               40960 kB\n"
+                                        "Pss_Dirty:             4 kB\nPss_Anon:              4 kB\n")
+    with world.sampler() as sampler:
+        def told(rss: int) -> int:
+            world.now += 1.0
+            world.process(50, "S", 0, nice=0, rss=rss)
+            return sampler.look([50], [], [50]).trees[50].memory_bytes
+
+        assert told(100 * MB) == 40 * MB
+        assert told(110 * MB) == 50 * MB
+        assert told(90 * MB) == 36 * MB
+
+
+def test_what_may_not_be_read_counts_with_its_resident_size(world: World) -> None:
+    world.process(50, "S", 0, nice=0, rss=100 * MB)
+    with world.sampler() as sampler:
+        assert sampler.look([50], [], [50]).trees[50].memory_bytes == 100 * MB
 
 
 # ── pressure ──────────────────────────────────────────────────────────────────────────────────────────────────────

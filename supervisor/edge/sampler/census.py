@@ -137,8 +137,8 @@ class Census:
             return [process for process in self._ours.values() if not self._read_again(process)]
         gone = []
         for pid, process in self._ours.items():
+            # which half it is changes from look to look
             if process.idle and (pid + self._looks) & 1 and pid in pids and pid != process.root:
-                process.idle = False  # it is read at the next look
                 process.plus_own = process.plus_ended = process.plus_user = process.plus_ended_user = 0
             elif not self._read_again(process):
                 gone.append(process)

@@ -120,7 +120,8 @@ class Sampler:
                 memory[process.root] += size
         spent = self._accounts.spent
         return {
-            root: Tree(use.trees[root] / period, memory[root], spent[root]) for root in memory if root in use.trees
+            root: Tree(min(self._count.cores, use.trees[root] / period), memory[root], spent[root])
+            for root in memory if root in use.trees
         }, total
 
 
