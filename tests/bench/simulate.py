@@ -14,20 +14,24 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.simulator import chance, fairness, scenarios  # noqa: E402
-from tests.simulator.controllers import OURS, SIMPLE, make  # noqa: E402
-from tests.simulator.run import run  # noqa: E402
-from tests.simulator.score import Score, score  # noqa: E402
-from tests.simulator.world import GB, Scenario  # noqa: E402
-from tests.simulator.yardstick import best  # noqa: E402
+from gristmill.supervisor.core.governor.decision import Decision
+from tests.simulator import chance, fairness, scenarios
+from tests.simulator.controllers import OURS, SIMPLE, make
+from tests.simulator.machine import Machine
+from tests.simulator.rows import Row
+from tests.simulator.run import run
+from tests.simulator.score import Score, judge, score
+from tests.simulator.world import GB, Scenario
+from tests.simulator.yardstick import Best, best
 
 Asked = tuple[Scenario, str]
 
@@ -51,7 +55,8 @@ def chosen(words: str | None) -> list[Scenario]:
         return [chance.draw(int(words.removeprefix("random:")))]
     found = [one for one in scenarios.ALL if words is None or words.lower() in one.name.lower()]
     if not found:
-        raise SystemExit(f"No scenario is called anything like {words!r}: {', '.join(one.name for one in scenarios.ALL)}")
+        names = ", ".join(one.name for one in scenarios.ALL)
+        raise SystemExit(f"No scenario is called anything like {words!r}: {names}")
     return found
 
 
@@ -68,7 +73,8 @@ def named(words: str | None, controllers: Sequence[str], processes: int) -> None
     asked = [(world, controller) for world in worlds for controller in controllers]
     results = iter(scores(asked, processes))
     more = OURS in controllers
-    head = ["scenario (best N)", *controllers, *(("whole", "90 % after", "wasted", "changes/min", "harm") if more else ())]
+    figures = ("whole", "90 % after", "wasted", "changes/min", "harm") if more else ()
+    head = ["scenario (best N)", *controllers, *figures]
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     for world in worlds:
         row = [next(results) for _ in controllers]
@@ -91,15 +97,14 @@ def at_random(count: int, seeds: range, controllers: Sequence[str], processes: i
             "harm 95th", "90 % after, median")
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     for controller, results in by_controller.items():
-        def of(value: Callable[[Score], float], share: float, results: list[Score] = results) -> float:
-            return float(np.quantile([value(one) for one in results], share))
-
+        low, median = np.quantile([one.steady for one in results], (0.05, 0.5))
         cells = (
-            controller, f"{100 * of(lambda one: one.steady, 0.05):.0f}", f"{100 * of(lambda one: one.steady, 0.5):.0f}",
-            f"{100 * of(lambda one: one.whole, 0.5):.0f}",
+            controller, f"{100 * low:.0f}", f"{100 * median:.0f}",
+            f"{100 * statistics.median(one.whole for one in results):.0f}",
             f"{100 * statistics.mean(one.ooms > 0 for one in results):.1f} %",
             f"{100 * statistics.mean(one.wasted for one in results):.2f} %",
-            f"{of(lambda one: one.changes, 0.95):.1f}", f"{100 * of(lambda one: one.harm, 0.95):.0f} %",
+            f"{np.quantile([one.changes for one in results], 0.95):.1f}",
+            f"{100 * np.quantile([one.harm for one in results], 0.95):.0f} %",
             f"{statistics.median(one.reached for one in results):.0f} s",
         )
         print("| " + " | ".join(cells) + " |")
@@ -108,11 +113,11 @@ def at_random(count: int, seeds: range, controllers: Sequence[str], processes: i
         worst = sorted(results, key=lambda one: one.steady)[:12]
         print("\nlowest: " + ", ".join(f"{one.name} {100 * one.steady:.0f}" for one in worst))
         print("OOM: " + (", ".join(one.name for one in results if one.ooms) or "none"))
-        for word, value in (("wasted", lambda one: one.wasted), ("harm", lambda one: one.harm)):
-            top = sorted(results, key=value, reverse=True)[:6]
-            print(f"{word}: " + ", ".join(f"{one.name} {100 * value(one):.1f} %" for one in top))
-        print("changes/min: " + ", ".join(f"{one.name} {one.changes:.0f}"
-                                          for one in sorted(results, key=lambda one: -one.changes)[:6]))
+        for word in ("wasted", "harm"):
+            top = sorted(results, key=attrgetter(word), reverse=True)[:6]
+            print(f"{word}: " + ", ".join(f"{one.name} {100 * getattr(one, word):.1f} %" for one in top))
+        top = sorted(results, key=lambda one: -one.changes)[:6]
+        print("changes/min: " + ", ".join(f"{one.name} {one.changes:.0f}" for one in top))
 
 
 def trace(words: str, controller: str, every: int, until: float) -> None:
@@ -124,31 +129,40 @@ def trace(words: str, controller: str, every: int, until: float) -> None:
         print(f"  {kind}")
     for one in world.neighbours:
         print(f"  {one}")
-    for segment, mark in marks:
-        print(f"  best from {segment[0]:.0f} to {segment[1]:.0f} s: {mark.workers} workers, {mark.rate:.2f} s of work a second")
-    print("     s limit busy stop  done %  cpu % others  free GB queued bound     reason")
-    last = [0.0, 0.0, 0.0, 0.0, 0.0]
-
-    def show(machine, pool, decision) -> None:  # type: ignore[no-untyped-def]
-        if pool or machine.now > until or machine.now < last[0] + every:
-            return
-        now, useful, cpu, others, ooms = (machine.now, machine.useful.sum(), machine.cpu.sum(),
-                                          machine.others_cpu + machine.niced_cpu, machine.ooms)
-        span = max(now - last[0], 0.25)
-        mark = next((mark for (begin, end), mark in marks if begin <= now < end), marks[-1][1])
-        stopped = int(machine.table[11, : machine.count].sum())
-        marks_here = ("OOM " if ooms > last[4] else "") + (f"kill {len(decision.kill)} " if decision.kill else "")
-        cores = machine.hardware.cores
-        print(f"{now:6.1f} {decision.limit:5d} {machine.busy[0]:4d} {stopped:4d}"
-              f" {100 * (useful - last[1]) / span / max(mark.rate, 1e-9):7.1f} {100 * (cpu - last[2]) / span / cores:6.1f}"
-              f" {100 * (others - last[3]) / span / cores:6.1f} {machine.available / GB:8.2f}"
-              f" {min(sum(queue.waiting for queue in machine.queues), 999999):6d} {decision.binding:9s} {marks_here}{decision.reason}")
-        last[:] = now, useful, cpu, others, ooms
-
+    for (begin, end), mark in marks:
+        print(f"  best from {begin:.0f} to {end:.0f} s: {mark.workers} workers, {mark.rate:.2f} s of work a second")
+    print("     s limit   busy stop  done %  cpu % others  free GB queued bound     reason")
     began = time.perf_counter()
     controllers = [make(controller, world.hardware.cores) for _ in range(world.pools)]
-    run(world, controllers, watch=show)
-    print(f"{world.duration / (time.perf_counter() - began):.0f} × real time\n{score(world, controller)}")
+    course = run(world, controllers, watch=Lines(marks, every, until))
+    print(f"{world.duration / (time.perf_counter() - began):.0f} × real time\n{judge(course, controller)}")
+
+
+class Lines:
+    """Prints what happened since the line before."""
+
+    def __init__(self, marks: list[tuple[tuple[float, float], Best]], every: int, until: float) -> None:
+        self._marks, self._every, self._until = marks, every, until
+        self._last = (0.0,) * 6
+
+    def __call__(self, machine: Machine, pool: int, decision: Decision) -> None:
+        if pool or machine.now > self._until or 0 < machine.now < self._last[0] + self._every:
+            return
+        now = (machine.now, float(machine.useful.sum()), float(machine.busy_time.sum()), float(machine.cpu.sum()),
+               machine.others_cpu + machine.niced_cpu, float(machine.ooms))
+        span = max(now[0] - self._last[0], 0.25)
+        means = [(one - before) / span for one, before in zip(now, self._last, strict=True)]
+        _, useful, busy, cpu, others, ooms = means
+        mark = next((mark for (begin, end), mark in self._marks if begin <= now[0] < end), self._marks[-1][1])
+        stopped = int(machine.row(Row.STOPPED).sum())
+        queued = min(sum(queue.waiting for queue in machine.queues), 999_999)
+        cores = machine.hardware.cores
+        events = ("OOM! " if ooms else "") + (f"kills {len(decision.kill)}; " if decision.kill else "")
+        done = 100 * useful / max(mark.rate, 1e-9)
+        print(f"{now[0]:6.1f} {decision.limit:5d} {busy:6.1f} {stopped:4d} {done:7.1f}"
+              f" {100 * cpu / cores:6.1f} {100 * others / cores:6.1f} {machine.available / GB:8.2f} {queued:6d}"
+              f" {decision.binding:9s} {events}{decision.reason}")
+        self._last = now
 
 
 def main() -> None:
@@ -173,7 +187,8 @@ def main() -> None:
     elif asked.best:
         for world in chosen(asked.only):
             found = [best(world, segment) for segment in world.segments]
-            print(f"{world.name}: near {world.best_near}; " + ", ".join(f"{one.workers} ({one.rate:.2f}/s)" for one in found))
+            marks = ", ".join(f"{one.workers} ({one.rate:.2f}/s)" for one in found)
+            print(f"{world.name}: near {world.best_near}; {marks}")
     elif asked.random:
         seeds = chance.TUNING if asked.seeds == "tuning" else chance.JUDGING
         at_random(asked.random, seeds[asked.first :], controllers, asked.processes)

@@ -13,9 +13,9 @@ MOST = 1024
 
 
 class Controller(Protocol):
-    """`blind`: decides without readings, which then need not be made."""
+    """`settled`: what one decides who never looks, so that no reading need be made for it."""
 
-    blind: bool
+    settled: Decision | None
 
     def decide(self, reading: Reading) -> Decision: ...
 
@@ -25,13 +25,12 @@ class Controller(Protocol):
 class Constant:
     """So many workers, whatever comes."""
 
-    blind = True
-
     def __init__(self, limit: int) -> None:
-        self._decision = Decision(limit=limit, binding=Binding.USER, reason="")
+        self.settled: Decision | None = Decision(limit=limit, binding=Binding.USER, reason="constant")
 
-    def decide(self, reading: Reading | None = None) -> Decision:
-        return self._decision
+    def decide(self, reading: Reading) -> Decision:
+        assert self.settled is not None
+        return self.settled
 
     def glance(self, at: float, available: float) -> tuple[str, ...]:
         return ()
@@ -40,7 +39,7 @@ class Constant:
 class Simple:
     """A limit that moves, and no thought of memory; `move` says where to."""
 
-    blind = False
+    settled: Decision | None = None
 
     def __init__(self, cores: float) -> None:
         self.limit = float(max(1, round(cores)))
@@ -144,7 +143,7 @@ class Gradient2(Simple):
 class Ours:
     """The governor of the daemon, as the daemon runs it: one state, decisions each second, relief in between."""
 
-    blind = False
+    settled: Decision | None = None
 
     def __init__(self) -> None:
         self._core: Any = import_module("gristmill.supervisor.core.governor")

@@ -27,7 +27,8 @@ def _pair(name: str, hardware: Hardware, kind: Kind, other: Kind | None = None) 
 PAIRS = (
     _pair("two users, CPU", Hardware(16, 64 * GB), _CPU),
     _pair("two users, CPU, 4 cores", Hardware(4, 16 * GB), _CPU),
-    _pair("two users, short against long tasks", Hardware(16, 64 * GB), replace(_CPU, wall=90.0), replace(_CPU, wall=2.0)),
+    _pair("two users, short against long tasks", Hardware(16, 64 * GB), replace(_CPU, wall=90.0),
+          replace(_CPU, wall=2.0)),
     _pair("two users, tasks that wait", Hardware(16, 64 * GB), replace(_CPU, share=0.4)),
     _pair("two users, growing memory", Hardware(16, 32 * GB), _GROW),
     _pair("two users, growing memory, 8 cores", Hardware(8, 16 * GB), _GROW, replace(_GROW, wall=20.0)),
@@ -69,4 +70,5 @@ def report(controller: str) -> None:
     for scenario in PAIRS:
         cores = scenario.hardware.cores
         one = share(scenario, (make(controller, cores), make(controller, cores)))
-        print(f"| {one.name} | {one.jain:.2f} | {one.later:.2f} | {100 * one.used:.0f} % | {one.ooms} | {100 * one.wasted:.1f} % |")
+        print(f"| {one.name} | {one.jain:.2f} | {one.later:.2f} | {100 * one.used:.0f} % | {one.ooms} "
+              f"| {100 * one.wasted:.1f} % |")

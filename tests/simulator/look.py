@@ -112,7 +112,8 @@ class Look:
             if count < 1:
                 continue
             # rusage of short children is right on average only.
-            blur = 1 + 0.3 * min(1.0, TICK * past.count / max(past.cpu, 1e-9)) * self._chance.standard_normal() / count**0.5
+            ticks = min(1.0, TICK * past.count / max(past.cpu, 1e-9))
+            blur = 1 + 0.3 * ticks * self._chance.standard_normal() / count**0.5
             ended.append(Ended(
                 kind=self._names[number], count=count, wall=past.wall / past.count,
                 cpu=max(0.0, past.cpu / past.count * float(blur)), peak=past.peak, busy=past.busy / past.count,

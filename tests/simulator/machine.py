@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.simulator.others import Others
-from tests.simulator.rows import Draws, Floats, Row
+from tests.simulator.rows import Draws, Flags, Floats, Row
 from tests.simulator.world import NICED, Scenario
 
 STEP = 0.25
@@ -66,7 +66,8 @@ class Machine:
         self.scenario = scenario
         self.hardware = scenario.hardware
         generator = np.random.default_rng(scenario.seed if seed is None else seed)
-        self.draws = [Draws(kind, number, weight, STEP, generator) for number, (kind, weight) in enumerate(zip(scenario.kinds, scenario.weights, strict=True))]
+        self.draws = [Draws(kind, number, weight, STEP, generator)
+                      for number, (kind, weight) in enumerate(zip(scenario.kinds, scenario.weights, strict=True))]
         self.steps = round(round(scenario.duration) / STEP)
         self.others = Others(scenario, self.steps, STEP, generator)
         self.table: Floats = np.zeros((len(Row), 1024))
@@ -87,7 +88,8 @@ class Machine:
         self.runnable = 0.0
         self.pressed = [0.0, 0.0, 0.0]
         self.leaving = 0.0
-        self.turns = [0] * pools
+        self.served = [0] * len(scenario.kinds)
+        self.starts = 0
         self._others_use = 0.0
         self._spending: Floats = np.zeros(0)
         self.available = self.hardware.memory - float(self.others.memory[0])
@@ -160,7 +162,7 @@ class Machine:
         while self.available < 0 and self.count:
             self._run_out()
 
-    def _want(self, table: Floats, going: Floats) -> tuple[Floats, Floats]:
+    def _want(self, table: Floats, going: Flags) -> tuple[Flags, Floats]:
         """(which tasks are in a running phase, the threads that they want to run)."""
         threads = table[Row.THREADS]
         if not self._waits:
@@ -202,8 +204,8 @@ class Machine:
         columns[Row.EXTRA_OFF] = np.where(was_on, other_extra, same_extra)
         self.table[:, where] = columns
 
-    def _at_disk(self, table: Floats) -> Floats:
-        at_disk = table[Row.DISK] > 0
+    def _at_disk(self, table: Floats) -> Flags:
+        at_disk: Flags = table[Row.DISK] > 0
         if self._loads:
             at_disk = at_disk | (table[Row.POSITION] < table[Row.LOAD])
         return at_disk
@@ -255,7 +257,7 @@ class Machine:
             return 1.0
         return (physical + (used - physical) / 3) / used
 
-    def _wait(self, table: Floats, waiting: Floats) -> Floats | float:
+    def _wait(self, table: Floats, waiting: Flags) -> Floats | float:
         """How fast a waiting phase goes by: the disk serves so many, other waits take their time."""
         if not self._disk:
             return 1.0
@@ -320,7 +322,7 @@ class Machine:
                                              strict=True))
         self._remove(done)
 
-    def _remove(self, gone: Floats) -> None:
+    def _remove(self, gone: Flags) -> None:
         """Take tasks off the table, in whichever way they ended."""
         counts = np.bincount(self.row(Row.KIND)[gone].astype(int), minlength=len(self.queues)).tolist()
         for number, count in enumerate(counts):
@@ -340,7 +342,7 @@ class Machine:
         self.available += float(memory.max())
         self._requeue(victim)
 
-    def _requeue(self, victims: Floats) -> float:
+    def _requeue(self, victims: Flags) -> float:
         """Queue tasks again from their beginning; gives the memory that they held."""
         columns = self.table[:, : self.count][:, victims]
         for column in columns.T:
@@ -355,7 +357,7 @@ class Machine:
         self._remove(victims)
         return float(columns[Row.MEMORY].sum())
 
-    def find(self, items: list[tuple[int, int]]) -> Floats:
+    def find(self, items: list[tuple[int, int]]) -> Flags:
         """Which columns hold these (kind, item) pairs."""
         found = np.zeros(self.count, bool)
         for number, item in items:
@@ -391,7 +393,8 @@ class Machine:
     def start(self, number: int, count: int) -> None:
         """Start so many tasks of a kind; those that follow on others' ends inside the step begin where they ended."""
         queue, kind = self.queues[number], self.scenario.kinds[number]
-        columns = self.draws[number].columns(self._next_stream(count) if kind.tiny else queue.take(count), self.now, self._pace)
+        items = self._next_stream(count) if kind.tiny else queue.take(count)
+        columns = self.draws[number].columns(items, self.now, self._pace)
         early = self.early[kind.pool]
         if early and not kind.tiny:
             taken = np.array(early[-count:]).T

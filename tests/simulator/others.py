@@ -42,7 +42,7 @@ def _bursts(one: Neighbour, steps: int, dt: float, generator: np.random.Generato
     shape = np.zeros(steps)
     at, active = 0.0, True
     while at < steps * dt:
-        length = generator.exponential(one.on if active else one.off)
+        length = generator.exponential((one.on or 0.0) if active else one.off)
         if active:
             shape[round(at / dt) : round((at + length) / dt)] = 1.0
         at, active = at + max(length, dt), not active

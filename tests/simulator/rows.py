@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from tests.simulator.world import Kind
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 BLOCK = 4096
 """Tasks are drawn once; their sizes come round again after so many."""
 
 
 class Row(IntEnum):
-    """`CPU` is the CPU time so far, `SEEN` what it was at the last reading, `HELD` the time spent stopped.
+    """`CPU`: CPU time so far, `SEEN`: what it was at the last reading, `HELD`: time spent stopped.
     `ON`: whether it is in a running phase, or waits; `LEFT`: work until the phase ends. Phases end on steps only:
     `EXTRA_ON`, `EXTRA_OFF` are what was run or waited too long, taken off the next such phase. `WEIGHT`: of its work."""
 
@@ -65,9 +66,10 @@ class Draws:
         shape = kind.memory
         self.fixed = np.zeros(len(Row))
         for row, value in (
-            (Row.KIND, number), (Row.POOL, kind.pool), (Row.SHARE, kind.share), (Row.THREADS, kind.threads),
+            (Row.KIND, number), (Row.POOL, kind.pool), (Row.WEIGHT, weight), (Row.SHARE, kind.share),
+            (Row.THREADS, kind.threads), (Row.CYCLE, kind.cycle),
             (Row.DISK, kind.disk), (Row.LOAD, kind.load), (Row.LOAD_SHARE, kind.load_share),
-            (Row.CYCLE, kind.cycle), (Row.WEIGHT, weight), (Row.BANDWIDTH, kind.bandwidth), (Row.BOUND, kind.bound), (Row.FLOOR, shape.floor), (Row.RAMP, shape.ramp),
+            (Row.BANDWIDTH, kind.bandwidth), (Row.BOUND, kind.bound), (Row.FLOOR, shape.floor), (Row.RAMP, shape.ramp),
             (Row.CREEP, shape.creep), (Row.SPIKE, shape.spike),
             (Row.RISE, 1 - shape.floor - shape.creep - shape.spike),
         ):

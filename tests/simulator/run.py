@@ -19,8 +19,8 @@ A_SECOND = round(1 / STEP)
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Per second: `useful` work done (killed tasks' taken back), `cpu` used, `busy` and `limit` of each pool (seconds × pools);
-    memory `available`; what others `wanted` of CPU and `lost`."""
+    """Per second: `useful` work done (killed tasks' taken back), `cpu` used, `busy` and `limit` of each pool
+    (seconds × pools); memory `available`; what others `wanted` of CPU and `lost`."""
 
     scenario: Scenario
     useful: Floats
@@ -48,39 +48,64 @@ class Course:
 
 
 def dispatch(machine: Machine, pool: int, decision: Decision, taken: float) -> float:
-    """Start what the decision lets start, kinds taking turns; gives the memory taken since the reading."""
-    kinds = machine.scenario.kinds
-    queues = machine.queues
-    turn = [number for number, kind in enumerate(kinds) if kind.pool == pool and queues[number].waiting > 0]
-    if machine.has_tiny and (machine.busy[pool] > decision.limit or len(turn) > 1 or not turn):
+    """Start what the decision lets start, as the daemon does: of the kind with the fewest running, then of the one
+    served longest ago. Gives the memory handed out since the reading: what ends meanwhile does not give it back."""
+    kinds, queues = machine.scenario.kinds, machine.queues
+    mine = [number for number, kind in enumerate(kinds) if kind.pool == pool and queues[number].waiting > 0]
+    if machine.has_tiny and (machine.busy[pool] > decision.limit or len(mine) > 1 or not mine):
         machine.release_tiny(pool)
     free = decision.limit - machine.busy[pool]
-    if free <= 0 or not turn:
-        machine.early[pool].clear()
-        return taken
-    started = dict.fromkeys(turn, 0)
-    at = machine.turns[pool]
-    turn = [number for number in turn if number >= at] + [number for number in turn if number < at]
-    while free > 0 and turn:
-        for number in tuple(turn):
-            if free <= 0:
-                break
-            queue, kind = queues[number], kinds[number]
-            if started[number] >= queue.waiting or not decision.admits(
-                kind.name, queue.running + started[number], taken
-            ):
-                turn.remove(number)
-                continue
-            fit = decision.fits.get(kind.name)
-            taken += 0.0 if fit is None else fit.need
-            started[number] += 1
-            machine.turns[pool] = number + 1
-            free -= 1
+    started = dict.fromkeys(mine, 0)
+    while free > 0 and mine:
+        number = min(mine, key=lambda one: (queues[one].running + started[one], machine.served[one]))
+        kind, queue, count = kinds[number], queues[number], started[number]
+        if count >= queue.waiting or not decision.admits(kind.name, queue.running + count, taken):
+            mine.remove(number)
+            continue
+        fit = decision.fits.get(kind.name)
+        taken += 0.0 if fit is None else fit.need
+        started[number] += 1
+        machine.starts += 1
+        machine.served[number] = machine.starts
+        free -= 1
     for number, count in started.items():
         if count:
             machine.start(number, count)
     machine.early[pool].clear()
     return taken
+
+
+class Governed:
+    """One pool under its controller."""
+
+    def __init__(self, machine: Machine, pool: int, controller: Controller) -> None:
+        self._machine, self._pool, self._controller = machine, pool, controller
+        self._look = Look(machine, pool, machine.scenario.seed)
+        self.decision: Decision | None = controller.settled
+        self.changes = 0
+        self._taken = 0.0
+
+    def act(self) -> Decision | None:
+        """What is started, looked at, decided and done between two steps; gives a fresh decision."""
+        if self.decision is not None:
+            self._taken = dispatch(self._machine, self._pool, self.decision, self._taken)
+        if self._controller.settled is not None:
+            return None
+        if not self._look.due():
+            if killed := self._controller.glance(self._machine.now, self._look.available()):
+                self._machine.kill(self._look.items(killed))
+            return None
+        new = self._controller.decide(self._look.read())
+        self.changes += self.decision is not None and new.limit != self.decision.limit
+        self.decision = new
+        if new.kill:
+            self._machine.kill(self._look.items(new.kill))
+        if new.stop:
+            self._machine.stop(self._look.items(new.stop), True)
+        if new.resume:
+            self._machine.stop(self._look.items(new.resume), False)
+        self._taken = dispatch(self._machine, self._pool, new, 0.0)
+        return new
 
 
 def run(
@@ -93,57 +118,29 @@ def run(
 ) -> Course:
     """Let the controllers govern; `give_up` ends at the first task that the kernel kills."""
     machine = Machine(scenario, seed)
-    looks = [Look(machine, pool, scenario.seed) for pool in range(scenario.pools)]
-    decisions: list[Decision | None] = [None] * scenario.pools
-    taken = [0.0] * scenario.pools
+    pools = [Governed(machine, number, controller) for number, controller in enumerate(controllers)]
     seconds = round(scenario.duration)
-    kept = np.zeros((4, seconds, scenario.pools))
-    lone = np.zeros((4, seconds))
-    before_useful, before_cpu = machine.useful.copy(), machine.cpu.copy()
-    before_wanted = before_lost = 0.0
-    changes = 0
+    kept = np.zeros((seconds + 1, 4 * scenario.pools + 4))  # all of it cumulative, or as it is then
     done = seconds
     for step in range(seconds * A_SECOND):
-        for pool, controller in enumerate(controllers):
-            decision = decisions[pool]
-            look = looks[pool]
-            if controller.blind:
-                decision = decisions[pool] = decision or controller.decide(None)  # type: ignore[arg-type]
-            elif look.due():
-                new = controller.decide(look.read())
-                if decision is not None and new.limit != decision.limit:
-                    changes += 1
-                decision = decisions[pool] = new
-                taken[pool] = 0.0
-                if new.kill:
-                    machine.kill(look.items(new.kill))
-                if new.stop:
-                    machine.stop(look.items(new.stop), True)
-                if new.resume:
-                    machine.stop(look.items(new.resume), False)
-                if watch is not None:
-                    watch(machine, pool, new)
-            elif killed := controller.glance(machine.now, look.available()):
-                machine.kill(look.items(killed))
-            if decision is not None:
-                taken[pool] = dispatch(machine, pool, decision, taken[pool])
+        for number, governed in enumerate(pools):
+            decision = governed.act()
+            if watch is not None and decision is not None:
+                watch(machine, number, decision)
         machine.advance()
         if machine.ooms and give_up:
             done = step // A_SECOND
             break
         if step % A_SECOND == A_SECOND - 1:
-            second = step // A_SECOND
-            kept[0, second] = machine.useful - before_useful
-            kept[1, second] = machine.cpu - before_cpu
-            kept[2, second] = machine.busy
-            kept[3, second] = [one.limit if one else 0 for one in decisions]
-            lone[:, second] = (
-                machine.available, machine.wanted - before_wanted, machine.lost - before_lost,
-                sum(queue.waiting for queue in machine.queues),
+            kept[step // A_SECOND + 1] = (
+                *machine.useful, *machine.cpu, *machine.busy_time,
+                *(one.decision.limit if one.decision else 0 for one in pools),
+                machine.available, machine.wanted, machine.lost, sum(queue.waiting for queue in machine.queues),
             )
-            before_useful, before_cpu = machine.useful.copy(), machine.cpu.copy()
-            before_wanted, before_lost = machine.wanted, machine.lost
+    grown, now = np.diff(kept[: done + 1], axis=0), kept[1 : done + 1]
+    useful, cpu, busy = np.split(grown[:, : 3 * scenario.pools], 3, axis=1)
     return Course(
-        scenario, *(one[:done] for one in kept), *(one[:done] for one in lone), float(machine.wasted.sum()),
-        machine.ooms, changes,
+        scenario=scenario, useful=useful, cpu=cpu, busy=busy, limit=now[:, 3 * scenario.pools : -4],
+        available=now[:, -4], wanted=grown[:, -3], lost=grown[:, -2], waiting=now[:, -1],
+        wasted=float(machine.wasted.sum()), ooms=machine.ooms, changes=sum(one.changes for one in pools),
     )

@@ -44,12 +44,13 @@ NAMED = (
         "mixed classes", Hardware(16, 32 * GB),
         (
             Kind("light", 12, Memory(0.4 * GB)),
-            Kind("heavy", 30, Memory(4.2 * GB, ramp=0.2, creep=0.2), share=0.9),
+            Kind("heavy", 30, Memory(6.2 * GB, ramp=0.2, creep=0.2), share=0.9),
             Kind("fetch", 20, Memory(0.2 * GB), share=0.3),
         ), 1200, best_near=13,
     ),
     Scenario(
-        "leaky", Hardware(12, 32 * GB), (Kind("leak", 60, Memory(3.6 * GB, floor=0.05, creep=0.9, spread=0.05)),), 1200, best_near=9,
+        "leaky", Hardware(12, 32 * GB), (Kind("leak", 60, Memory(3.6 * GB, floor=0.05, creep=0.9, spread=0.05)),),
+        1200, best_near=9,
     ),
     Scenario(
         "another user takes 50 % CPU, leaves", Hardware(16, 64 * GB), (Kind("work", 10, Memory(0.5 * GB)),), 900,

@@ -17,7 +17,7 @@ RANDOM_LOW, RANDOM_MEDIAN = 0.85, 0.98
 RANDOM_OOM, RANDOM_WASTE, RANDOM_CHANGES, RANDOM_HARM = 0.01, 0.01, 11.0, 0.15
 """Bars for random scenarios: 5th percentile and median of steady; runs with OOM, mean waste; 95th percentiles."""
 SETTLE, RESETTLE = 150.0, 60.0
-"""The steady state begins so long after the start, and after a change of load; at most 40 % of a segment is left out."""
+"""The steady state begins so long after the start, and after a change; at most 40 % of a segment is left out."""
 
 
 @dataclass(frozen=True, slots=True)

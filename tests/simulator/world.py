@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 GB = 1e9
 MB = 1e6
@@ -129,7 +130,7 @@ class Scenario:
     @property
     def segments(self) -> tuple[tuple[float, float], ...]:
         edges = (0.0, *self.marks, self.duration)
-        return tuple(zip(edges, edges[1:], strict=False))
+        return tuple(pairwise(edges))
 
     @cached_property
     def weights(self) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ import os
 import tempfile
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,7 +88,7 @@ def search(world: Scenario) -> Best:
         for here in (best, peak):
             place = numbers.index(here)
             around = numbers[max(0, place - 1) : place + 2]
-            gaps |= {(a + b) // 2 for a, b in zip(around, around[1:], strict=False) if b - a > max(1, 0.02 * b)}
+            gaps |= {(a + b) // 2 for a, b in pairwise(around) if b - a > max(1, 0.02 * b)}
         if not gaps:
             return Best(best, max(rates.values()))
         for number in gaps:
