@@ -6,6 +6,7 @@ import functools
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,17 +104,32 @@ def test_a_whole_tree_stops_and_goes_on(worker: Worker, script: str) -> None:
     assert worker.hear("e")["why"] == "cancel"
 
 
+FORKER = """
+import collections, os, signal
+children = collections.deque()
+while True:
+    if (child := os.fork()) == 0:
+        signal.pause()
+    children.append(child)
+    os.write(1, b"x")
+    if len(children) > 20:
+        os.kill(oldest := children.popleft(), signal.SIGKILL)
+        os.waitpid(oldest, 0)
+"""
+
+
 def test_processes_that_are_born_while_others_are_stopped_are_stopped_too(worker: Worker) -> None:
-    spawn = "while :; do (sleep 0.01; sleep 0.01; echo >> a) & sleep 0.001; done"
-    worker.sh(0, "".join(f"({spawn}) & " for _ in range(4)) + "wait")
+    """Whoever escapes sleeps on, since its parent, which would end it, is stopped."""
+    (worker.base / "fork.py").write_text(FORKER)
+    worker.sh(0, f"{sys.executable} fork.py > a & {sys.executable} fork.py > b & {sys.executable} fork.py > c & wait")
     worker.hear("s")
-    for _ in range(5):
-        until(lambda: len(states(worker.pid)) > 8, "it has not begun")
+    until(lambda: all(size > 50 for size in sizes(worker)), "it has not begun")
+    for _ in range(10):
         worker.say({"stop": KEY})
         worker.hear("paused")
         until(lambda: stopped(worker), "some of it still moves")
         before = sizes(worker)
-        after(0.1)
+        after(0.05)
         assert stopped(worker) and sizes(worker) == before
         worker.say({"go": KEY})
         worker.hear("resumed")
@@ -123,7 +139,8 @@ def test_processes_that_are_born_while_others_are_stopped_are_stopped_too(worker
 
 
 def grown(worker: Worker, before: list[int]) -> bool:
-    return sizes(worker) > before
+    """Whether each of the three has done more."""
+    return all(now > was + 5 for now, was in zip(sizes(worker), before, strict=True))
 
 
 def test_what_a_task_has_stopped_itself_stays_stopped(worker: Worker) -> None:
