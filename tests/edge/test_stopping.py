@@ -169,9 +169,9 @@ def test_a_timeout_stands_still_while_a_task_is_stopped(worker: Worker) -> None:
     worker.say({"go": KEY})
     end = worker.hear("e")
     assert end["why"] == "timeout"
-    assert 1.0 <= end["stopped"] < 5
-    assert end["t"] - end["t0"] - end["stopped"] >= 0.6
-    assert "it was stopped for 1 s meanwhile" in end["text"]
+    assert end["stopped"] > 0.99
+    assert end["t"] - end["t0"] - end["stopped"] > 0.59
+    assert f"it was stopped for {end['stopped']:.0f} s meanwhile" in end["text"]
     assert journal.read_exit(end).stopped_s == end["stopped"]
 
 
