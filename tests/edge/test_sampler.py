@@ -74,6 +74,24 @@ def late():
 for pid in [child(late) for _ in range(140)]:
     os.waitpid(pid, 0)
 """
+LEFT = BURN + """
+def busy():
+    burn(0.3)
+    time.sleep(2)
+def middle():
+    child(busy)
+    time.sleep(1.3)
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+for _ in range(5):
+    child(middle)  # whose child rests when it leaves it
+for _ in range(130):
+    child(time.sleep, 4)
+try:
+    while True:
+        os.wait()
+except ChildProcessError:
+    pass
+"""
 
 
 @pytest.fixture
@@ -112,7 +130,9 @@ def watch(sampler: Sampler, pid: int, ours: list[int] | None = None) -> list[Sam
 
 
 @pytest.mark.parametrize(
-    "script", [SHORT, DEEP, ORPHANS, MIDDLE, CROWD], ids=["short", "deep", "orphans", "middle", "crowd"]
+    "script",
+    [SHORT, DEEP, ORPHANS, MIDDLE, CROWD, LEFT],
+    ids=["short", "deep", "orphans", "middle", "crowd", "left"],
 )
 def test_all_cpu_of_a_tree_is_counted_once(sampler: Sampler, script: str) -> None:
     with running(script) as made:

@@ -8,6 +8,7 @@ Everybody else's processes are read when they are new, for their parent, and the
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterable
@@ -59,12 +60,16 @@ class Process:
         elif start >= since:
             self.plus_own, self.plus_ended, self.plus_user, self.plus_ended_user = own, ended, user, ended_user
         else:
-            self.plus_own = self.plus_ended = self.plus_user = self.plus_ended_user = 0
+            self.rest()
         self.own, self.ended, self.user, self.ended_user = own, ended, user, ended_user
         self.start, self.parent, self.nice = start, int(fields[1]), int(fields[16])
         self.state, self.rss = fields[0], int(fields[21]) * PAGE
         self.kernel = int(fields[6]) & PF_KTHREAD != 0
         return True
+
+    def rest(self) -> None:
+        """Nothing came to its times."""
+        self.plus_own = self.plus_ended = self.plus_user = self.plus_ended_user = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +87,10 @@ def _ticks() -> int:
 
 def _below(pid: int, roots: set[int], table: dict[int, Process]) -> bool:
     """Whether a root is somewhere below another one."""
-    while (pid := table[pid].parent) in table:
-        if pid in roots:
-            return True
+    for _ in table:  # not for ever, should a pid that changed hands meanwhile make a ring of them
+        pid = table[pid].parent
+        if pid in roots or pid not in table:
+            return pid in roots and pid in table
     return False
 
 
@@ -135,14 +141,14 @@ class Census:
         self._looks += 1
         if len(self._ours) < CROWD:
             return [process for process in self._ours.values() if not self._read_again(process)]
-        gone = []
+        gone: dict[int, Process] = {}
         for pid, process in self._ours.items():
-            # which half it is changes from look to look
-            if process.idle and (pid + self._looks) & 1 and pid in pids and pid != process.root:
-                process.plus_own = process.plus_ended = process.plus_user = process.plus_ended_user = 0
+            left_out = process.idle and (pid + self._looks) & 1  # the other half at the next look
+            if left_out and pid in pids and pid != process.root and process.parent not in gone:
+                process.rest()
             elif not self._read_again(process):
-                gone.append(process)
-        return gone
+                gone[pid] = process
+        return list(gone.values())
 
     def _read_again(self, process: Process) -> bool:
         """Reads a process that was there at the last look, False when it is gone."""
@@ -151,8 +157,9 @@ class Census:
                 process.fd = os.open(f"{process.pid}/stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.proc)
                 self._room -= 1
             there = process.take(os.pread(process.fd, 1024, 0))
-        except OSError:
-            there = False
+        except OSError as error:
+            there = error.errno in (errno.EMFILE, errno.ENFILE)  # it is read when there are files again
+            process.rest()
         if not there or self._room < 0:
             self._release(process)
         return there
