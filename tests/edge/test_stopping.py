@@ -107,8 +107,10 @@ def test_a_whole_tree_stops_and_goes_on(worker: Worker, script: str) -> None:
 FORKER = """
 import collections, os, signal
 children = collections.deque()
+signal.alarm(60)
 while True:
     if (child := os.fork()) == 0:
+        signal.alarm(60)
         signal.pause()
     children.append(child)
     os.write(1, b"x")
