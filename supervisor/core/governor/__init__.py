@@ -37,6 +37,8 @@ from gristmill.supervisor.core.governor.words import Facts, explain
 PERIOD_S = 1.0
 QUIET_S = 4.0
 """Beside others the limit rises at most so often."""
+PRESSING = 0.85
+"""With so much of the wanted number busy, and work waiting, it is that number which binds."""
 CROWDED = 0.97
 YIELD_S = 8.0
 """Tasks that take longer are stopped rather than waited for when others want the cores."""
@@ -49,7 +51,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     mix, prevailing = throughput.mixed(state, reading, dt)
     state = msgspec.structs.replace(state, mix=mix, prevailing=prevailing)
     running = [task for task in reading.running if not task.stopped]
-    active = float(len(running)) if len(running) < len(reading.running) else reading.busy
+    active = float(len(running)) if len(running) < len(reading.running) else max(reading.busy, float(len(running)))
     use, wall = _mean(reading, kinds, mix, "use"), _mean(reading, kinds, mix, "wall") or 0.0
 
     others = people.observe(reading, state.others, use, active, dt)
@@ -68,7 +70,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     busy_now = max(len(running), round(active))
     scene = Scene(
         at=reading.at, dt=dt, cores=reading.cores, budget=budget, ceiling=bound, use=use, wall=wall, busy=active,
-        pressing=bool(reading.waiting) and active >= 0.9 * state.search.number,
+        pressing=bool(reading.waiting) and active >= PRESSING * state.search.number,
         idle=reading.cores - reading.cpu_total,
         familiar=bool(reading.waiting) and all(kinds[line.kind].known for line in reading.waiting),
         told=sum(task.progress is not None for task in running) > 0.5 * len(running), shared=crowded, rates=rates,

@@ -82,10 +82,10 @@ def step(before: Search, scene: Scene) -> Search:
     """The search after one more period."""
     if before.number == 0:
         return _begin(scene)
-    if scene.shared:
-        return msgspec.structs.replace(before, probe=None, since=scene.at)
     if before.ramping:
         return _ramp(before, scene)
+    if scene.shared:
+        return msgspec.structs.replace(before, probe=None, number=before.probe.base if before.probe else before.number)
     if before.probe is not None:
         return _judge(before, before.probe, scene)
     return _refine(before, scene)

@@ -37,7 +37,7 @@ def explain(facts: Facts) -> tuple[Binding, str, tuple[Allow, ...]]:
     """(what binds, one line with the numbers, what each constraint allows)."""
     allows = {allow.binding: allow for allow in _allows(facts)}
     binding = _binding(facts)
-    words = allows[binding].words if binding in allows else _plain(binding)
+    words = allows[binding].words if binding in allows else "no task waits for a worker"
     return binding, words if words.startswith(f"{binding}:") else f"{binding}: {words}", tuple(allows.values())
 
 
@@ -62,20 +62,16 @@ def _binding(facts: Facts) -> Binding:
     return Binding.RAMP if search.ramping else Binding.MEASURED
 
 
-def _plain(binding: Binding) -> str:
-    return "no task waits for a worker" if binding is Binding.WORK else str(binding)
-
-
 def _allows(facts: Facts) -> list[Allow]:
     reading, search, others = facts.reading, facts.search, facts.others
     used = "what a worker uses is not yet known" if facts.use is None else f"a worker uses {facts.use:.2f} cores"
     found = []
     if reading.fixed is not None:
-        found.append(Allow(Binding.USER, reading.fixed, f"fixed at {reading.fixed} by `grist limit`"))
+        found.append(Allow(Binding.USER, reading.fixed, f"fixed at {reading.fixed} by the user"))
     enough = "" if facts.alone is None else f", {facts.alone} keep {reading.cores:g} cores busy"
     found.append(Allow(Binding.CPU, facts.alone, used + enough))
     if others.demand > SHARED * reading.cores:
-        whose = "niced work of others wants" if others.niced.demand > others.usual.demand else "others want"
+        whose = "niced work of other users wants" if others.niced.demand > others.usual.demand else "their work wants"
         words = f"{whose} {others.demand:.1f} of {reading.cores:g} cores, {facts.budget:.1f} are ours; {used}"
         found.append(Allow(Binding.OTHERS, facts.ceiling, words))
     if reading.share < 1:
@@ -85,7 +81,7 @@ def _allows(facts: Facts) -> list[Allow]:
         words = "a kind of task never seen: one runs first, to see what it needs"
         found.append(Allow(Binding.CANARY, facts.fits, words))
     if search.ramping:
-        words = f"slow start: {facts.active} busy, {used} of {reading.cores:g} so far"
+        words = f"step by step upward, {facts.active} busy now; {used} of {reading.cores:g} so far"
         found.append(Allow(Binding.RAMP, search.number, words))
     elif search.probe is not None:
         words = f"trying {search.probe.to} instead of {search.probe.base} workers"
