@@ -149,7 +149,7 @@ class Lines:
         if pool or machine.now > self._until or 0 < machine.now < self._last[0] + self._every:
             return
         now = (machine.now, float(machine.useful.sum()), float(machine.busy_time.sum()), float(machine.cpu.sum()),
-               machine.others_cpu + machine.niced_cpu, float(machine.ooms))
+               machine.others.cpu + machine.others.niced_cpu, float(machine.ooms))
         span = max(now[0] - self._last[0], 0.25)
         means = [(one - before) / span for one, before in zip(now, self._last, strict=True)]
         _, useful, busy, cpu, others, ooms = means

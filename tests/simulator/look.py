@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gristmill.supervisor.core.governor.reading import Claim, Ended, Reading, Running, Waiting
-from tests.simulator.machine import Machine, Past
+from tests.simulator.machine import Machine
+from tests.simulator.queues import Past
 from tests.simulator.rows import Row
 
 TICK = 0.01
@@ -41,7 +42,7 @@ class Look:
     def _totals(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         machine, pool = self._machine, self._pool
         theirs = float(machine.cpu.sum() - machine.cpu[pool])
-        return np.array([machine.now, machine.cpu[pool], machine.others_cpu, machine.niced_cpu + theirs,
+        return np.array([machine.now, machine.cpu[pool], machine.others.cpu, machine.others.niced_cpu + theirs,
                          machine.busy_time[pool], *machine.pressed])
 
     def read(self) -> Reading:
@@ -62,7 +63,7 @@ class Look:
             cpu_ours=min(ours_use, total),
             cpu_nice=niced_use,
             batch_users=int(niced > 0.02 * period) if len(machine.cpu) > 1 or machine.scenario.neighbours else 0,
-            runnable=float(round(machine.runnable)) if hardware.procs else None,
+            runnable=float(round(machine.others.runnable)) if hardware.procs else None,
             memory_total=hardware.memory,
             memory_available=self.available(),
             pressure_cpu=shares[0],

@@ -17,9 +17,9 @@ BLOCK = 4096
 
 
 class Row(IntEnum):
-    """`CPU`: CPU time so far, `SEEN`: what it was at the last reading, `HELD`: time spent stopped.
+    """`CPU`: CPU time so far; `SEEN`: that at the last reading; `HELD`: time spent stopped.
     `ON`: whether it is in a running phase, or waits; `LEFT`: work until the phase ends. Phases end on steps only:
-    `EXTRA_ON`, `EXTRA_OFF` are what was run or waited too long, taken off the next such phase. `WEIGHT`: of its work."""
+    `EXTRA_ON`, `EXTRA_OFF` are what was run or waited too long, taken off the next such phase. `WEIGHT`: its work's."""
 
     KIND = 0
     ITEM = auto()
@@ -52,6 +52,17 @@ class Row(IntEnum):
     RISE = auto()
     CREEP = auto()
     SPIKE = auto()
+
+
+def held(table: Floats) -> Floats:
+    """The memory that each task holds at its place in life."""
+    life = np.minimum(table[Row.POSITION] / table[Row.WORK], 1.0)
+    share = (
+        table[Row.FLOOR] + table[Row.RISE] * np.minimum(life / table[Row.RAMP], 1.0) + table[Row.CREEP] * life
+        + table[Row.SPIKE] * ((life - 0.9) * 10).clip(0, 1)
+    )
+    memory: Floats = table[Row.PEAK] * share
+    return memory
 
 
 class Draws:

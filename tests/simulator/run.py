@@ -135,7 +135,8 @@ def run(
             kept[step // A_SECOND + 1] = (
                 *machine.useful, *machine.cpu, *machine.busy_time,
                 *(one.decision.limit if one.decision else 0 for one in pools),
-                machine.available, machine.wanted, machine.lost, sum(queue.waiting for queue in machine.queues),
+                machine.available, machine.others.wanted, machine.others.lost,
+                sum(queue.waiting for queue in machine.queues),
             )
     grown, now = np.diff(kept[: done + 1], axis=0), kept[1 : done + 1]
     useful, cpu, busy = np.split(grown[:, : 3 * scenario.pools], 3, axis=1)

@@ -1,10 +1,15 @@
-"""The named scenarios: fifteen of the governor's table. Their parameters put the best constant near the table's."""
+"""The named scenarios: the fifteen of the governor's table, with parameters that put the best constant near the table's,
+and harder ones."""
 
 from __future__ import annotations
 
-from tests.simulator.world import ENDLESS, GB, MB, Hardware, Kind, Memory, Neighbour, Scenario
+from tests.simulator.world import ENDLESS, GB, MB, NICED, Hardware, Kind, Memory, Neighbour, Scenario
 
 MINUTE = 60.0
+COMBOS = tuple(
+    (0.4 + 0.3 * depth, 0.25 * 2.0**width * (1 + 0.2 * rate)) for width in range(4) for depth in range(6) for rate in (0, 1)
+) + tuple((1.0 + 0.2 * number, 0.5) for number in range(6))
+"""Factors of work and memory of 54 hyper-parameter combinations, from a quarter of the usual memory to 2.4 times it."""
 
 NAMED = (
     Scenario(
@@ -72,5 +77,62 @@ NAMED = (
     ),
 )
 
-__all__ = ["ENDLESS", "NAMED"]
-ALL = NAMED
+HARD = (
+    Scenario(
+        "contention, 4-min tasks that report progress", Hardware(32, 128 * GB, cliff=18, steepness=2),
+        (Kind("cube", 4 * MINUTE, Memory(1 * GB), load=6, load_share=0.6, reports=True),), 2400, best_near=18,
+    ),
+    Scenario(
+        "contention, 4-min tasks that report nothing", Hardware(32, 128 * GB, cliff=18, steepness=2),
+        (Kind("cube", 4 * MINUTE, Memory(1 * GB), load=6, load_share=0.6),), 2400, best_near=18,
+    ),
+    Scenario(
+        "coherency, 2-min tasks that report progress", Hardware(64, 256 * GB, kappa=1 / 28**2),
+        (Kind("shared", 2 * MINUTE, Memory(1 * GB), reports=True),), 1800, best_near=28,
+    ),
+    Scenario(
+        "a neighbour with bursts", Hardware(16, 64 * GB), (Kind("work", 8, Memory(0.5 * GB)),), 900,
+        neighbours=(Neighbour(0, 900, threads=6, on=30, off=40),),
+    ),
+    Scenario(
+        "a neighbour with niced batch work", Hardware(16, 64 * GB), (Kind("work", 8, Memory(0.5 * GB)),), 900,
+        neighbours=(Neighbour(300, 600, threads=20, niced=True),), marks=(300, 600), weight=NICED,
+    ),
+    Scenario(
+        "the file server stalls", Hardware(16, 64 * GB, disk=60),
+        (Kind("files", 15, Memory(0.4 * GB), share=0.3, disk=True),), 1200, stalls=((300, 345), (700, 790)), whole=True,
+    ),
+    Scenario(
+        "a second kind arrives", Hardware(16, 48 * GB),
+        (
+            Kind("first", 20, Memory(0.6 * GB), share=0.5),
+            Kind("second", 45, Memory(5 * GB, ramp=0.3), arrivals=((400.0, ENDLESS),)),
+        ), 1200, marks=(400,),
+    ),
+    Scenario(
+        "ten times the memory from item 100 on", Hardware(8, 32 * GB),
+        (Kind("grown", 15, Memory(0.6 * GB, ramp=0.3), tail=(100, 10.0)),), 900, whole=True,
+    ),
+    Scenario(
+        "54 combinations", Hardware(16, 48 * GB), (Kind("grid", 30, Memory(2 * GB, ramp=0.2), combos=COMBOS),), 1500,
+    ),
+    Scenario("second threads of the cores", Hardware(32, 128 * GB, physical=16), (Kind("work", 10, Memory(1 * GB)),), 900),
+    Scenario(
+        "half a minute of loading", Hardware(24, 96 * GB, disk=10),
+        (Kind("load", 100, Memory(1.5 * GB, floor=0.05, ramp=0.3), load=30, load_share=0.3),), 1500,
+    ),
+    Scenario(
+        "the queue runs dry and fills again", Hardware(16, 64 * GB),
+        (Kind("wave", 10, Memory(1 * GB), arrivals=((0.0, 400), (500.0, 400), (1000.0, 400))),), 1500,
+        marks=(500, 1000),
+    ),
+    Scenario(
+        "memory that comes at the end", Hardware(16, 48 * GB),
+        (Kind("spike", 40, Memory(5.5 * GB, floor=0.2, spike=0.6)),), 1200,
+    ),
+    Scenario("a laptop of 2 cores", Hardware(2, 8 * GB), (Kind("work", 20, Memory(1.2 * GB), share=0.95),), 600),
+    Scenario("a container of 1 core", Hardware(1, 2 * GB, procs=False), (Kind("work", 12, Memory(0.4 * GB), share=0.8),), 600),
+)
+"""More of our own: what the table leaves out."""
+
+ALL = NAMED + HARD

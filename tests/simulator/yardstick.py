@@ -99,8 +99,8 @@ def search(world: Scenario) -> Best:
 def _folder() -> Path:
     """Where results lie: a folder of the present code."""
     here = Path(__file__).parent
-    sources = ("world.py", "rows.py", "others.py", "machine.py", "run.py", "yardstick.py")
-    code = hashlib.sha256(b"".join((here / name).read_bytes() for name in sources)).hexdigest()[:12]
+    sources = ("world", "rows", "phases", "contention", "others", "queues", "machine", "run", "yardstick")
+    code = hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in sources)).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"gristmill-simulator-{os.getuid()}" / code
     folder.mkdir(parents=True, exist_ok=True)
     return folder
