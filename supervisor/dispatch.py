@@ -32,6 +32,8 @@ class Dispatcher:
 
     def _fill(self) -> None:
         self._widen()
+        if self.room is not None:
+            self.room.running = schedule.widths(self._ledger.live.values())
         while self.room is not None and not (self._conditions.held or self._pool.queue.full()):
             busy = schedule.width(self._ledger.live.values())
             job = schedule.choose(self._ledger.in_order(), self.room, self._clock(), busy, self.limit)

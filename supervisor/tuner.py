@@ -98,9 +98,6 @@ class Tuner:
         self._show(sample, self.decision)
 
     def _carry_out(self, sample: Sample, reading: Reading, decision: Decision) -> None:
-        running: dict[str, int] = {}
-        for task in reading.running:
-            running[task.kind] = running.get(task.kind, 0) + 1
         self._dispatcher.limit = decision.limit
         self._dispatcher.room = schedule.Room(
             memory_bytes=min((fit.room for fit in decision.fits.values()), default=sample.memory_available),
@@ -109,7 +106,6 @@ class Tuner:
             total_memory_bytes=sample.memory_total,
             cores=sample.cores,
             fits=decision.fits,
-            running=running,
             held=decision.held,
         )
         for name in decision.resume:

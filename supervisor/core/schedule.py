@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gristmill.supervisor.core.figures import spoken
-from gristmill.supervisor.core.governor.decision import Fit
+from gristmill.supervisor.core.governor.decision import Fit, taken
 from gristmill.supervisor.core.job import Job
 
 
@@ -19,8 +19,8 @@ class Room:
     """What new tasks may take before the next reading.
 
     `fits` says it for each kind that waited when the machine was read. For any other `memory_bytes` are free, and one
-    of a kind never seen and without a claim is taken to need `unknown_bytes`. `running` counts tasks by kind. `cpus`
-    is what claims have left over. `held` is why nothing is started at all beside what runs.
+    of a kind never seen and without a claim is taken to need `unknown_bytes`. `running` counts by kind the workers
+    that are busy now. `cpus` is what claims have left over. `held` is why nothing is started at all beside what runs.
     """
 
     memory_bytes: float
@@ -31,8 +31,22 @@ class Room:
     fits: Mapping[str, Fit] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
     held: str = ""
-    taken: float = 0.0
-    """Bytes that tasks were given since the reading."""
+    extra: float = 0.0
+    """Bytes given since the reading to tasks of kinds that it did not know to wait."""
+
+    @property
+    def taken(self) -> float:
+        """Bytes that tasks were given since the reading."""
+        return self.extra + taken(self.fits, self.running)
+
+
+def widths(jobs: Iterable[Job]) -> dict[str, int]:
+    """The same for each kind."""
+    found: dict[str, int] = {}
+    for job in jobs:
+        if job.live:
+            found[job.kind] = found.get(job.kind, 0) + math.ceil(len(job.live) / job.ahead)
+    return found
 
 
 def width(jobs: Iterable[Job]) -> int:
@@ -108,6 +122,8 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
 
 def charge(job: Job, room: Room) -> None:
     """Takes what one more task of `job` needs out of `room`."""
-    room.taken += fit(job, room).need / job.ahead
-    room.running[job.kind] = room.running.get(job.kind, 0) + 1
+    if job.kind not in room.fits:
+        room.extra += fit(job, room).need / job.ahead
+    if len(job.live) % job.ahead == 0:
+        room.running[job.kind] = room.running.get(job.kind, 0) + 1
     room.cpus -= (job.spec.resources.cpus or 0.0) / job.ahead

@@ -51,17 +51,17 @@ class Machine:
         ours = min(self.busy * self.use, self.cores - taken)
         each = ours / self.busy if self.busy else 0.0
         told: dict[str, object] = {
-            "cores": self.cores, "cpu_total": ours + taken, "cpu_ours": ours, "cpu_nice": nice, "busy": float(self.busy),
+            "cores": self.cores, "cpu_total": ours + taken, "cpu_ours": ours, "cpu_nice": nice,
+            "busy": float(self.busy),
             "running": tasks(self.busy, each, self.memory), "memory_available": 15 * GB - self.busy * self.memory,
             "ended": (Ended(kind="k#1", wall=5.0, cpu=5 * each, peak=self.memory, busy=float(self.busy)),)
             if self.busy else (),
         }
         self.state, self.last = governor.decide(reading(self.at, **{**told, **facts}), self.state)
         assert self.last is not None
-        taken_bytes, self.busy = 0.0, min(self.busy, self.last.limit)
-        while self.busy < self.last.limit and self.last.admits("k#1", self.busy, taken_bytes):
+        self.busy = min(self.busy, self.last.limit)
+        while self.busy < self.last.limit and self.last.admits("k#1", {"k#1": self.busy}):
             self.busy += 1
-            taken_bytes += self.last.fits["k#1"].need
         return self.last
 
     def run(self, seconds: int, others: float = 0.0, nice: float = 0.0) -> Decision:
@@ -112,7 +112,7 @@ def test_the_limit_yields_to_other_people_and_comes_back() -> None:
     decision = machine.run(5, others=4.0)
     assert decision.limit <= 5
     assert decision.binding is Binding.OTHERS
-    assert re.search(r"others want (3\.[89]|4\.[0-2]) of 8 cores", decision.reason)
+    assert re.search(r"their work wants (3\.[89]|4\.[0-2]) of 8 cores", decision.reason)
     machine.run(40, others=4.0)
     assert 8 in [machine.second().limit for _ in range(15)]
 
@@ -155,7 +155,7 @@ def test_a_kind_never_seen_runs_one_task_first() -> None:
     _, decision = governor.decide(reading(1.0, running=tasks(1, age=0.5), busy=1.0), State())
     assert decision.binding is Binding.CANARY
     assert decision.limit == 1
-    assert not decision.admits("k#1", 1, 0.0)
+    assert not decision.admits("k#1", {"k#1": 1})
 
 
 def test_a_claim_needs_no_canary_and_nothing_learned_overrides_it() -> None:
@@ -165,8 +165,8 @@ def test_a_claim_needs_no_canary_and_nothing_learned_overrides_it() -> None:
         ended = (Ended(kind="k#1", wall=1.0, cpu=1.0, peak=1 * GB, busy=1.0),)
         state, decision = governor.decide(reading(float(at), waiting=claimed, ended=ended), state)
     assert decision.fits["k#1"].need == 4 * GB
-    assert decision.admits("k#1", 2, 8 * GB)
-    assert not decision.admits("k#1", 3, 12 * GB)
+    assert decision.admits("k#1", {"k#1": 2})
+    assert not decision.admits("k#1", {"k#1": 3})
 
 
 def test_after_a_lack_of_memory_more_is_taken_to_be_needed() -> None:
@@ -185,7 +185,7 @@ def test_memory_binds_with_its_numbers_in_the_reason() -> None:
 
 def test_an_idle_machine_gives_the_first_task_its_chance_however_little_is_free() -> None:
     _, decision = governor.decide(reading(1.0, memory_available=0.9 * GB), State())
-    assert decision.admits("k#1", 0, 0.0)
+    assert decision.admits("k#1", {})
     assert decision.limit >= 1
 
 

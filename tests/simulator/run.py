@@ -47,23 +47,23 @@ class Course:
         return float(self.lost[here].sum() / max(self.wanted[here].sum(), 1e-9))
 
 
-def dispatch(machine: Machine, pool: int, decision: Decision, taken: float) -> float:
+def dispatch(machine: Machine, pool: int, decision: Decision) -> None:
     """Start what the decision lets start, as the daemon does: of the kind with the fewest running, then of the one
-    served longest ago. Gives the memory handed out since the reading: what ends meanwhile does not give it back."""
+    served longest ago."""
     kinds, queues = machine.scenario.kinds, machine.queues
     mine = [number for number, kind in enumerate(kinds) if kind.pool == pool and queues[number].waiting > 0]
     if machine.has_tiny and (machine.busy[pool] > decision.limit or len(mine) > 1 or not mine):
         machine.release_tiny(pool)
     free = decision.limit - machine.busy[pool]
     started = dict.fromkeys(mine, 0)
+    running = {kind.name: queues[number].running for number, kind in enumerate(kinds) if kind.pool == pool}
     while free > 0 and mine:
         number = min(mine, key=lambda one: (queues[one].running + started[one], machine.served[one]))
         kind, queue, count = kinds[number], queues[number], started[number]
-        if count >= queue.waiting or not decision.admits(kind.name, queue.running + count, taken):
+        if count >= queue.waiting or not decision.admits(kind.name, running):
             mine.remove(number)
             continue
-        fit = decision.fits.get(kind.name)
-        taken += 0.0 if fit is None else fit.need
+        running[kind.name] += 1
         started[number] += 1
         machine.starts += 1
         machine.served[number] = machine.starts
@@ -72,7 +72,6 @@ def dispatch(machine: Machine, pool: int, decision: Decision, taken: float) -> f
         if count:
             machine.start(number, count)
     machine.early[pool].clear()
-    return taken
 
 
 class Governed:
@@ -83,12 +82,11 @@ class Governed:
         self._look = Look(machine, pool, machine.scenario.seed)
         self.decision: Decision | None = controller.settled
         self.changes = 0
-        self._taken = 0.0
 
     def act(self) -> Decision | None:
         """What is started, looked at, decided and done between two steps; gives a fresh decision."""
         if self.decision is not None:
-            self._taken = dispatch(self._machine, self._pool, self.decision, self._taken)
+            dispatch(self._machine, self._pool, self.decision)
         if self._controller.settled is not None:
             return None
         if not self._look.due():
@@ -104,7 +102,7 @@ class Governed:
             self._machine.stop(self._look.items(new.stop), True)
         if new.resume:
             self._machine.stop(self._look.items(new.resume), False)
-        self._taken = dispatch(self._machine, self._pool, new, 0.0)
+        dispatch(self._machine, self._pool, new)
         return new
 
 

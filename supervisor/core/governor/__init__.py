@@ -47,7 +47,7 @@ YIELD_S = 8.0
 def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     """The decision for this period."""
     dt = PERIOD_S if state.at is None else min(10.0, max(0.05, reading.at - state.at))
-    kinds = learning.learn(state.kinds, reading)
+    kinds = learning.learn(state.kinds, reading, state.limit, dt)
     mix, prevailing = throughput.mixed(state, reading, dt)
     state = msgspec.structs.replace(state, mix=mix, prevailing=prevailing)
     running = [task for task in reading.running if not task.stopped]
@@ -66,7 +66,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
         bound = ceiling.shared(budget, use, others.demand, reading.cores)
 
     memory = state.memory.follow(reading, kinds, dt)
-    fits, forecast = room.fits(reading, kinds, memory)
+    fits, forecast = room.fits(reading, kinds, memory, {kind: share * active for kind, share in mix.items()})
     busy_now = max(len(running), round(active))
     scene = Scene(
         at=reading.at, dt=dt, cores=reading.cores, budget=budget, ceiling=bound, use=use, wall=wall, busy=active,
@@ -195,7 +195,7 @@ def _given_a_chance(fits: dict[str, Fit], reading: Reading) -> dict[str, Fit]:
     first = reading.waiting[0].kind if reading.waiting and not reading.running else ""
     if first not in fits or fits[first].need <= fits[first].room:
         return fits
-    return fits | {first: Fit(fits[first].need, fits[first].need, 1)}
+    return fits | {first: Fit(fits[first].need, fits[first].need, 1)}  # nothing is counted, for nothing runs
 
 
 def _allowed(fit: Fit | None, busy: int, reading: Reading) -> int | None:

@@ -15,7 +15,7 @@ from gristmill.supervisor.core.governor.reading import Reading, Running
 STOP, KILL, ENOUGH = 0.6, 0.35, 0.9
 """Of the reserve: below the first tasks are stopped, below the second ended, until the third is there again."""
 AHEAD_S = 2.0
-GLANCE_AHEAD_S = 0.5
+GLANCE_AHEAD_S = 1.0
 PRESSED = 0.10
 """Share of time lost to memory pressure from which nothing is started, where memory is scarce as well."""
 SCARCE = 0.25
@@ -79,7 +79,7 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
     elif pressed and available < SCARCE * reading.memory_total:
         words = "memory: tasks wait for it (pressure)"
     if available + coming < KILL * kept:
-        kill = _youngest(tasks, ENOUGH * kept - available - coming)
+        kill = _least_lost(tasks, ENOUGH * kept - available - coming)
     elif ahead + coming < STOP * kept and len(active) > 1:
         stop = [task.task for task in active[: max(1, len(active) // 4)]][: len(active) - 1]
     elif stopped and ahead >= kept:
@@ -110,7 +110,7 @@ def relieve(at: float, available: float, before: Brake) -> tuple[Brake, tuple[st
     coming = before.coming(at)
     if available + coming - GLANCE_AHEAD_S * fall >= KILL * before.reserve:
         return before, ()
-    kill = _youngest(list(before.tasks), ENOUGH * before.reserve - available - coming)
+    kill = _least_lost(list(before.tasks), ENOUGH * before.reserve - available - coming)
     return note(before, dict.fromkeys(kill, at)), tuple(kill)
 
 
@@ -124,10 +124,10 @@ def note(before: Brake, relieved: dict[str, float]) -> Brake:
     return msgspec.structs.replace(before, killed=before.killed | ended, tasks=left, cap=cap)
 
 
-def _youngest(tasks: list[Running], wanted: float) -> list[str]:
-    """The fewest of the youngest that give back so many bytes; the oldest is never among them."""
+def _least_lost(tasks: list[Running], wanted: float) -> list[str]:
+    """Tasks that give back so many bytes and lose the least time for each; the oldest is never among them."""
     found = []
-    for task in tasks[:-1]:
+    for task in sorted(tasks[:-1], key=lambda task: (task.age / max(1.0, task.memory), task.age)):
         if wanted <= 0:
             break
         found.append(task.task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -30,12 +31,24 @@ class Allow(msgspec.Struct, frozen=True, omit_defaults=True):
     words: str
 
 
-class Fit(msgspec.Struct, frozen=True):
-    """Memory for tasks of one kind: what one more is taken to need, what is free for it, and how many may run."""
+class Fit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Memory for tasks of one kind: what one more is taken to need, what is free for it, and how many may run.
+
+    `counted` is how many of the kind the room allows for already. Of a `brief` kind those that end before the next
+    reading make room for others at once; of others the next reading tells.
+    """
 
     need: float
     room: float
     most: int | None = None
+    counted: float = 0.0
+    brief: bool = False
+
+
+def taken(fits: Mapping[str, Fit], running: Mapping[str, int]) -> float:
+    """Bytes that tasks were given since the reading, with so many `running` of each kind now."""
+    more = {kind: running.get(kind, 0) - fit.counted for kind, fit in fits.items()}
+    return sum(fits[kind].need * (count if fits[kind].brief else max(0.0, count)) for kind, count in more.items())
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -56,10 +69,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     held: str = ""
     """Why nothing at all is started now, "" when something may be."""
 
-    def admits(self, kind: str, running: int, taken: float) -> bool:
-        """Whether one more task of `kind` may start: `running` of it do, and `taken` bytes have been given to tasks
-        started since the reading."""
+    def admits(self, kind: str, running: Mapping[str, int]) -> bool:
+        """Whether one more task of `kind` may start, with so many `running` of each kind now."""
         fit = self.fits.get(kind)
         if self.held or fit is None:
             return not self.held
-        return (fit.most is None or running < fit.most) and fit.need <= fit.room - taken
+        if fit.most is not None and running.get(kind, 0) >= fit.most:
+            return False
+        return fit.need <= fit.room - taken(self.fits, running)

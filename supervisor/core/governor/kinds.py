@@ -21,6 +21,8 @@ FROZEN = 40.0
 """After so many ends the cost that others are compared with stays as it is: a drifting one destroys the table."""
 FULL = 0.92
 """Above this share of the cores a worker's use understates what it could use."""
+SHORT_S = 2.0
+"""Tasks that take less are seen when they end rather than while they run."""
 KEPT = 200
 """Kinds that are remembered at most."""
 
@@ -106,14 +108,17 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return math.log(max(1e-5, wall if self.waits else cpu))
 
 
-def learn(kinds: dict[str, Kind], reading: Reading) -> dict[str, Kind]:
-    """With what this reading tells; those not seen for longest fall out."""
+def learn(kinds: dict[str, Kind], reading: Reading, limit: int, dt: float) -> dict[str, Kind]:
+    """With what a reading tells of `dt` seconds under this limit; those not seen for longest fall out."""
+    short = sum(end.count * end.wall for end in reading.ended if end.wall < SHORT_S) / dt
+    long = sum(not task.stopped and task.age >= SHORT_S for task in reading.running)
+    filled = min(1.0, max(0.2, (short + long) / limit)) if limit and reading.waiting else 1.0
     after = dict(kinds)
     for line in reading.waiting:
         kind = after.get(line.kind, Kind(at=reading.at))
         after[line.kind] = msgspec.structs.replace(kind, claim=line.claim.memory, raised=line.raised)
     for end in reading.ended:
-        after[end.kind] = _ended(after.get(end.kind, Kind()), end, reading)
+        after[end.kind] = _ended(after.get(end.kind, Kind()), end, reading, filled)
     by_kind: dict[str, list[Running]] = {}
     for task in reading.running:
         by_kind.setdefault(task.kind, []).append(task)
@@ -128,7 +133,8 @@ def learn(kinds: dict[str, Kind], reading: Reading) -> dict[str, Kind]:
     return after
 
 
-def _ended(kind: Kind, end: Ended, reading: Reading) -> Kind:
+def _ended(kind: Kind, end: Ended, reading: Reading, filled: float) -> Kind:
+    """After some have ended; workers were `filled` with tasks for this share of the time, the rest went between two."""
     ends = kind.ends + end.count
     gain = max(end.count / ends, 1 - 0.95**end.count)
     wall = max(1e-4, kind.wall + gain * (end.wall - kind.wall))
@@ -141,8 +147,8 @@ def _ended(kind: Kind, end: Ended, reading: Reading) -> Kind:
         costed += end.count
         cost += end.count / costed * (seen.cost_of(end.wall, end.cpu) - cost)
     use = kind.use
-    if end.wall < 2.0 and end.wall > 0:  # too short to be seen while it runs
-        use = _use(use, min(end.cpu / end.wall, reading.cores), reading)
+    if 0 < end.wall < SHORT_S:
+        use = _use(use, min(filled * end.cpu / end.wall, reading.cores), reading)
     return msgspec.structs.replace(
         seen, cost=cost, costed=costed, use=use, peak=kind.peak.learn(end.peak, min(end.count, 20)),
         largest=max(end.peak, kind.largest - 0.02 * (kind.largest - kind.peak.mean)),
@@ -152,7 +158,7 @@ def _ended(kind: Kind, end: Ended, reading: Reading) -> Kind:
 def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
     grown = [task for task in tasks if task.age >= min(1.0, 0.3 * kind.wall)]
     use = kind.use
-    if grown and not (kind.known and kind.wall < 2.0):
+    if grown and not (kind.known and kind.wall < SHORT_S):
         use = _use(use, sum(task.cpu for task in grown) / len(grown), reading)
     life = kind.life
     if kind.known and kind.wall > 0:

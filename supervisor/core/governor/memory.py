@@ -24,6 +24,8 @@ TRUSTED = 8
 """Below so many ends a new task is taken to need no less than the largest that runs."""
 FIRST_SHARE = 0.08
 """Share of all memory that the very first task is taken to need."""
+LEAST_PACKED = 0.75
+"""Short tasks are taken to hold at least this share of their peaks at once: looks once a second may miss the rest."""
 MARGIN = 1.25
 SIGMAS = 1.5
 
@@ -98,7 +100,10 @@ class Group(msgspec.Struct):
 class Forecast:
     """All that runs, as it will be."""
 
-    def __init__(self, reading: Reading, kinds: dict[str, Kind], memory: Memory) -> None:
+    def __init__(
+        self, reading: Reading, kinds: dict[str, Kind], memory: Memory, usual: dict[str, float]
+    ) -> None:
+        """`usual` is how many of each kind run on the mean: of short tasks one look may see none at all."""
         self._groups: dict[tuple[str, int], Group] = {}
         self.fixed = 0.0
         """Bytes of tasks that are not forecast by age: what each will have grown to."""
@@ -106,6 +111,7 @@ class Forecast:
         self.left: dict[str, float] = {}
         """By task: bytes that it is still expected to grow by."""
         self._peaks = self._variance = 0.0
+        short: dict[str, int] = {}
         for task in reading.running:
             kind = kinds[task.kind]
             self.largest = max(self.largest, task.memory)
@@ -115,8 +121,7 @@ class Forecast:
                 final = memory.final(task, kind)
                 self.largest = max(self.largest, min(final, 4 * task.memory))
             elif kind.wall < LONG_S:
-                self._peaks += kind.peak.mean
-                self._variance += kind.peak.variance
+                short[task.kind] = short.get(task.kind, 0) + 1
                 self.left[task.task] = max(0.0, kind.peak.mean - task.memory)
                 continue
             else:
@@ -127,8 +132,13 @@ class Forecast:
             self.left[task.task] = final - task.memory
         self.growth = sum(self.left.values())
         """Bytes that all of them are still expected to grow by."""
+        for name, count in usual.items():
+            if name in kinds and kinds[name].known and kinds[name].wall < LONG_S and kinds[name].claim is None:
+                running = max(count, short.get(name, 0))
+                self._peaks += running * kinds[name].peak.mean
+                self._variance += running * kinds[name].peak.variance
         packed = min(1.0, memory.packing + 0.03 + 0.1 / math.sqrt(max(1, len(reading.running))))
-        self.packed = packed if memory.packing else 1.0
+        self.packed = max(LEAST_PACKED, packed) if memory.packing else 1.0
         self.fixed += self.packed * self._peaks
 
     def _group(self, task: Running, kind: Kind) -> None:
@@ -156,9 +166,11 @@ class Forecast:
         return total, math.sqrt(variance)
 
 
-def fits(reading: Reading, kinds: dict[str, Kind], memory: Memory) -> tuple[dict[str, Fit], Forecast]:
+def fits(
+    reading: Reading, kinds: dict[str, Kind], memory: Memory, usual: dict[str, float]
+) -> tuple[dict[str, Fit], Forecast]:
     """For each kind that waits: what one more needs and the room for it; and the forecast that this was read from."""
-    forecast = Forecast(reading, kinds, memory)
+    forecast = Forecast(reading, kinds, memory, usual)
     ours = sum(task.memory for task in reading.running)
     free = min(reading.memory_available, reading.share * reading.memory_total - ours)
     usable = free + ours - reserve(reading)
@@ -168,7 +180,12 @@ def fits(reading: Reading, kinds: dict[str, Kind], memory: Memory) -> tuple[dict
     found = {}
     for line in reading.waiting:
         kind = kinds[line.kind]
-        found[line.kind] = _fit(kind, running.get(line.kind, []), reading, forecast, usable)
+        fit = _fit(kind, running.get(line.kind, []), reading, forecast, usable)
+        brief = kind.known and kind.wall < LONG_S
+        count = float(len(running.get(line.kind, [])))
+        found[line.kind] = msgspec.structs.replace(
+            fit, counted=max(count, usual.get(line.kind, 0.0)) if brief else count, brief=brief
+        )
     return found, forecast
 
 

@@ -85,7 +85,8 @@ def step(before: Search, scene: Scene) -> Search:
     if before.ramping:
         return _ramp(before, scene)
     if scene.shared:
-        return msgspec.structs.replace(before, probe=None, number=before.probe.base if before.probe else before.number)
+        number = before.probe.base if before.probe else before.number
+        return msgspec.structs.replace(before, probe=None, number=number, since=scene.at)
     if before.probe is not None:
         return _judge(before, before.probe, scene)
     return _refine(before, scene)
