@@ -4,6 +4,8 @@
     python tests/bench/simulate.py --random 500 --seeds judging [--processes 2]
     python tests/bench/simulate.py --trace WORDS [--every 5]
     python tests/bench/simulate.py --best [--only WORDS]
+    python tests/bench/simulate.py --keep
+    python tests/bench/simulate.py --fair
 
 Prints one Markdown table. Seeds are kept apart: what is tuned on `tuning` is reported on `judging` too.
 """
@@ -24,7 +26,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gristmill.supervisor.core.governor.decision import Decision
-from tests.simulator import chance, fairness, scenarios
+from tests.simulator import chance, fairness, scenarios, yardstick
 from tests.simulator.controllers import OURS, SIMPLE, make
 from tests.simulator.machine import Machine
 from tests.simulator.rows import Row
@@ -171,6 +173,7 @@ def main() -> None:
     parser.add_argument("--random", type=int, metavar="N", help="so many random scenarios")
     parser.add_argument("--fair", action="store_true", help="two governors on one machine")
     parser.add_argument("--best", action="store_true", help="the best constants of the named scenarios")
+    parser.add_argument("--keep", action="store_true", help="write those beside the simulator, after changes to it")
     parser.add_argument("--trace", metavar="WORDS", help="one scenario second by second; random:SEED for a random one")
     parser.add_argument("--only", metavar="WORDS", help="of the named ones only those with these words in the name")
     parser.add_argument("--seeds", choices=("tuning", "judging"), default="tuning")
@@ -184,6 +187,8 @@ def main() -> None:
     controllers = groups.get(asked.controllers, (asked.controllers,))
     if asked.trace is not None:
         trace(asked.trace, controllers[-1], asked.every, asked.until)
+    elif asked.keep:
+        yardstick.keep(scenarios.ALL)
     elif asked.best:
         for world in chosen(asked.only):
             found = [best(world, segment) for segment in world.segments]

@@ -10,8 +10,10 @@ from tests.simulator.world import NICED, Neighbour, Scenario
 
 
 class Others:
-    """Threads at nice 0, niced threads, and memory, for each step. Since the beginning: CPU seconds `wanted` by
-    those who are owed them, and `lost`; `cpu` and `niced_cpu` used. At the last step: cores in `use`, and all `runnable` threads.
+    """Threads at nice 0, niced threads, and memory, for each step.
+
+    Since the beginning: CPU seconds `wanted` by those who are owed them, and `lost`; `cpu` and `niced_cpu` used. At the
+    last step: cores in `use`, and all `runnable` threads, ours too.
     """
 
     def __init__(self, scenario: Scenario, steps: int, dt: float, generator: np.random.Generator) -> None:

@@ -1,5 +1,5 @@
-"""The named scenarios: the fifteen of the governor's table, with parameters that put the best constant near the table's,
-and harder ones."""
+"""The named scenarios: the fifteen of the governor's table, with parameters that put the best constant near the
+table's, and harder ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from tests.simulator.world import ENDLESS, GB, MB, NICED, Hardware, Kind, Memory
 
 MINUTE = 60.0
 COMBOS = tuple(
-    (0.4 + 0.3 * depth, 0.25 * 2.0**width * (1 + 0.2 * rate)) for width in range(4) for depth in range(6) for rate in (0, 1)
+    (0.4 + 0.3 * depth, 0.25 * 2.0**width * (1 + 0.2 * rate))
+    for width in range(4) for depth in range(6) for rate in (0, 1)
 ) + tuple((1.0 + 0.2 * number, 0.5) for number in range(6))
 """Factors of work and memory of 54 hyper-parameter combinations, from a quarter of the usual memory to 2.4 times it."""
 
@@ -111,12 +112,14 @@ HARD = (
     ),
     Scenario(
         "ten times the memory from item 100 on", Hardware(8, 32 * GB),
-        (Kind("grown", 15, Memory(0.6 * GB, ramp=0.3), tail=(100, 10.0)),), 900, whole=True,
+        (Kind("grown", 20, Memory(0.6 * GB, ramp=0.8), tail=(100, 10.0)),), 900, whole=True,
     ),
     Scenario(
         "54 combinations", Hardware(16, 48 * GB), (Kind("grid", 30, Memory(2 * GB, ramp=0.2), combos=COMBOS),), 1500,
     ),
-    Scenario("second threads of the cores", Hardware(32, 128 * GB, physical=16), (Kind("work", 10, Memory(1 * GB)),), 900),
+    Scenario(
+        "second threads of the cores", Hardware(32, 128 * GB, physical=16), (Kind("work", 10, Memory(1 * GB)),), 900,
+    ),
     Scenario(
         "half a minute of loading", Hardware(24, 96 * GB, disk=10),
         (Kind("load", 100, Memory(1.5 * GB, floor=0.05, ramp=0.3), load=30, load_share=0.3),), 1500,
@@ -131,7 +134,10 @@ HARD = (
         (Kind("spike", 40, Memory(5.5 * GB, floor=0.2, spike=0.6)),), 1200,
     ),
     Scenario("a laptop of 2 cores", Hardware(2, 8 * GB), (Kind("work", 20, Memory(1.2 * GB), share=0.95),), 600),
-    Scenario("a container of 1 core", Hardware(1, 2 * GB, procs=False), (Kind("work", 12, Memory(0.4 * GB), share=0.8),), 600),
+    Scenario(
+        "a container of 1 core", Hardware(1, 2 * GB, procs=False),
+        (Kind("work", 12, Memory(0.4 * GB), share=0.8),), 600,
+    ),
 )
 """More of our own: what the table leaves out."""
 

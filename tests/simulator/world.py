@@ -40,7 +40,8 @@ class Kind:
     - `bandwidth`: what a running thread takes of the machine's, in threads; `bound`: how far contention slows it.
     - `arrivals`: (time, tasks) as they are handed in. `combos`: factors of (work, memory) item by item, over again.
     - `tail`: (item, factor): from that item on, so many times the memory.
-    - `pool`: whose it is, where two governors share a machine.
+    - `pool`: whose it is, where two governors share a machine. `weight`: of its work, where the kinds beside it are not
+      to be asked.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Kind:
     tail: tuple[int, float] | None = None
     pool: int = 0
     claim: float | None = None
+    weight: float | None = None
 
     @property
     def tiny(self) -> bool:
@@ -140,7 +142,10 @@ class Scenario:
             max(kind.share * kind.threads / self.hardware.cores, kind.memory.peak / self.hardware.memory)
             for kind in self.kinds
         ]
-        return tuple(cost / max(costs) for cost in costs)
+        return tuple(
+            cost / max(costs) if kind.weight is None else kind.weight
+            for kind, cost in zip(self.kinds, costs, strict=True)
+        )
 
     @property
     def pools(self) -> int:
@@ -154,9 +159,10 @@ class Scenario:
         """The world as it is in one segment, held for so long, with work without end."""
         begin, end = segment
         near = tuple(
-            replace(one, begin=-1e6, end=1e9) for one in self.neighbours if one.begin < end - 1e-9 and one.end > begin
+            replace(one, begin=-1e6, end=1e9) for one in self.neighbours if one.begin < end and one.end > begin
         )
         kinds = tuple(
-            replace(kind, arrivals=((0.0, ENDLESS),)) for kind in self.kinds if kind.arrivals[0][0] < end - 1e-9
+            replace(kind, arrivals=((0.0, ENDLESS),), weight=weight)
+            for kind, weight in zip(self.kinds, self.weights, strict=True) if kind.arrivals[0][0] < end
         )
         return replace(self, neighbours=near, kinds=kinds, duration=duration, marks=())

@@ -1,6 +1,7 @@
 """The best constant number of workers, by brute force: no task killed by the kernel, others harmed by 5 % at most.
 
-Results are kept on disk, under the system's folder for temporary files: they depend on the scenario and on this code.
+Results are remembered: those of the named scenarios beside this file, the rest under the system's folder for temporary
+files. They hold for one scenario and one state of the simulator's code.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -22,6 +24,7 @@ from tests.simulator.world import Scenario
 HARMLESS = 0.05
 LEVEL = 0.99
 """The best number is shown as the smallest that reaches so much of the highest rate, which is the yardstick."""
+KEPT = Path(__file__).with_name("best.json")
 STRIDE = 1.3
 MOST = 2000
 
@@ -96,21 +99,41 @@ def search(world: Scenario) -> Best:
 
 
 @cache
-def _folder() -> Path:
-    """Where results lie: a folder of the present code."""
+def code() -> str:
+    """Names the simulator as it is now: another one's results are no yardstick."""
     here = Path(__file__).parent
     sources = ("world", "rows", "phases", "contention", "others", "queues", "machine", "run", "yardstick")
-    code = hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in sources)).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"gristmill-simulator-{os.getuid()}" / code
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in sources)).hexdigest()[:12]
+
+
+@cache
+def _kept() -> dict[str, Best]:
+    """The results that are kept with the code: those of the named scenarios."""
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    return {key: Best(*best) for key, best in kept.get("best", {}).items()} if kept.get("code") == code() else {}
+
+
+def keep(scenarios: Iterable[Scenario]) -> None:
+    """Write the results of these to be kept with the code."""
+    found = {_key(held(one, segment)): best(one, segment) for one in scenarios for segment in one.segments}
+    lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(found.items()))
+    KEPT.write_text(f'{{"code": "{code()}", "best": {{\n{lines}\n}}}}\n')
+
+
+def _key(world: Scenario) -> str:
+    text = repr(replace(world, name="", best_near=None))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def best(scenario: Scenario, segment: tuple[float, float]) -> Best:
     """`search`, remembered."""
     world = held(scenario, segment)
-    key = repr(replace(world, name="", best_near=None))
-    path = _folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+    key = _key(world)
+    if key in _kept():
+        return _kept()[key]
+    folder = Path(tempfile.gettempdir()) / f"gristmill-simulator-{os.getuid()}" / code()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{key}.json"
     try:
         return Best(*json.loads(path.read_text()))
     except FileNotFoundError:

@@ -1,0 +1,40 @@
+"""The governor on the named scenarios, against the bars: what it is for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator import fairness, score
+from tests.simulator.controllers import OURS, make
+from tests.simulator.scenarios import HARD, NAMED
+from tests.simulator.world import Scenario
+
+
+@pytest.mark.parametrize("scenario", NAMED, ids=lambda one: one.name)
+def test_named_scenarios_reach_the_bars(scenario: Scenario) -> None:
+    got = score.score(scenario, OURS)
+    assert got.ooms == 0, got
+    assert got.steady >= (score.CLIFF if "cliff" in scenario.name else score.STEADY), got
+    assert got.whole >= (score.CLIFF if "cliff" in scenario.name else score.WHOLE), got
+    assert got.reached <= score.REACHED, got
+    assert got.harm < 0.05, got
+
+
+SILENT = 0.4
+"""Hidden contention of long tasks that tell nothing can't be seen until many of them have ended."""
+
+
+@pytest.mark.parametrize("scenario", HARD, ids=lambda one: one.name)
+def test_hard_scenarios_never_run_out_of_memory_and_lose_little(scenario: Scenario) -> None:
+    got = score.score(scenario, OURS)
+    assert got.ooms == 0, got
+    assert got.steady >= (SILENT if "report nothing" in scenario.name else 0.85), got
+    assert got.wasted <= 0.05 and got.harm < 0.15, got
+
+
+@pytest.mark.parametrize("scenario", fairness.PAIRS, ids=lambda one: one.name)
+def test_two_users_who_know_nothing_of_each_other_share(scenario: Scenario) -> None:
+    cores = scenario.hardware.cores
+    got = fairness.share(scenario, (make(OURS, cores), make(OURS, cores)))
+    assert got.ooms == 0, got
+    assert got.jain >= fairness.FAIR and got.later >= fairness.FAIR, got
