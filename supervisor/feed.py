@@ -49,7 +49,8 @@ class Subscriber(Protocol):
 
 
 class LogPath(Protocol):
-    """Where what an attempt writes lies: its `log`, or its `err` where standard error has a file of its own."""
+    """Where what an attempt writes lies: its `log`, its `err` where standard error has a file of its own, its
+    `progress`."""
 
     def __call__(self, task: Task, kind: str = "log") -> Path:
         """The path now; the file may not be there yet."""
@@ -171,6 +172,8 @@ class Feed:
         words, told = "", None
         if self.watched and task.started_at is not None:
             words, told = progress.last_words(tail.read(self.log_path(task)))
+            stated = progress.stated(tail.read(self.log_path(task, "progress")))
+            told = told if stated is None else stated
         stopping, paused = task.reason in MARKS, task.state is TaskState.PAUSED
         return WorkerView(
             worker=number,

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from gristmill.supervisor.core import progress, schedule
@@ -21,6 +20,7 @@ from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.task import Task, TaskState
 from gristmill.supervisor.edge import tail
 from gristmill.supervisor.edge.sampler import Sample
+from gristmill.supervisor.feed import LogPath
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.pool import Pool
 
@@ -54,7 +54,7 @@ class Observer:
     """Takes readings."""
 
     def __init__(
-        self, ledger: Ledger, pool: Pool, log_path: Callable[[Task], Path], chance: Callable[[], float]
+        self, ledger: Ledger, pool: Pool, log_path: LogPath, chance: Callable[[], float]
     ) -> None:
         self._ledger, self._pool, self._log_path, self._chance = ledger, pool, log_path, chance
         self._courses: dict[str, Course] = {}
@@ -110,13 +110,15 @@ class Observer:
         return found
 
     def listen(self) -> None:
-        """Looks into some of the logs for how far their tasks say they are."""
-        told = [task for _, task in self.hands() if str(task.key) in self._courses]
-        for task in itertools.islice(itertools.cycle(told), self._turn, self._turn + min(LOGS_A_LOOK, len(told))):
-            _, fraction = progress.last_words(tail.read(self._log_path(task)))
+        """Looks for how far some of the tasks say they are: in their GRIST_PROGRESS, else in their logs."""
+        tasks = [task for _, task in self.hands() if str(task.key) in self._courses]
+        for task in itertools.islice(itertools.cycle(tasks), self._turn, self._turn + min(LOGS_A_LOOK, len(tasks))):
+            told = progress.stated(tail.read(self._log_path(task, "progress")))
+            if told is None:
+                _, told = progress.last_words(tail.read(self._log_path(task)))
             course = self._courses[str(task.key)]
-            course.progress = course.progress if fraction is None else fraction
-        self._turn = (self._turn + LOGS_A_LOOK) % max(1, len(told))
+            course.progress = course.progress if told is None else told
+        self._turn = (self._turn + LOGS_A_LOOK) % max(1, len(tasks))
 
     def _busy(self, now: float, dt: float, stopped: int) -> float:
         """The mean number of busy workers: those of now, for a second is short; and its sum over time."""

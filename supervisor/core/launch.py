@@ -1,7 +1,7 @@
 """What is started for a task: argv, folder, variables and input, worked out from the frozen spec alone.
 
 Opens nothing and knows no machine: the environment that all tasks of a job share is `edge.environment`'s, and the
-worker adds what only it knows (GRIST_WORKER, GRIST_RESULT).
+worker adds what only it knows (GRIST_WORKER, GRIST_RESULT, GRIST_PROGRESS).
 """
 
 from __future__ import annotations

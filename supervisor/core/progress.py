@@ -1,4 +1,4 @@
-"""How far a task says it is: the fraction in the last words of its log."""
+"""How far a task says it is: in the file that GRIST_PROGRESS names, or in the last words of its log."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ _PATTERNS = (
     re.compile(r"\[\s*(\d+)\s*/\s*(\d+)\s*\]"),  # [3/10]
     re.compile(r"\b(?:epoch|step|iteration|fold|item)\s+(\d+)\s*(?:/|of)\s*(\d+)", re.IGNORECASE),
 )
+
+_NUMBER = re.compile(r"(\d{1,3}(?:\.\d*)?|\.\d+)(?:[eE](-\d{1,2}))?\s*(%?)")
 
 
 def fraction(line: str) -> float | None:
@@ -22,6 +24,19 @@ def fraction(line: str) -> float | None:
         if whole > 0 and done <= whole:
             return done / whole
     return None
+
+
+def stated(file: bytes) -> float | None:
+    """0…1 as a task wrote it for us: `0.42`, `42%`, or what a log may say, on the last line with text; else None."""
+    lines = [line.strip() for line in file.decode("utf-8", "replace").splitlines() if line.strip()]
+    if not lines:
+        return None  # in the moment between emptying and writing
+    found = _NUMBER.fullmatch(lines[-1])
+    if found is None:
+        return fraction(lines[-1])
+    digits, power, percent = found.groups()
+    value = float(f"{digits}e{power or 0}") / (100 if percent else 1)
+    return value if value <= 1 else None
 
 
 def last_words(tail: bytes) -> tuple[str, float | None]:

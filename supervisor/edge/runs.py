@@ -1,8 +1,8 @@
 """Run folders: the files in which the fate of a worker's tasks is written, and which outlive the daemon.
 
 Owns making, fencing, surveying and removing them, and where a task's log lies meanwhile and afterwards. A run folder
-holds `lock`, `journal`, `log` and `result`; the worker writes them (see `worker`), the daemon only adds the fence.
-Who holds the lock is asked of the kernel, never of a file that names a pid.
+holds `lock`, `journal`, `log`, `result` and `progress`; the worker and its task write them (see `worker`), the daemon
+only adds the fence. Who holds the lock is asked of the kernel, never of a file that names a pid.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Runs:
         """Removes the folder, only once all that it says has been committed; results that are kept there stay."""
         path = self.path(run)
         if any(name.startswith("result.") for name in os.listdir(path)):
-            for name in ("lock", "journal", "result", *KINDS):
+            for name in ("lock", "journal", "result", "progress", *KINDS):
                 (path / name).unlink(missing_ok=True)
             return
         shutil.rmtree(path, ignore_errors=False)
@@ -91,7 +91,8 @@ class Runs:
     # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def log(self, key: Key, run: int | None, kind: str = "log") -> Path:
-        """What an attempt wrote, of a kind: its final name once it has lived a moment, its worker's before."""
+        """What an attempt wrote, of a kind: its final name once it has lived a moment, its worker's before. Of the kind
+        `progress` there is no final name."""
         final = self._final(key, kind)
         return final if run is None or final.exists() else self.path(run) / kind
 

@@ -67,7 +67,7 @@ PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 15, 36
 FALLOC_FL_KEEP_SIZE = 1
 PIDFD_OPEN, PIDFD_SEND_SIGNAL = 434, 424  # system calls of Linux ≥ 5.3; Python has them from 3.9 on
 IOPRIO_SET = {"x86_64": 251, "aarch64": 30}.get(os.uname().machine)
-IOPRIO_WHO_PROCESS, IOPRIO_LAST = 1, 2 << 13 | 7  # "best effort", the class that all are in, at its lowest level
+IOPRIO_WHO_PGRP, IOPRIO_LAST = 2, 2 << 13 | 7  # "best effort", the class that all are in, at its lowest level
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
@@ -168,6 +168,28 @@ def find_program(name: str, path: str) -> str:
         if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
             return candidate
     raise FileNotFoundError(errno.ENOENT, "command not found", name)
+
+
+def make_polite(pid: int, nice: int, ionice: bool) -> None:
+    """Lets others go before a task that has just begun, and with it what it has forked by now: it leads its group.
+
+    Each as far as this user may, and as long as the task lives: politeness, not a condition.
+    """
+    if nice:
+        try:
+            os.setpriority(os.PRIO_PGRP, pid, nice)
+        except OSError:
+            pass
+    if ionice and IOPRIO_SET is not None:
+        _libc.syscall(IOPRIO_SET, IOPRIO_WHO_PGRP, pid, IOPRIO_LAST, 0)
+    try:
+        score = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(score, b"300")  # if memory does run out, it is a task that goes, not the user's shell
+        finally:
+            os.close(score)
+    except OSError:
+        pass
 
 
 _OOM_FILE = find_oom_file()
@@ -541,6 +563,7 @@ class Worker:
         env = dict(context["env"], **message["env"])
         env["GRIST_WORKER"] = str(self.slot)
         env["GRIST_RESULT"] = self.run + "/result"
+        env["GRIST_PROGRESS"] = self.run + "/progress"
         argv = message["argv"]
         os.chdir(context["cwd"])
         stdin = self.null
@@ -566,18 +589,7 @@ class Worker:
                 os.close(stdin)
             os.chdir("/")
         self.task = Task(key, pid, context, outputs)
-        try:
-            if context["nice"]:
-                os.setpriority(os.PRIO_PROCESS, pid, context["nice"])
-            if context.get("ionice") and IOPRIO_SET is not None:
-                _libc.syscall(IOPRIO_SET, IOPRIO_WHO_PROCESS, pid, IOPRIO_LAST, 0)
-            score = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.write(score, b"300")  # if memory does run out, it is a task that goes, not the user's shell
-            finally:
-                os.close(score)
-        except OSError:
-            pass  # it has ended already, or this user may not: politeness, not a condition
+        make_polite(pid, context["nice"], context.get("ionice", False))
 
     def not_spawned(self, key: str, error: Exception) -> None:
         """A start that failed: the machine's "not now" goes back, the task's own fault is its exit."""
@@ -776,7 +788,15 @@ class Worker:
             record["v"] = VERSION_EVICTED
         if os.access(self.run + "/result", os.F_OK):
             self.keep_result(task, record)
+        self.forget_progress()
         self.record(record)
+
+    def forget_progress(self) -> None:
+        """Removes what the task said of its progress, before anybody takes it for the next one's."""
+        try:
+            os.unlink(self.run + "/progress")
+        except OSError:
+            pass  # most tasks say nothing; of one that made a folder of it nothing is read
 
     def keep_result(self, task: Task, record: dict[str, Any]) -> None:
         """Moves a result to where the daemon reads it; that of an evicted task, which is run again, goes."""

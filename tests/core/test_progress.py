@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gristmill.supervisor.core.progress import fraction, last_words
+from gristmill.supervisor.core.progress import fraction, last_words, stated
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,17 @@ def test_last_words_see_through_carriage_returns() -> None:
     assert last_words(b"begin\n 10%|#\r 20%|##\r\n\n") == ("20%|##", 0.2)
     assert last_words(b"") == ("", None)
     assert last_words(b"epoch 1/4\nloss 3\n") == ("loss 3", 0.25)
+
+
+@pytest.mark.parametrize(
+    ("file", "value"),
+    [
+        (b"0.42\n", 0.42), (b"42%", 0.42), (b" 42.5 % \n", 0.425), (b"1", 1.0), (b"1.\n", 1.0), (b"0", 0.0),
+        (b".5", 0.5), (b"1e-05\n", 1e-5), (b"100%", 1.0),
+        (b"10%\n20%\n\n", 0.2), (b"3 [3/10]\n", 0.3), (b" 42%|####   | 42/100", 0.42),
+        (b"", None), (b"\n", None), (b"42", None), (b"101%", None), (b"-0.1", None), (b"nan", None), (b"inf", None),
+        (b"soon", None), (b"\xff\x00", None), (b"9" * 5000, None),
+    ],
+)  # fmt: skip
+def test_stated(file: bytes, value: float | None) -> None:
+    assert stated(file) == (None if value is None else pytest.approx(value))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +20,7 @@ import pytest
 
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.edge import spawner
+from gristmill.supervisor.edge import worker as code
 from gristmill.supervisor.edge.runs import Runs
 
 DEADLINE = 20.0
@@ -271,3 +274,84 @@ def test_hup_int_and_term_do_not_touch_a_worker(worker: Worker) -> None:
         os.kill(worker.pid, number)
     worker.sh(0, "exit 5")
     assert worker.hear("e")["code"] == 5
+
+
+def test_what_a_task_says_of_its_progress_is_gone_when_its_end_is_told(worker: Worker) -> None:
+    told = worker.runs.log(Key(1, 0, 1), worker.run, "progress")
+    worker.sh(0, 'echo 42% > "$GRIST_PROGRESS"; echo 50% > "$GRIST_PROGRESS"; cat')
+    worker.hear("e")
+    worker.sh(1, 'echo 42% > "$GRIST_PROGRESS"; exec sleep 60')
+    assert wait_for(told) == "42%\n"
+    worker.say({"end": "1.1.1"})
+    worker.hear("e")
+    assert not told.exists()
+    worker.sh(2, 'mkdir "$GRIST_PROGRESS"')
+    assert worker.hear("e")["code"] == 0
+    worker.sh(3, "exit 3")
+    assert worker.hear("e")["code"] == 3
+
+
+# ── politeness ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+BEST_EFFORT_LOWEST = 2 << 13 | 7
+IOPRIO_GET = {"x86_64": 252, "aarch64": 31}
+
+
+@pytest.fixture
+def family() -> Iterator[list[int]]:
+    """A process that leads its own group, and a child of it."""
+    command = ["/bin/sh", "-c", "sleep 600 & echo $!; wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        yield [process.pid, int(process.stdout.readline())]
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def ionice_of(pid: int) -> int:
+    number = IOPRIO_GET.get(os.uname().machine)
+    if number is None:
+        pytest.skip("the number of ioprio_get on this kind of machine is not known to this test")
+    libc = ctypes.CDLL(None, use_errno=True)
+    found: int = libc.syscall(ctypes.c_long(number), ctypes.c_int(1), ctypes.c_int(pid))
+    return found
+
+
+def test_a_task_is_polite_with_what_it_has_forked_before_it_was_made_so(family: list[int]) -> None:
+    code.make_polite(family[0], 12, True)
+    assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in family] == [12, 12]
+    assert [ionice_of(pid) for pid in family] == [BEST_EFFORT_LOWEST] * 2
+
+
+REFUSED = """
+import os, subprocess
+from gristmill.supervisor.edge.worker import make_polite
+os.nice(15)
+with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
+    make_polite(process.pid, 5, True)
+    print(os.getpriority(os.PRIO_PROCESS, process.pid), open(f"/proc/{process.pid}/oom_score_adj").read())
+    print(process.pid, flush=True)
+    input()
+    process.kill()
+"""
+
+
+def test_a_niceness_that_is_refused_does_not_keep_the_rest_back() -> None:
+    drop = [] if os.geteuid() else ["setpriv", "--bounding-set=-sys_nice"]
+    if drop and shutil.which("setpriv") is None:
+        pytest.skip("root may set any niceness, and there is no setpriv to take that away")
+    command = [*drop, sys.executable, "-c", REFUSED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        nice, score = process.stdout.readline().split()
+        process.stdout.readline()
+        ionice = ionice_of(int(process.stdout.readline()))
+        process.communicate("\n", timeout=DEADLINE)
+    if nice == "5":
+        pytest.skip("this user may set any niceness")
+    assert (ionice, score) == (BEST_EFFORT_LOWEST, "300")
+
+
+def test_who_has_ended_already_needs_no_politeness() -> None:
+    process = subprocess.Popen(["true"], start_new_session=True)
+    process.wait(DEADLINE)
+    code.make_polite(process.pid, 12, True)
