@@ -42,8 +42,13 @@ def start(place: Place, *options: str) -> int:
             return process.pid
         words = process.stderr.read().strip().splitlines()
     process.wait()
-    last = words[-1].removeprefix("grist: ") if words else f"look at {place.state / 'daemon.log'}"
-    raise GristError(last)
+    raise GristError(refusal(words) or f"look at {place.state / 'daemon.log'}")
+
+
+def refusal(words: list[str]) -> str:
+    """All that a command said after `grist: `; of one that broke down in another way the last line."""
+    begin = next((at for at, line in enumerate(words) if line.startswith("grist: ")), len(words) - 1)
+    return "\n".join(words[max(0, begin) :]).removeprefix("grist: ")
 
 
 def drop_examples(place: Place, only: str | None = None, besides: str | None = None) -> list[str]:

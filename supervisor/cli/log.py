@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     with place_of(args).connect() as client:
         facts = client.ask("log", task=args.task, err=args.err)
         while facts["path"] is None or not os.path.exists(facts["path"]):
-            if not (args.follow and facts["state"] in ("queued", "starting", "running")):
+            if not (args.follow and facts["state"] in ("queued", "starting", "running", "paused")):
                 print(f"{args.task} is {facts['state']} and has written nothing", file=sys.stderr)
                 return 0
             time.sleep(POLL_S)

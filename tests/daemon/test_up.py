@@ -8,6 +8,9 @@ import subprocess
 
 import pytest
 
+from gristmill.supervisor.cli import launchpad
+from gristmill.supervisor.cli.place import Place
+from gristmill.supervisor.core.errors import GristError
 from tests.mill import Mill
 
 
@@ -73,3 +76,22 @@ def test_the_demo_runs_every_example_and_ends_with_what_it_measured(mill: Mill) 
     found = re.search(r"(\d+) items/s on one worker, (\d+) items/s with (\d+) workers", done.stdout)
     assert found is not None
     assert all(int(number) > 0 for number in found.groups())
+
+
+def test_all_that_is_wrong_with_the_settings_is_said_by_whoever_starts_a_daemon(mill: Mill) -> None:
+    (mill.jobs / ".gristmill").mkdir()
+    (mill.jobs / ".gristmill" / "settings.toml").write_text("nise = 3\nlimit = 'many'\n")
+    place = Place(mill.jobs, mill.state, mill.state / "socket")
+    with pytest.raises(GristError) as refused:
+        launchpad.start(place)
+    first, second = str(refused.value).splitlines()
+    assert "settings.toml:1:1: unknown key nise" in first
+    assert "settings.toml:2:1: " in second
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["a warning", "grist: one", "two"], "one\ntwo"), (["Traceback", "  here", "ValueError: odd"], "ValueError: odd"),
+    ([], ""),
+])  # fmt: skip
+def test_what_a_daemon_said_that_did_not_start(words: list[str], said: str) -> None:
+    assert launchpad.refusal(words) == said
