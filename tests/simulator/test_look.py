@@ -65,6 +65,12 @@ def test_what_ended_is_told_once_with_its_figures() -> None:
     assert course.ooms == 0
 
 
+def test_the_cpu_of_short_tasks_is_theirs_to_the_end() -> None:
+    _, readings = told(Kind("short", 0.9, SMALL, sigma=0.0))
+    cpu = [one.cpu for reading in readings[5:] for one in reading.ended]
+    assert sum(cpu) / len(cpu) == pytest.approx(0.9, rel=0.02)
+
+
 def test_tiny_tasks_are_told_in_sum_and_not_one_by_one() -> None:
     _, readings = told(Kind("tiny", 0.02, SMALL, share=0.9))
     assert not any(one.running for one in readings)
