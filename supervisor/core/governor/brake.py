@@ -62,8 +62,10 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
     available = reading.memory_available
     own_growth = others_growth = 0.0
     if before.available is not None:
-        own_growth = max(0.0, ours - before.ours) / dt
-        taken = max(0.0, before.available - available - max(0.0, ours - before.ours)) / dt
+        held = {task.task: task.memory for task in before.tasks}
+        lasting = [task for task in reading.running if task.task in held and task.task not in forecast.brief]
+        own_growth = sum(max(0.0, task.memory - held[task.task]) for task in lasting) / dt
+        taken = max(0.0, (before.available - available) - (ours - before.ours)) / dt
         others_growth = before.others_growth + 0.5 * (taken - before.others_growth)
     killed = {task: entry for task, entry in before.killed.items() if at - entry[0] < GONE_S}
     coming = sum(size for _, size in killed.values())
@@ -81,7 +83,8 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
     if available + coming < KILL * kept:
         kill = _least_lost(tasks, ENOUGH * kept - available - coming)
     elif ahead + coming < STOP * kept and len(active) > 1:
-        stop = [task.task for task in active[: max(1, len(active) // 4)]][: len(active) - 1]
+        young = [task.task for task in active[: len(active) - 1] if task.task not in forecast.brief]
+        stop = young[: max(1, len(active) // 4)]
     elif stopped and ahead >= kept:
         resume = _thawed(stopped, forecast, ahead - kept, wanted - len(active))
     crowded = before.crowded + dt if len(stopped) > len(active) else 0.0

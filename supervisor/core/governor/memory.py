@@ -110,6 +110,8 @@ class Forecast:
         self.largest = 0.0
         self.left: dict[str, float] = {}
         """By task: bytes that it is still expected to grow by."""
+        self.brief: set[str] = set()
+        """Tasks that will have ended before they could be stopped with profit."""
         self._peaks = self._variance = 0.0
         short: dict[str, int] = {}
         for task in reading.running:
@@ -122,6 +124,7 @@ class Forecast:
                 self.largest = max(self.largest, min(final, 4 * task.memory))
             elif kind.wall < LONG_S:
                 short[task.kind] = short.get(task.kind, 0) + 1
+                self.brief.add(task.task)
                 self.left[task.task] = max(0.0, kind.peak.mean - task.memory)
                 continue
             else:

@@ -118,8 +118,9 @@ def _ramp(before: Search, scene: Scene) -> Search:
         return before
     failures = before.failures
     if number >= scene.cores and number > before.before:
-        failures = 0 if _worth(before, scene) else failures + 1
-        if failures >= 3:
+        gain, error = _gain(before, scene)
+        failures = 0 if gain + error > WORTH * math.log(number / before.before) else failures + 1
+        if failures >= 3 or gain < -SURE * error:
             return _settle(before, scene, before.before)
     if number >= MOST:
         return _settle(before, scene, MOST)
@@ -127,13 +128,12 @@ def _ramp(before: Search, scene: Scene) -> Search:
     return _to(before, scene, target, before=number, failures=failures)
 
 
-def _worth(before: Search, scene: Scene) -> bool:
-    """Whether the last doubling got more done, as far as can be told."""
+def _gain(before: Search, scene: Scene) -> tuple[float, float]:
+    """(how much more the last doubling got done, as a logarithm; its standard error, without end when not known)."""
     now, then = scene.rates.rate(before.number), scene.rates.rate(before.before)
     if now is None or then is None:
-        return True
-    gain = now.value - then.value + math.hypot(now.error, then.error)
-    return gain > WORTH * math.log(before.number / before.before)
+        return 0.0, math.inf
+    return now.value - then.value, math.hypot(now.error, then.error)
 
 
 def _settle(before: Search, scene: Scene, number: int) -> Search:
@@ -189,7 +189,7 @@ def _try(before: Search, scene: Scene, way: Way, to: int) -> Search:
         to = before.number + (1 if way == "up" else -1)
     if to < 1 or to > MOST:
         return before
-    length = max(8.0, min(2 * scene.wall, 60.0)) if way == "down" else max(6.0, min(scene.wall, 30.0))
+    length = max(8.0, min(2 * scene.wall, 90.0)) if way == "down" else max(6.0, min(scene.wall, 30.0))
     probe = Probe(way, before.number, to, scene.at, scene.at + length, scene.at + 4 * length)
     return msgspec.structs.replace(before, probe=probe, number=to, since=scene.at)
 
@@ -199,7 +199,8 @@ def _judge(before: Search, probe: Probe, scene: Scene) -> Search:
     if not scene.pressing and probe.way == "up":
         return _give_up(before, probe, scene)
     there = abs(scene.busy - probe.to) <= max(1.0, 0.05 * probe.to)
-    until = probe.until if there else max(probe.until, scene.at + 3.0)
+    length = (probe.latest - probe.since) / 4
+    until = probe.until if there else max(probe.until, scene.at + 0.7 * length)  # it is seen from when it is reached
     if scene.at < min(until, probe.latest):
         if until != probe.until:
             probe = msgspec.structs.replace(probe, until=until)

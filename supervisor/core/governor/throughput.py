@@ -50,7 +50,7 @@ def measure(
     rates = rates.fade(dt, kinds[state.prevailing].wall if state.prevailing in kinds else 0.0)
     if abs(state.others.demand - state.demand) > MOVED * reading.cores:
         rates = rates.doubt()
-    settled = reading.at - state.search.since > 2.0
+    settled = reading.at - state.search.since > 0.9
     if active >= 0.5 and settled and not any(task.stopped for task in reading.running):
         used = _used(reading, kinds, active, use)
         if used > 0:
