@@ -1,0 +1,198 @@
+"""Others on the machine: a neighbour who takes a core or 8 GB for a while, and a second daemon of another user."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.bench.governor import machine, memory
+from tests.bench.governor.cpu import BURNER
+from tests.bench.governor.rows import Row
+from tests.bench.governor.tape import Load, Tape
+from tests.bench.governor.trial import Bench, Look, Trial, process, rest_until, trial
+
+SOON_S, BACK_S = 5.0, 15.0
+
+
+def neighbour(bench: Bench) -> list[Row]:
+    """How soon our share yields when somebody takes a core, then 8 GB, and how soon it is back after."""
+    stay, settle, after = bench.size(60, 15), bench.size(30, 12), bench.size(40, 18)
+    core = Load("neighbour", steps=100_000, cpu=0.1)
+    room = Load("neighbour", steps=100_000, cpu=0.0, wait=1.0, first=8000, last=8000)
+    rows = []
+    for name, load, guest in (("a core", BURNER, core), ("8 GB", memory.hog(bench), room)):
+        with trial(bench) as mill:
+            mill.put(load)
+            mill.watch()
+            came = rest_until(mill.began + settle + (load.alone_s if load.last else 0.0))
+            guests = mill.base / "guests"
+            guests.touch()
+            with process(guest.argv(sys.executable, guests, bench.speed)) as child:
+                left = rest_until(came + stay)
+                share = machine.tree_cpu(child.pid) / stay
+            end = rest_until(left + after)
+            mill.save(f"neighbour-{name.replace(' ', '-')}")
+            rows += _yielded(mill, name, came, left, end)
+            rows.append(Row("neighbour", f"{name}: {mill.harm()}", f"the neighbour got {share:.2f} cores",
+                            "no kill", not mill.killed()))
+    return rows
+
+
+def _yielded(mill: Trial, name: str, came: float, left: float, end: float) -> list[Row]:
+    """Rows for the time to yield and the time to return, by the limit and by what we use."""
+    before, cores = mill.between(came - 5, came), machine.cores()
+    usual = statistics.median(look.limit for look in before)
+    cpu = mill.cpu(came - 5, came)
+    rate = _courses(mill.looks)
+
+    def first(since: float, until: float, true: Callable[[Look], bool]) -> float | None:
+        return next((look.at - since for look in mill.between(since, until) if true(look)), None)
+
+    by_limit = first(came, left, lambda look: look.limit < usual)
+    by_use = first(came + 1, left, lambda look: rate[look.at] <= max(1.1, cpu - 0.8)) if name == "a core" else None
+    soonest = min((at for at in (by_limit, None if by_use is None else by_use + 1) if at is not None), default=None)
+    again = first(left, end, lambda look: look.limit >= max(1, 0.9 * usual))
+    used = first(left + 1, end, lambda look: rate[look.at] >= 0.9 * cpu) if name == "a core" else None
+    during, limits = mill.cpu(came + SOON_S, left), mill.limits(came + SOON_S, left)
+    return [
+        Row("neighbour", f"{name}: yields after (limit {_s(by_limit)}, our CPU {_s(by_use, 1)})", _s(soonest),
+            f"≤ {SOON_S:.0f} s", soonest is not None and soonest <= SOON_S),
+        Row("neighbour", f"{name}: is back after (limit {_s(again)}, our CPU {_s(used, 1)})", _s(again),
+            f"≤ {BACK_S:.0f} s", again is not None and again <= BACK_S),
+        Row("neighbour", f"{name}: limit {usual:g} before, {limits} meanwhile, {mill.limits(left, end)} after",
+            f"our CPU {cpu:.2f}, {during:.2f}, {mill.cpu(max(left, end - 5), end):.2f} of {cores}"),
+    ]
+
+
+def _courses(looks: list[Look]) -> dict[float, float]:
+    """By the time of a look: cores used over the second before it."""
+    found = {}
+    for at, look in enumerate(looks):
+        then = looks[max(0, at - 4)]
+        found[look.at] = (look.cpu - then.cpu) / (look.at - then.at) if look.at > then.at else 0.0
+    return found
+
+
+def _s(seconds: float | None, more: float = 0.0) -> str:
+    return "never" if seconds is None else f"{seconds + more:.1f} s"
+
+
+# ── two daemons ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def two(bench: Bench) -> list[Row]:
+    """A second daemon starts beside ours: how even the CPU is, and whether two who know nothing of each other race
+    for memory."""
+    return [*_fair(bench), *_race(bench)]
+
+
+def _fair(bench: Bench) -> list[Row]:
+    head, window = bench.size(30, 10), bench.size(60, 30)
+    with trial(bench) as one, _other(bench) as (second, whose):
+        one.put(BURNER)
+        one.watch()
+        rest_until(one.began + head)
+        second.put(BURNER)
+        second.watch()
+        end = rest_until(second.began + window)
+        mills, since = (one, second), second.began
+        shares = [mill.cpu(since, end) for mill in mills]
+        late = [mill.cpu(since + window / 2, end) for mill in mills]
+        work = [Tape(mill.tape).done([BURNER], since, end) for mill in mills]
+        limits = " and ".join(mill.limits(since, end) for mill in mills)
+        one.save("two-burners-first")
+        second.save("two-burners-second")
+    return [
+        Row("two", f"{whose}: Jain index of CPU over the {window:.0f} s after the second came", f"{jain(shares):.3f}",
+            "≥ 0.9", jain(shares) >= 0.9),
+        Row("two", f"the same of its second half, and of work done; limits {limits}",
+            f"{jain(late):.3f}, {jain(work):.3f} (cores {shares[0]:.2f}, {shares[1]:.2f})"),
+    ]
+
+
+def _race(bench: Bench) -> list[Row]:
+    window = bench.size(90, 25)
+    load = memory.hog(bench)
+    with trial(bench) as one, _other(bench) as (second, whose):
+        mills = (one, second)
+        for mill in mills:
+            mill.put(load)
+            mill.watch()
+        end = rest_until(one.began + window)
+        work = [Tape(mill.tape).done([load], one.began, end) / window for mill in mills]
+        kills = [mill.killed() for mill in mills]
+        words = [mill.harm() for mill in mills]
+        for mill, name in zip(mills, ("first", "second"), strict=True):
+            mill.save(f"two-hogs-{name}")
+    return [
+        Row("two", f"{whose}, hogs in both: first {words[0]}; second {words[1]}",
+            f"{work[0]:.2f} and {work[1]:.2f} s of work a second", "no kill", not any(kills)),
+    ]
+
+
+def jain(shares: list[float]) -> float:
+    """1 when all have the same, 1/n when one has all."""
+    return sum(shares) ** 2 / (len(shares) * sum(share**2 for share in shares) or 1.0)
+
+
+class Stranger(Trial):
+    """A daemon of another user."""
+
+    def __init__(self, base: Path, bench: Bench, user: str, python: str) -> None:
+        super().__init__(base, bench, python)
+        self.user = user
+        self.env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        for path in (base, self.jobs, self.tape):
+            shutil.chown(path, user, pwd.getpwnam(user).pw_gid)
+
+    def spawn(self, *words: str, **how: Any) -> subprocess.Popen[str]:
+        """Runs `grist` as that user."""
+        return super().spawn(*words, **{**how, "user": self.user, "group": pwd.getpwnam(self.user).pw_gid,
+                                        "extra_groups": []})
+
+    def command(self, *words: str) -> list[str]:
+        """The same with a Python that he may run."""
+        return [self.python, *super().command(*words)[1:]]
+
+
+@contextlib.contextmanager
+def _other(bench: Bench) -> Iterator[tuple[Trial, str]]:
+    """A second daemon and whose it is: another user's where there is one, who can run us."""
+    user, python = second_user()
+    trace = bench.keep is not None
+    with TemporaryDirectory(prefix="grist-bench-") as folder:
+        base = Path(folder)
+        mill = Stranger(base, bench, user, python) if user else Trial(base, bench)
+        with mill:
+            mill.start(*(["--record", str(base / "trace")] if trace else []))
+            yield mill, f"two users (root, {user})" if user else "one user twice"
+
+
+def second_user() -> tuple[str, str]:
+    """(a user beside root, a Python by which he can run us); empty where there is none."""
+    if os.geteuid() != 0:
+        return "", ""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    for entry in pwd.getpwall():
+        if not 1000 <= entry.pw_uid < 60000:
+            continue
+        for python in (sys.executable, shutil.which("python3", path="/usr/local/bin:/usr/bin") or sys.executable):
+            with contextlib.suppress(OSError):  # he may not even run it: the next may do
+                tried = subprocess.run(
+                    [python, "-c", "import msgspec, psutil, gristmill.supervisor.cli"], user=entry.pw_uid,
+                    group=entry.pw_gid, extra_groups=[], cwd="/", env={"PYTHONPATH": paths}, capture_output=True,
+                    timeout=20, check=False,
+                )
+                if tried.returncode == 0:
+                    return entry.pw_name, python
+    return "", ""
+

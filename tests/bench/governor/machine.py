@@ -1,0 +1,51 @@
+"""What the kernel says of the machine and of a tree of processes, read from /proc alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cores() -> int:
+    """Cores that we may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def available() -> float:
+    """Bytes of memory that are available."""
+    return _meminfo("MemAvailable:")
+
+
+def total() -> float:
+    """Bytes of memory in all."""
+    return _meminfo("MemTotal:")
+
+
+def oom_kills() -> int:
+    """Processes that the kernel has killed for lack of memory since the start of the machine."""
+    words = Path("/proc/vmstat").read_text().split()
+    return int(words[words.index("oom_kill") + 1])
+
+
+def tree_cpu(root: int) -> float:
+    """CPU seconds of a process and all its descendants, the ended ones included that somebody of them waited for."""
+    table: dict[int, tuple[int, float]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = Path("/proc", entry, "stat").read_bytes()
+            except OSError:  # ended meanwhile
+                continue
+            fields = stat[stat.rindex(b")") + 2 :].split()
+            table[int(entry)] = (int(fields[1]), sum(map(int, fields[11:15])) / TICKS)
+    ours, more = {root}, {root}
+    while more := {pid for pid, (parent, _) in table.items() if parent in more} - ours:
+        ours |= more
+    return sum(table[pid][1] for pid in ours if pid in table)
+
+
+def _meminfo(key: str) -> float:
+    words = Path("/proc/meminfo").read_text().split()
+    return 1024.0 * int(words[words.index(key) + 1])
