@@ -51,7 +51,7 @@ def judge(course: Course, controller: str) -> Score:
         ideal[here] = mark.rate
         settle = min(SETTLE if begin == 0 else RESETTLE, 0.4 * (end - begin))
         steady |= here & (seconds >= begin + settle)
-    recent = np.convolve(useful, np.ones(10) / 10)[: len(useful)]
+    recent = np.convolve(useful, np.ones(10) / 10)[: len(useful)] if len(useful) else useful
     there = np.flatnonzero(recent >= 0.9 * ideal)
     return Score(
         name=scenario.name, controller=controller, workers=tuple(mark.workers for mark in marks),

@@ -111,8 +111,8 @@ def test_cpu_goes_by_weight_and_nobody_gets_more_than_a_core_a_thread() -> None:
     assert theirs / ours == pytest.approx(9.3) and 8 * theirs + 8 * ours == pytest.approx(8)
     theirs, ours = grants(8, ((1.0, 4), (NICED, 16)))  # they have all they want, we the rest
     assert theirs == 1.0 and ours == pytest.approx(0.25)
-    least, half, most = grants(8, ((NICED, 30), (0.5, 2), (1.0, 4)))
-    assert (half, most) == (1.0, 1.0) and least == pytest.approx(2 / 30)
+    least, half, most = grants(8, ((NICED, 10), (0.5, 1), (1.0, 4)))
+    assert (half, most) == (1.0, 1.0) and least == pytest.approx(0.3)
 
 
 def test_others_lose_by_our_number_and_less_to_niced_tasks() -> None:
