@@ -83,8 +83,8 @@ class Aimd(Simple):
         cpu = reading.pressure_cpu
         if cpu is None:
             cpu = 1.0 if reading.cpu_total > 0.97 * reading.cores else 0.0
-        pressed = cpu > 0.4 or (reading.pressure_memory or 0) > 0.1 or (reading.pressure_io or 0) > 0.9
-        if pressed and reading.at >= self._rest:
+        pressed = cpu > 0.4 or (reading.pressure_memory or 0) > 0.1
+        if pressed and reading.at >= self._rest and reading.busy <= self.limit + 1:  # once until it has shown
             self.limit *= 0.7
             self._rest = reading.at + 5
         elif not pressed and reading.busy > 0.8 * self.limit:
