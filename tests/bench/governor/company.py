@@ -9,6 +9,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,6 +46,33 @@ def neighbour(bench: Bench) -> list[Row]:
             rows.append(Row("neighbour", f"{name}: {mill.harm()}", f"the neighbour got {share:.2f} cores",
                             "no kill", not mill.killed()))
     return rows
+
+
+def full(bench: Bench) -> list[Row]:
+    """Burners of a kind never seen begin while others want twice the cores: what one would use can't be seen."""
+    window, ramp, cores = bench.size(60, 30), bench.size(15, 10), machine.cores()
+    guest = Load("neighbour", steps=1_000_000, cpu=0.1)
+    with trial(bench) as mill, contextlib.ExitStack() as stack:
+        guests = mill.base / "guests"
+        guests.touch()
+        argv = guest.argv(sys.executable, guests, bench.speed)
+        theirs = [stack.enter_context(process(argv)).pid for _ in range(2 * cores)]
+        mill.put(BURNER)
+        mill.watch()
+        rest_until(mill.began + ramp)
+        before, since = sum(map(machine.tree_cpu, theirs)), time.monotonic()
+        end = rest_until(mill.began + window)
+        share = (sum(map(machine.tree_cpu, theirs)) - before) / (end - since)
+        stack.close()
+        rest_until(end + bench.size(40, 15))
+        mill.save("full")
+        most = max(look.limit for look in mill.between(mill.began, end))
+        return [
+            Row("full", f"beside {2 * cores} un-niced burners: highest limit (then {mill.limits(since, end)}; after "
+                f"they left {mill.limits(end, time.monotonic())})", str(most), f"≤ {cores + 1}", most <= cores + 1),
+            Row("full", f"their share of {cores} cores meanwhile, ours {mill.cpu(since, end):.2f}",
+                f"{share:.2f}", f"≥ {0.85 * cores:.2f}", share >= 0.85 * cores),
+        ]
 
 
 def _yielded(mill: Trial, name: str, came: float, left: float, end: float) -> list[Row]:
@@ -154,6 +182,13 @@ class Stranger(Trial):
         for path in (base, self.jobs, self.tape):
             shutil.chown(path, user, pwd.getpwnam(user).pw_gid)
 
+    def drop(self, name: str, text: str) -> None:
+        """Drops a file that is his."""
+        hidden = self.base / f"{name}.being-written"
+        hidden.write_text(text)
+        shutil.chown(hidden, self.user)
+        hidden.rename(self.jobs / name)
+
     def spawn(self, *words: str, **how: Any) -> subprocess.Popen[str]:
         """Runs `grist` as that user."""
         return super().spawn(*words, **{**how, "user": self.user, "group": pwd.getpwnam(self.user).pw_gid,
@@ -168,12 +203,11 @@ class Stranger(Trial):
 def _other(bench: Bench) -> Iterator[tuple[Trial, str]]:
     """A second daemon and whose it is: another user's where there is one, who can run us."""
     user, python = second_user()
-    trace = bench.keep is not None
     with TemporaryDirectory(prefix="grist-bench-") as folder:
         base = Path(folder)
         mill = Stranger(base, bench, user, python) if user else Trial(base, bench)
         with mill:
-            mill.start(*(["--record", str(base / "trace")] if trace else []))
+            mill.start()
             yield mill, f"two users (root, {user})" if user else "one user twice"
 
 

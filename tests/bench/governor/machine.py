@@ -29,6 +29,12 @@ def oom_kills() -> int:
     return int(words[words.index("oom_kill") + 1])
 
 
+def busy() -> float:
+    """CPU seconds that the machine has worked, since its start."""
+    user, nice, system, _, _, *irqs = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8])
+    return (user + nice + system + sum(irqs)) / TICKS
+
+
 def tree_cpu(root: int) -> float:
     """CPU seconds of a process and all its descendants, the ended ones included that somebody of them waited for."""
     table: dict[int, tuple[int, float]] = {}

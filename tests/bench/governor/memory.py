@@ -55,7 +55,7 @@ def _against(bench: Bench, name: str, loads: list[Load], numbers: list[int], win
         return [*rows, Row(name, "no fixed number came through unharmed", "")]
     for at, words in ((1, f"without the first {ramp:.0f} s"), (0, f"all {window:.0f} s")):
         best = max(unharmed, key=lambda who: found[who][at])
-        ratio = found["auto"][at] / found[best][at]
+        ratio = found["auto"][at] / max(1e-9, found[best][at])
         rows.append(Row(name, f"throughput of the best fixed number ({best}), {words}", f"{ratio:.3f}",
                         "≥ 0.9" if at else "", ratio >= 0.9 if at else None))
     return rows

@@ -68,9 +68,15 @@ class Trial(Mill):
             self._watcher.join()
         super().__exit__(*of)
 
+    def start(self, *options: str, **how: Any) -> None:
+        """Starts the daemon, out of reach of a Ctrl-C that is meant for us; with a trace where things are kept."""
+        trace = ["--record", str(self.base / "trace")] if self.bench.keep else []
+        super().start(*options, *trace, start_new_session=True, **how)
+
     def put(self, load: Load, tasks: int = 10_000) -> None:
-        """Drops a job of such tasks."""
+        """Drops a job of such tasks and waits until it is accepted."""
         self.drop(f"{load.name}.toml", load.job(self.python, self.tape, self.bench.speed, tasks))
+        self.until(lambda: self.job(load.name), f"{load.name} was not accepted")
 
     def watch(self) -> None:
         """Begins to look; what is measured counts from now."""
@@ -140,7 +146,7 @@ def trial(bench: Bench, *options: str) -> Iterator[Trial]:
     with TemporaryDirectory(prefix="grist-bench-") as base:
         found = Trial(Path(base), bench)
         with found:
-            found.start(*options, *(["--record", str(found.base / "trace")] if bench.keep else []))
+            found.start(*options)
             yield found
 
 
