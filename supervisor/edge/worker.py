@@ -497,15 +497,22 @@ class Worker:
             self.contexts[message["job"]] = message["context"]
             message["context"]["job"] = message["job"]
         elif "drop" in message:
-            self.say({"dropped": [waiting["do"] for waiting in self.waiting]})
-            self.waiting.clear()
-            self.flush()
+            self.give_back(list(self.waiting))
+        elif "end" in message and (found := [one for one in self.waiting if one["do"] == message["end"]]):
+            self.give_back(found)  # came with the task itself: it is canceled before it has begun
         elif "quit" in message:
             self.retiring = True
         else:
             for word, order in (("end", "cancel"), ("stop", "stop"), ("go", "go"), ("evict", "evict")):
                 if word in message and self.task is not None and self.task.key == message[word]:
                     self.handle(self.task, order)
+
+    def give_back(self, messages: list[dict[str, Any]]) -> None:
+        """Returns tasks that were not begun."""
+        self.say({"dropped": [message["do"] for message in messages]})
+        for message in messages:
+            self.waiting.remove(message)
+        self.flush()
 
     def hear_signal(self, order: str) -> None:
         """A later daemon's order. One that speaks to us over the socket gives but the oldest of them like this."""

@@ -355,3 +355,16 @@ def test_who_has_ended_already_needs_no_politeness() -> None:
     process = subprocess.Popen(["true"], start_new_session=True)
     process.wait(DEADLINE)
     code.make_polite(process.pid, 12, True)
+
+
+# ── canceling ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_task_that_is_canceled_before_it_has_begun_is_given_back_and_never_begins(worker: Worker) -> None:
+    def order(number: int) -> dict[str, Any]:
+        return {"do": f"1.{number}.1", "argv": ["/bin/sh", "-c", "echo >> begun"], "env": {}}
+
+    worker.say(order(0), order(1), {"end": "1.0.1"})  # in one packet: it finds no task in hand yet
+    assert worker.hear("dropped")["dropped"] == ["1.0.1"]
+    assert worker.hear("e")["e"] == "1.1.1"
+    assert (worker.base / "begun").read_text() == "\n"
