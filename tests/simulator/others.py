@@ -53,8 +53,8 @@ class Others:
         self.runnable = others + niced + ours
         if ours > 0:
             theirs = min(theirs, 1 - met(cores, self.runnable, weight))
-        # Batch work of somebody else is an equal: a half of what is left is its due.
-        due = min(niced, max(0.0, cores - others * theirs) / 2)
+        # To niced work of ours that of somebody else is an equal: a half of what is left is its due.
+        due = min(niced, max(0.0, cores - others * theirs) / 2) if weight <= NICED else 0.0
         self.wanted += (guests + due) * dt
         self.lost += (guests * (1 - theirs) + max(0.0, due - niced * batch)) * dt
         self.use = others * theirs + niced * batch
