@@ -111,7 +111,8 @@ class Observer:
 
     def listen(self) -> None:
         """Looks for how far some of the tasks say they are: in their GRIST_PROGRESS, else in their logs."""
-        tasks = [task for _, task in self.hands() if str(task.key) in self._courses]
+        hands = [self._ledger.in_hand(sent.key) for _, sent in self.hands()]
+        tasks = [task for task in hands if task is not None and str(task.key) in self._courses]
         for task in itertools.islice(itertools.cycle(tasks), self._turn, self._turn + min(LOGS_A_LOOK, len(tasks))):
             told = progress.stated(tail.read(self._log_path(task, "progress")))
             if told is None:
