@@ -172,7 +172,8 @@ def test_workers_that_were_frozen_while_the_daemon_changed_start_nothing_twice(
 
 
 def test_a_worker_that_thaws_with_unread_tasks_starts_none_of_them(turning: Mill) -> None:
-    turning.drop("warm.toml", 'command = "sleep 0.3"\n[items]\ntotal = 2\nper_task = 1\n')
+    claimed = '[resources]\nmemory = "4 MiB"\n'  # of a kind that claims nothing one task would run first
+    turning.drop("warm.toml", f'command = "sleep 0.3"\n{claimed}[items]\ntotal = 2\nper_task = 1\n')
     turning.ended("warm")
     frozen = workers(turning)
     assert len(frozen) == 2
@@ -180,7 +181,7 @@ def test_a_worker_that_thaws_with_unread_tasks_starts_none_of_them(turning: Mill
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
     try:
-        load.drop((SLAIN,))
+        load.drop((SLAIN,), claimed)
         turning.until(
             lambda: turning.job("slain0") and [t["state"] for t in turning.tasks("slain0")][:2] == ["starting"] * 2,
             "nothing was sent",
