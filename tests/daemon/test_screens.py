@@ -18,7 +18,7 @@ async def test_a_job_is_watched_opened_read_survives_the_daemon_and_is_canceled(
     app = MillApp(str(turning.state / "socket"), str(turning.jobs))
     async with app.run_test(size=size) as pilot:
         eye = Eye(app, pilot)
-        await eye.sees("● live", "limit 2: fixed at 2 by the user")
+        await eye.sees("● live", "limit 2: user: fixed at 2 by the user")
         turning.drop("watched.toml", 'command = "echo [1/4] said by the task; exec sleep 1000"\n'
                                      "[items]\ntotal = 3\nper_task = 1\n")
         await eye.sees("watched/0", "●RUN", "0/3", "25%")
