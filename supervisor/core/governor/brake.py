@@ -15,7 +15,9 @@ from gristmill.supervisor.core.governor.reading import Reading, Running
 STOP, KILL, ENOUGH = 0.6, 0.35, 0.9
 """Of the reserve: below the first tasks are stopped, below the second ended, until the third is there again."""
 AHEAD_S = 2.0
-GLANCE_AHEAD_S = 1.0
+GLANCE_AHEAD_S = 0.5
+NEAR = 2.0
+"""With more than so many reserves left a fall in memory is a start as expected rather than a danger."""
 PRESSED = 0.10
 """Share of time lost to memory pressure from which nothing is started, where memory is scarce as well."""
 SCARCE = 0.25
@@ -95,7 +97,7 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
     by_name = {task.task: task for task in tasks}
     killed |= {task: (at, by_name[task].memory) for task in kill}
     cap = before.cap
-    if kill:
+    if kill or any(when > before.at for when, _ in before.killed.values()):
         cap = float(max(1, len(tasks) - len(kill)))
     elif cap is not None:
         cap = cap + dt / 30 if reading.waiting else cap
@@ -111,9 +113,12 @@ def relieve(at: float, available: float, before: Brake) -> tuple[Brake, tuple[st
         return before, ()
     fall = max(0.0, before.available - available) / max(0.1, at - before.at)
     coming = before.coming(at)
-    if available + coming - GLANCE_AHEAD_S * fall >= KILL * before.reserve:
+    ahead = available + coming - GLANCE_AHEAD_S * fall
+    if ahead >= KILL * before.reserve or available + coming > NEAR * before.reserve:
         return before, ()
-    kill = _least_lost(list(before.tasks), ENOUGH * before.reserve - available - coming)
+    short = available + coming < KILL * before.reserve  # it is there already, not only on its way
+    wanted = ENOUGH * before.reserve - available - coming if short else KILL * before.reserve - ahead
+    kill = _least_lost(list(before.tasks), wanted)
     return note(before, dict.fromkeys(kill, at)), tuple(kill)
 
 
@@ -123,8 +128,7 @@ def note(before: Brake, relieved: dict[str, float]) -> Brake:
     if not ended:
         return before
     left = tuple(task for task in before.tasks if task.task not in ended)
-    cap = float(max(1, len(left)))
-    return msgspec.structs.replace(before, killed=before.killed | ended, tasks=left, cap=cap)
+    return msgspec.structs.replace(before, killed=before.killed | ended, tasks=left)
 
 
 def _least_lost(tasks: list[Running], wanted: float) -> list[str]:

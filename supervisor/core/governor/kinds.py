@@ -21,6 +21,8 @@ FROZEN = 40.0
 """After so many ends the cost that others are compared with stays as it is: a drifting one destroys the table."""
 FULL = 0.92
 """Above this share of the cores a worker's use understates what it could use."""
+RECENT = 0.3
+"""Gain of the mean over the last few ends."""
 SHORT_S = 2.0
 """Tasks that take less are seen when they end rather than while they run."""
 KEPT = 200
@@ -46,7 +48,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The footprint of one kind: means of time in seconds, use in cores, memory in bytes.
 
     `cost` is the mean logarithm of what one task costs (CPU seconds, or wall seconds where it hardly computes), over
-    `costed` of them. `life` is the memory against age / wall. `claim` is what the user says a task needs, which nothing
+    `costed` of them. `recent` is the mean peak of the last three or so, `largest` forgets slowly. `life` is the memory
+    against age / wall. `claim` is what the user says a task needs, which nothing
     learned overrides; `raised` what it is taken to need at least after a lack of memory. `at` is when it was last seen.
     """
 
@@ -57,6 +60,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost: float = 0.0
     costed: float = 0.0
     peak: Moment = Moment()
+    recent: float = 0.0
     largest: float = 0.0
     life: tuple[Moment, ...] = ()
     claim: float | None = None
@@ -151,6 +155,7 @@ def _ended(kind: Kind, end: Ended, reading: Reading, filled: float) -> Kind:
         use = _use(use, min(filled * end.cpu / end.wall, reading.cores), reading)
     return msgspec.structs.replace(
         seen, cost=cost, costed=costed, use=use, peak=kind.peak.learn(end.peak, min(end.count, 20)),
+        recent=kind.recent + max(1 / ends, RECENT) * (end.peak - kind.recent),
         largest=max(end.peak, kind.largest - 0.02 * (kind.largest - kind.peak.mean)),
     )
 

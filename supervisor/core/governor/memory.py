@@ -27,7 +27,11 @@ FIRST_SHARE = 0.08
 LEAST_PACKED = 0.75
 """Short tasks are taken to hold at least this share of their peaks at once: looks once a second may miss the rest."""
 MARGIN = 1.25
-SIGMAS = 1.5
+SIGMAS = 1.0
+NOTABLE = 1.25
+"""So many times what is usual is another kind of task rather than noise."""
+MOST_SCALE = 10.0
+"""A task may hold so many times what is usual at its age, as with another network in a sweep."""
 
 
 def reserve_of(total: float) -> float:
@@ -81,6 +85,8 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
         """Bytes that a task of an unknown kind is taken to grow to: as it grew lately, for as long as it has run, two
         to four minutes; or to the end that its progress promises."""
         horizon = min(240.0, max(120.0, task.age))
+        if kind.ends:  # few have ended, but those tell about how long it takes
+            horizon = min(horizon, max(CHECK_S, 1.5 * kind.wall - task.age))
         if task.progress is not None and task.progress > 0.02:
             horizon = task.age / task.progress - task.age
         trail = self.trails.get(task.task, Trail())
@@ -151,6 +157,16 @@ class Forecast:
         group.count += 1
         group.memory += task.memory
 
+    @staticmethod
+    def scale(running: list[Running], kind: Kind) -> float:
+        """How much more than usual at their age the running tasks of a kind hold: those to come may well do so too."""
+        grown = [task for task in running if task.age >= 2.0]
+        usual = sum(kind.memory_at(task.age) for task in grown)
+        held = sum(task.memory for task in grown)
+        if not kind.life or held < NOTABLE * usual:
+            return 1.0
+        return min(MOST_SCALE, held / max(1.0, usual))
+
     def at(self, later: float) -> tuple[float, float]:
         """(bytes that all running tasks hold after so many seconds, standard deviation of that).
 
@@ -161,7 +177,7 @@ class Forecast:
             kind, age = group.kind, group.age + later
             end = max(kind.wall, 1.15 * group.age)
             usual = kind.memory_at(group.age)
-            scale = min(3.0, max(0.7, group.memory / group.count / usual)) if usual > 0 else 1.0
+            scale = min(MOST_SCALE, max(0.7, group.memory / group.count / usual)) if usual > 0 else 1.0
             if age > end:
                 age, scale = (age - end) % max(1.0, kind.wall), 1.0
             total += group.count * scale * kind.memory_at(age)
@@ -203,7 +219,8 @@ def _fit(kind: Kind, running: list[Running], reading: Reading, forecast: Forecas
         need = MARGIN * largest if largest else first
         most = 1 if not kind.ends and all(task.age < CANARY_S for task in running) else None
         return Fit(max(need, kind.raised), room, most)
-    need = max(kind.peak.mean, kind.raised)
+    usual = kind.peak.mean if kind.recent < NOTABLE * kind.peak.mean else kind.recent
+    need = max(usual, kind.raised) * forecast.scale(running, kind)
     if kind.ends < TRUSTED:
         need = max(need, kind.largest)
     if kind.wall < LONG_S:
@@ -213,6 +230,6 @@ def _fit(kind: Kind, running: list[Running], reading: Reading, forecast: Forecas
     for step in range(BINS):
         age = (step + 0.5) / BINS * LIFE * kind.wall
         held, deviation = forecast.at(age)
-        each = max(kind.memory_at(age), need / 4)
+        each = max(kind.memory_at(age) * need / max(1.0, kind.peak.mean), need / 4)
         best = min(best, (usable - held - SIGMAS * deviation) / max(1.0, each))
     return Fit(need, best * need if best > 0 else min(0.0, best * need))

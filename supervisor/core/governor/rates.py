@@ -107,7 +107,7 @@ class Rates(msgspec.Struct, frozen=True):
         """ln c among so many workers: a kernel mean, shrunk towards that of all while little is known."""
         costed = sum(cell.costed for cell in self.cells.values())
         usual = sum(cell.costed * cell.cost for cell in self.cells.values()) / costed if costed else 0.0
-        total = square = mean = spread = 0.0
+        total = mean = spread = 0.0
         place = math.log(max(1.0, workers))
         for number, cell in self.cells.items():
             if cell.costed <= 0:
@@ -117,17 +117,15 @@ class Rates(msgspec.Struct, frozen=True):
                 continue
             weight = near * cell.costed
             total += weight
-            square += near * weight
             mean += weight * cell.cost
             spread += weight * (cell.spread + cell.cost * cell.cost)
         if total < 1e-6:
             return Estimate(usual, math.sqrt(TASK_SPREAD))
         mean /= total
         noise = max(1e-4, spread / total - mean * mean)
-        count = total * total / square  # tasks that speak for this number
         prior = noise / TASK_SPREAD
-        shrunk = count / (count + prior)
-        return Estimate(shrunk * mean + (1 - shrunk) * usual, math.sqrt(noise / (count + prior)))
+        shrunk = total / (total + prior)
+        return Estimate(shrunk * mean + (1 - shrunk) * usual, math.sqrt(noise / (total + prior)))
 
     def used(self, workers: float) -> Estimate | None:
         """ln U of so many workers, None where it was not seen lately."""

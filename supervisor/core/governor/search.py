@@ -215,7 +215,8 @@ def _judge(before: Search, probe: Probe, scene: Scene) -> Search:
 
 def _give_up(before: Search, probe: Probe, scene: Scene) -> Search:
     most = {"up": UP_MOST_S, "trim": TRIM_MOST_S, "down": DOWN_EVERY_S}[probe.way]
-    every: dict[Way, float] = {**before.every, probe.way: min(most, 2 * before.every.get(probe.way, FIRST_PROBE_S))}
+    usual = DOWN_EVERY_S if probe.way == "down" else FIRST_PROBE_S
+    every: dict[Way, float] = {**before.every, probe.way: min(most, 2 * before.every.get(probe.way, usual))}
     due: dict[Way, float] = {**before.due, probe.way: scene.at + every[probe.way]}
     return msgspec.structs.replace(before, probe=None, number=probe.base, since=scene.at, every=every, due=due)
 
