@@ -98,6 +98,10 @@ class Mill:
         hidden.write_text(text)
         hidden.rename(self.jobs / name)
 
+    def drop_claimed(self, name: str, text: str) -> None:
+        """The same for a job that claims its memory: of a kind that does not, one task runs alone first."""
+        self.drop(name, text + '[resources]\nmemory = "4 MiB"\n')
+
     def ask(self, op: str, **arguments: Any) -> Any:
         with Client(self.state / "socket") as client:
             return client.ask(op, **arguments)

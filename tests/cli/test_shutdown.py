@@ -40,7 +40,7 @@ def test_without_a_daemon_it_says_so_with_code_3(tmp_path: Path) -> None:
 
 
 def test_a_plain_one_waits_until_the_daemon_is_gone_and_leaves_tasks_running(turning: Mill) -> None:
-    turning.drop("a.toml", WAITING)
+    turning.drop_claimed("a.toml", WAITING)
     pids = [task["pid"] for task in turning.running("a", 2)]
     assert "2 running tasks go on without it" in turning.grist("shutdown")
     assert locks.holder(turning.state / "lock") is None
@@ -51,7 +51,7 @@ def test_a_plain_one_waits_until_the_daemon_is_gone_and_leaves_tasks_running(tur
 
 
 def test_a_drain_says_what_it_waits_for_as_that_changes(turning: Mill) -> None:
-    turning.drop("train.toml", WAITING)
+    turning.drop_claimed("train.toml", WAITING)
     turning.running("train", 2)
     drain = turning.spawn("shutdown", "--drain", stdout=subprocess.PIPE)
     assert drain.stdout is not None
@@ -74,7 +74,7 @@ def hear_interrupts() -> None:
 
 
 def test_an_interrupted_wait_leaves_the_drain_going_and_says_so(turning: Mill) -> None:
-    turning.drop("a.toml", WAITING)
+    turning.drop_claimed("a.toml", WAITING)
     turning.running("a", 2)
     turning.drop("never.toml", 'command = "touch started"\n')
     drain = turning.spawn("shutdown", "--drain", stdout=subprocess.PIPE, preexec_fn=hear_interrupts)
@@ -94,7 +94,7 @@ def test_an_interrupted_wait_leaves_the_drain_going_and_says_so(turning: Mill) -
 
 
 def test_a_drain_can_be_cut_short_and_its_tasks_go_on(turning: Mill) -> None:
-    turning.drop("a.toml", WAITING)
+    turning.drop_claimed("a.toml", WAITING)
     pids = [task["pid"] for task in turning.running("a", 2)]
     assert "stops when 2 running tasks" in turning.grist("shutdown", "--drain", "--no-wait")
     turning.until(lambda: "draining" in turning.status()["daemon"]["reason"], "draining is not shown")
@@ -120,7 +120,7 @@ def test_kill_ends_the_tasks_first_and_waits_for_those_that_are_deaf(turning: Mi
 
 
 def test_no_wait_returns_while_the_daemon_still_drains(turning: Mill) -> None:
-    turning.drop("a.toml", WAITING)
+    turning.drop_claimed("a.toml", WAITING)
     turning.running("a", 2)
     turning.grist("shutdown", "--drain", "--no-wait")
     assert turning.process is not None

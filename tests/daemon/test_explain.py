@@ -13,7 +13,7 @@ from tests.tui.stage import Eye
 
 
 def test_jobs_and_tasks_are_explained_while_they_wait_run_and_have_ended(turning: Mill) -> None:
-    turning.drop("long.toml", 'command = "exec sleep 1000"\n[items]\ntotal = 5\nper_task = 1\n')
+    turning.drop_claimed("long.toml", 'command = "exec sleep 1000"\n[items]\ntotal = 5\nper_task = 1\n')
     turning.running("long", 2)
     turning.drop("late.toml", 'command = "true"\n')
     turning.until(lambda: turning.job("late"), "the second job is not in")

@@ -133,7 +133,7 @@ def test_a_full_disk_holds_dispatch_with_its_reason_and_is_left_by_itself(mill: 
 
 
 def test_a_killed_daemon_stops_no_task_and_the_next_one_takes_over(turning: Mill) -> None:
-    turning.drop("six.toml", """command = "echo {i} >> begun; while ! test -e go; do sleep 0.05; done; exit {i}"
+    turning.drop_claimed("six.toml", """command = "echo {i} >> begun; while ! test -e go; do sleep 0.05; done; exit {i}"
 [grid]
 i = { range = [0, 6] }
 """)
@@ -182,7 +182,7 @@ def test_an_adopted_task_can_be_canceled(turning: Mill) -> None:
 
 
 def test_a_cancel_is_kept_even_if_the_daemon_is_killed_right_after(turning: Mill) -> None:
-    turning.drop("deaf.toml", 'command = "trap \'\' TERM; while :; do sleep 0.1; done"\ngrace = "2s"\n'
+    turning.drop_claimed("deaf.toml", 'command = "trap \'\' TERM; while :; do sleep 0.1; done"\ngrace = "2s"\n'
                               "[items]\ntotal = 5\nper_task = 1\n")
     turning.running("deaf", 2)
     turning.grist("cancel", "deaf")
@@ -192,7 +192,9 @@ def test_a_cancel_is_kept_even_if_the_daemon_is_killed_right_after(turning: Mill
 
 
 def test_a_killed_worker_costs_only_its_own_task(turning: Mill) -> None:
-    turning.drop("two.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n[items]\ntotal = 4\nper_task = 1\n')
+    turning.drop_claimed(
+        "two.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n[items]\ntotal = 4\nper_task = 1\n'
+    )
     turning.running("two", 2)
     victim = next(w for w in turning.status()["workers"] if w.get("task") == f"{turning.job('two')['id']}/0")
     parent = int(Path(f"/proc/{victim['pid']}/stat").read_text().rpartition(")")[2].split()[1])
@@ -209,7 +211,9 @@ def test_a_killed_spawner_is_replaced_and_costs_nothing(turning: Mill) -> None:
     assert turning.process is not None
     children = Path(f"/proc/{turning.process.pid}/task/{turning.process.pid}/children").read_text().split()
     (spawner,) = (int(pid) for pid in children)
-    turning.drop("long.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n[items]\ntotal = 4\nper_task = 1\n')
+    turning.drop_claimed(
+        "long.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n[items]\ntotal = 4\nper_task = 1\n'
+    )
     turning.running("long", 2)
     os.kill(spawner, signal.SIGKILL)
     (turning.base / "go").touch()
@@ -286,7 +290,9 @@ def test_a_state_folder_of_other_jobs_is_refused(mill: Mill) -> None:
 
 
 def test_shutdown_can_drain_or_kill(turning: Mill) -> None:
-    turning.drop("a.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n[items]\ntotal = 5\nper_task = 1\n')
+    turning.drop_claimed(
+        "a.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n[items]\ntotal = 5\nper_task = 1\n'
+    )
     turning.running("a", 2)
     drain = turning.spawn("shutdown", "--drain", stdout=subprocess.PIPE)
     assert drain.stdout is not None

@@ -153,7 +153,7 @@ cpus = 2
 
 
 def test_cancel_ends_what_runs_and_starts_nothing_more(turning: Mill) -> None:
-    turning.drop("long.toml", 'command = "exec sleep 1000"\n[items]\ntotal = 50\nper_task = 1\n')
+    turning.drop_claimed("long.toml", 'command = "exec sleep 1000"\n[items]\ntotal = 50\nper_task = 1\n')
     pids = [task["pid"] for task in turning.running("long", 2)]
     assert "canceled, 2 running tasks told to end" in turning.grist("cancel", "long")
     job = turning.ended("long")
@@ -164,7 +164,9 @@ def test_cancel_ends_what_runs_and_starts_nothing_more(turning: Mill) -> None:
 
 
 def test_one_task_can_be_canceled_waiting_or_running(turning: Mill) -> None:
-    turning.drop("some.toml", 'command = "test {index} -gt 1 || exec sleep 1000"\n[items]\ntotal = 5\nper_task = 1\n')
+    turning.drop_claimed(
+        "some.toml", 'command = "test {index} -gt 1 || exec sleep 1000"\n[items]\ntotal = 5\nper_task = 1\n'
+    )
     turning.running("some", 2)
     turning.grist("cancel", "some/4")
     turning.grist("cancel", "some/0", "some/1")
@@ -174,7 +176,7 @@ def test_one_task_can_be_canceled_waiting_or_running(turning: Mill) -> None:
 
 
 def test_tasks_are_listed_by_state_with_their_number_waiting_ones_too(turning: Mill) -> None:
-    turning.drop("mix.toml", 'command = "test {index} -gt 3 && exec sleep 1000; exit {index}"\n'
+    turning.drop_claimed("mix.toml", 'command = "test {index} -gt 3 && exec sleep 1000; exit {index}"\n'
                              "[items]\ntotal = 300\nper_task = 1\n")
     turning.running("mix", 2)
 
@@ -234,7 +236,9 @@ def test_priority_decides_what_runs_first(turning: Mill) -> None:
 
 def test_no_more_tasks_run_at_once_than_the_limit_and_the_jobs_own(turning: Mill) -> None:
     turning.grist("limit", "4")
-    turning.drop("wide.toml", 'command = "exec sleep 1000"\n[items]\ntotal = 9\nper_task = 1\n[limits]\nworkers = 3\n')
+    turning.drop_claimed(
+        "wide.toml", 'command = "exec sleep 1000"\n[items]\ntotal = 9\nper_task = 1\n[limits]\nworkers = 3\n'
+    )
     turning.drop("rest.toml", 'command = "exec sleep 1000"\n[items]\ntotal = 9\nper_task = 1\n')
     turning.running("wide", 2)
     turning.running("rest", 1)

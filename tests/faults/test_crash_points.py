@@ -131,7 +131,7 @@ class Recovery(Script):
     def prepare(self) -> None:
         mill = self.mill
         mill.start("--limit", "2")
-        mill.drop("left.toml", LEFT)
+        mill.drop_claimed("left.toml", LEFT)
         mill.running("left", 2)
         mill.kill()
         (mill.base / "go0").touch()

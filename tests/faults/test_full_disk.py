@@ -37,7 +37,7 @@ PLACES = {"logs": ["logs"], "database": ["queue.db", "queue.db-wal"], "run folde
 def test_no_room(mill: Mill, shim: Shim, place: str, killed: bool) -> None:
     """A quota on one folder, or on all that is ours; some of what ran then ends while nothing can be written."""
     mill.start("--limit", "2")
-    mill.drop("work.toml", WORK)
+    mill.drop_claimed("work.toml", WORK)
     mill.running("work", 2)
     full = [shim.fill(mill.state / name) for name in PLACES[place]]
     (mill.base / "go").touch()
@@ -63,7 +63,7 @@ def test_no_room(mill: Mill, shim: Shim, place: str, killed: bool) -> None:
 
 def test_a_database_without_room_holds_new_tasks_and_says_so(mill: Mill, shim: Shim) -> None:
     mill.start("--limit", "2")
-    mill.drop("work.toml", WORK)
+    mill.drop_claimed("work.toml", WORK)
     mill.running("work", 2)
     full = [shim.fill(mill.state / name) for name in PLACES["database"]]
     (mill.base / "go").touch()
@@ -113,7 +113,7 @@ def small(tmp_path: Path) -> Iterator[Mill]:
 def test_a_truly_full_disk(small: Mill) -> None:
     """A stranger fills the file system to the last byte; the daemon is killed and comes again."""
     small.start("--limit", "2", "--disk-reserve", "1 B")
-    small.drop("work.toml", WORK)
+    small.drop_claimed("work.toml", WORK)
     small.running("work", 2)
     ballast = small.state.parent / "ballast"
     with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError, match="No space"):

@@ -113,7 +113,8 @@ def test_killed_workers_cost_at_most_their_own_task_and_cut_none(mill: Mill, ful
 
 
 def test_the_task_of_a_killed_worker_runs_on_and_is_lost_only_at_its_end(turning: Mill) -> None:
-    turning.drop("two.toml", """command = "echo $$ >> pids; while ! test -e go; do sleep 0.05; done; echo e >> ended"
+    turning.drop_claimed("two.toml",
+                         """command = "echo $$ >> pids; while ! test -e go; do sleep 0.05; done; echo e >> ended"
 [items]
 total = 2
 per_task = 1

@@ -169,7 +169,7 @@ def test_what_must_not_run_again_by_itself_is_not_run_again_after_a_power_cut(
 ) -> None:
     shim.reboot("boot-first")
     mill.start("--limit", "2")
-    mill.drop("once.toml", f"""command = "echo {{index}} >> {mill.base}/begun; exec sleep 1000"
+    mill.drop_claimed("once.toml", f"""command = "echo {{index}} >> {mill.base}/begun; exec sleep 1000"
 on_reboot = "hold"
 [items]
 total = 3

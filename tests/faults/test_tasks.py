@@ -59,7 +59,9 @@ def worker_of(pid: int) -> int:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_to_the_daemons_whole_group_leaves_tasks_alone(mill: Mill, number: int) -> None:
     mill.start("--limit", "2", process_group=0)
-    mill.drop("two.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n[items]\ntotal = 2\nper_task = 1\n')
+    mill.drop_claimed(
+        "two.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n[items]\ntotal = 2\nper_task = 1\n'
+    )
     pids = {task["pid"] for task in mill.running("two", 2)}
     assert mill.process is not None
     os.killpg(mill.process.pid, number)

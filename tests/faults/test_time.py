@@ -17,6 +17,8 @@ timeout = "5m"
 [items]
 total = 4
 per_task = 1
+[resources]
+memory = "4 MiB"
 """
 
 
@@ -48,7 +50,7 @@ def test_a_clock_that_is_set_cuts_and_reruns_nothing(mill: Mill, shim: Shim, day
     mill.start("--limit", "5")
     mill.drop("work.toml", WORK)
     mill.drop("again.toml", 'command = "test -e again || {{ touch again; exit 1; }}"\n'
-                            '[retry]\nattempts = 2\nbackoff = "4s"\n')
+                            '[resources]\nmemory = "4 MiB"\n[retry]\nattempts = 2\nbackoff = "4s"\n')
     mill.running("work", 2)
     mill.until(lambda: mill.job("again"), "not accepted")
     mill.until(lambda: (task := mill.tasks("again")[0])["attempts"] and task["state"] == "queued", "not tried")

@@ -51,7 +51,7 @@ def test_the_program_goes_while_tasks_run(mill: Mill, how: str) -> None:
     use(mill, old)
     mill.start("--limit", "2")
     assert mill.status()["daemon"]["version"] == "1.0"
-    mill.drop("work.toml", WORK)
+    mill.drop_claimed("work.toml", WORK)
     mill.running("work", 2)
     shutil.rmtree(old)
     if how == "replaced":
@@ -76,7 +76,7 @@ def test_a_newer_daemon_takes_over_and_an_older_one_is_refused_afterwards(mill: 
     old, new = install(mill.base / "old", "1.0"), install(mill.base / "new", "2.0", SCHEMA + 1)
     use(mill, old)
     mill.start("--limit", "2")
-    mill.drop("work.toml", WORK)
+    mill.drop_claimed("work.toml", WORK)
     pids = {task["pid"] for task in mill.running("work", 2)}
     mill.kill()
     use(mill, new)

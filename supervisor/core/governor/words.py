@@ -99,7 +99,7 @@ def _memory(facts: Facts) -> Allow:
         return Allow(Binding.MEMORY, facts.fits, f"{facts.held}; {free}")
     if fit is None:
         return Allow(Binding.MEMORY, None, free)
-    words = f"{spoken(max(0.0, fit.room))} are free beyond the reserve of {kept} and what running tasks still grow by"
+    words = f"{spoken(max(0.0, fit.room))} free beyond reserve ({kept}) and growth"
     return Allow(Binding.MEMORY, facts.fits, f"{words}, the next task needs {spoken(fit.need)}")
 
 
