@@ -26,7 +26,7 @@ SOON_S, BACK_S = 5.0, 15.0
 
 def neighbour(bench: Bench) -> list[Row]:
     """How soon our share yields when somebody takes a core, then 8 GB, and how soon it is back after."""
-    stay, settle, after = bench.size(60, 15), bench.size(30, 12), bench.size(40, 18)
+    stay, settle, after = bench.size(60, 12), bench.size(30, 9), bench.size(40, 16)
     core = Load("neighbour", steps=100_000, cpu=0.1)
     room = Load("neighbour", steps=100_000, cpu=0.0, wait=1.0, first=8000, last=8000)
     rows = []
@@ -34,7 +34,7 @@ def neighbour(bench: Bench) -> list[Row]:
         with trial(bench) as mill:
             mill.put(load)
             mill.watch()
-            came = rest_until(mill.began + settle + (load.alone_s if load.last else 0.0))
+            came = rest_until(mill.began + settle + (2 * load.alone_s if load.last else 0.0))
             guests = mill.base / "guests"
             guests.touch()
             with process(guest.argv(sys.executable, guests, bench.speed)) as child:
@@ -50,7 +50,7 @@ def neighbour(bench: Bench) -> list[Row]:
 
 def full(bench: Bench) -> list[Row]:
     """Burners of a kind never seen begin while others want twice the cores: what one would use can't be seen."""
-    window, ramp, cores = bench.size(60, 30), bench.size(15, 10), machine.cores()
+    window, ramp, cores = bench.size(60, 22), bench.size(15, 10), machine.cores()
     guest = Load("neighbour", steps=1_000_000, cpu=0.1)
     with trial(bench) as mill, contextlib.ExitStack() as stack:
         guests = mill.base / "guests"
@@ -64,7 +64,7 @@ def full(bench: Bench) -> list[Row]:
         end = rest_until(mill.began + window)
         share = (sum(map(machine.tree_cpu, theirs)) - before) / (end - since)
         stack.close()
-        rest_until(end + bench.size(40, 15))
+        rest_until(end + bench.size(40, 10))
         mill.save("full")
         most = max(look.limit for look in mill.between(mill.began, end))
         return [
@@ -124,7 +124,7 @@ def two(bench: Bench) -> list[Row]:
 
 
 def _fair(bench: Bench) -> list[Row]:
-    head, window = bench.size(30, 10), bench.size(60, 30)
+    head, window = bench.size(30, 9), bench.size(60, 22)
     with trial(bench) as one, _other(bench) as (second, whose):
         one.put(BURNER)
         one.watch()

@@ -32,7 +32,7 @@ def sleepers(bench: Bench) -> list[Row]:
 
 def burners(bench: Bench) -> list[Row]:
     """CPU-bound tasks of 2 s beside `xargs -P cores`, in turn, in windows of the same length."""
-    window, ramp, rounds, cores = bench.size(60, 22), bench.size(15, 8), 2, machine.cores()
+    window, ramp, rounds, cores = bench.size(60, 20), bench.size(15, 8), 1 if bench.compact else 2, machine.cores()
     pairs: list[tuple[tuple[float, float], tuple[float, float]]] = []
     limits: list[int] = []
 
@@ -71,7 +71,7 @@ def burners(bench: Bench) -> list[Row]:
 
 def story(bench: Bench) -> list[Row]:
     """Tasks that compute half of the time: time until all have ended, beside fixed numbers by hand."""
-    steps, tasks = (30, 32) if not bench.compact else (8, 24)
+    steps, tasks = (30, 32) if not bench.compact else (8, 16)
     load = Load("story", steps, cpu=0.25, wait=0.25)
     cores = machine.cores()
     times: dict[int, float] = {}
