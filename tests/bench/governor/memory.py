@@ -26,8 +26,8 @@ def mixed(bench: Bench) -> list[Row]:
     small = Load("forward", steps=20, cpu=0.2 * scale, first=300, last=300)
     creeping = Load("lstm", steps=40, cpu=0.1 * scale, wait=0.2 * scale, first=200, last=1500)
     cores = machine.cores()
-    return _against(bench, "mixed", [small, creeping], [cores, cores + 1] if bench.compact else [cores, cores + 1, 2 * cores],
-                    bench.size(90, 18), bench.size(40, 12))
+    numbers = [cores, cores + 1] if bench.compact else [cores, cores + 1, 2 * cores]
+    return _against(bench, "mixed", [small, creeping], numbers, bench.size(90, 18), bench.size(40, 12))
 
 
 def _against(bench: Bench, name: str, loads: list[Load], numbers: list[int], window: float, learn: float) -> list[Row]:
