@@ -65,7 +65,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     if crowded:
         bound = ceiling.shared(budget, use, others.demand, reading.cores)
 
-    memory = state.memory.follow(reading, kinds, dt)
+    memory = state.memory.follow(reading)
     fits, forecast = room.fits(reading, kinds, memory, {kind: share * active for kind, share in mix.items()})
     busy_now = max(len(running), round(active))
     scene = Scene(

@@ -24,8 +24,6 @@ TRUSTED = 8
 """Below so many ends a new task is taken to need no less than the largest that runs."""
 FIRST_SHARE = 0.08
 """Share of all memory that the very first task is taken to need."""
-LEAST_PACKED = 0.75
-"""Short tasks are taken to hold at least this share of their peaks at once: looks once a second may miss the rest."""
 MARGIN = 1.25
 SIGMAS = 1.0
 NOTABLE = 1.25
@@ -64,22 +62,15 @@ class Trail(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is remembered from reading to reading. `packing` is the largest share of the sum of all peaks that was in
-    use at once, slowly forgotten."""
+    """What is remembered from reading to reading: each task's trail."""
 
     trails: dict[str, Trail] = {}
-    packing: float = 0.0
 
-    def follow(self, reading: Reading, kinds: dict[str, Kind], dt: float) -> Memory:
+    def follow(self, reading: Reading) -> Memory:
         """After one more reading."""
-        trails = {
-            task.task: self.trails.get(task.task, Trail()).follow(task.age, task.memory) for task in reading.running
-        }
-        peaks = sum(kinds[task.kind].peak.mean for task in reading.running)
-        packing = self.packing * math.exp(-dt / 300)
-        if peaks > 0 and len(reading.running) >= 3:
-            packing = max(packing, sum(task.memory for task in reading.running) / peaks)
-        return Memory(trails, min(1.0, packing))
+        return Memory(
+            {task.task: self.trails.get(task.task, Trail()).follow(task.age, task.memory) for task in reading.running}
+        )
 
     def final(self, task: Running, kind: Kind) -> float:
         """Bytes that a task of an unknown kind is taken to grow to: as it grew lately, for as long as it has run, two
@@ -146,9 +137,7 @@ class Forecast:
                 running = max(count, short.get(name, 0))
                 self._peaks += running * kinds[name].peak.mean
                 self._variance += running * kinds[name].peak.variance
-        packed = min(1.0, memory.packing + 0.03 + 0.1 / math.sqrt(max(1, len(reading.running))))
-        self.packed = max(LEAST_PACKED, packed) if memory.packing else 1.0
-        self.fixed += self.packed * self._peaks
+        self.fixed += self._peaks  # all at once: looks once a second would not see tasks that keep step
 
     def _group(self, task: Running, kind: Kind) -> None:
         at = int(task.age / kind.wall / LIFE * BINS)
@@ -224,7 +213,6 @@ def _fit(kind: Kind, running: list[Running], reading: Reading, forecast: Forecas
     if kind.ends < TRUSTED:
         need = max(need, kind.largest)
     if kind.wall < LONG_S:
-        need = need * forecast.packed
         return Fit(need, room - SIGMAS * math.sqrt(kind.peak.variance))
     best = math.inf
     for step in range(BINS):
