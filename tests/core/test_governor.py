@@ -328,3 +328,13 @@ def test_alarm_holds_starts_below_half_the_reserve() -> None:
     assert "0.70 GB of 16.0 GB are available" in words
     assert not holds
     assert governor.memory_alarm(16 * GB, 0.3 * GB)[1]
+
+
+def test_a_brief_kind_needs_its_peak_also_when_no_look_finds_it_running() -> None:
+    state = State()
+    for at in range(10):
+        ended = (Ended(kind="k#1", count=100, wall=0.7, cpu=0.1, peak=0.1 * GB, busy=70.0),)
+        state, decision = governor.decide(reading(float(at), ended=ended, busy=70.0), state)
+    assert decision.fits["k#1"].need == pytest.approx(0.1 * GB)
+    assert decision.fits["k#1"].counted == 70.0
+    assert decision.fits["k#1"].room == pytest.approx(15 * GB - 0.8 * GB - 7 * GB)

@@ -152,9 +152,9 @@ class Forecast:
         grown = [task for task in running if task.age >= 2.0]
         usual = sum(kind.memory_at(task.age) for task in grown)
         held = sum(task.memory for task in grown)
-        if not kind.life or held < NOTABLE * usual:
+        if not kind.life or usual <= 0 or held < NOTABLE * usual:
             return 1.0
-        return min(MOST_SCALE, held / max(1.0, usual))
+        return min(MOST_SCALE, held / usual)
 
     def at(self, later: float) -> tuple[float, float]:
         """(bytes that all running tasks hold after so many seconds, standard deviation of that).
