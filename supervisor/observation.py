@@ -136,7 +136,8 @@ class Observer:
         for kind, tally in tallies.items():
             wall, count = tally.wall_s / tally.count, tally.count
             yield Ended(
-                kind=kind, count=count, wall=wall, cpu=tally.cpu_s / count, peak=float(tally.memory_bytes),
+                kind=kind, count=count, wall=wall, cpu=tally.cpu_s / count,
+                peak=tally.memory_bytes / count, largest=float(tally.largest_bytes),
                 busy=self._mean_busy(now, wall),
             )
 

@@ -57,19 +57,21 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """Such tasks since somebody looked: how many, sums of seconds, the largest peak in bytes."""
+    """Such tasks since somebody looked: how many, sums of seconds and of peaks in bytes, the largest peak."""
 
     count: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
     memory_bytes: int = 0
+    largest_bytes: int = 0
 
     def add(self, seen: Seen) -> None:
         """One more."""
         self.count += 1
         self.wall_s += seen.wall_s
         self.cpu_s += seen.cpu_s
-        self.memory_bytes = max(self.memory_bytes, seen.memory_bytes)
+        self.memory_bytes += seen.memory_bytes
+        self.largest_bytes = max(self.largest_bytes, seen.memory_bytes)
 
 
 @dataclass(slots=True)

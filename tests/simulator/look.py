@@ -117,7 +117,8 @@ class Look:
             blur = 1 + 0.3 * ticks * self._chance.standard_normal() / count**0.5
             ended.append(Ended(
                 kind=self._names[number], count=count, wall=past.wall / past.count,
-                cpu=max(0.0, past.cpu / past.count * float(blur)), peak=past.peak, busy=past.busy / past.count,
+                cpu=max(0.0, past.cpu / past.count * float(blur)), peak=past.peaks / past.count,
+                largest=past.peak, busy=past.busy / past.count,
             ))
             self._machine.past[number] = Past()
         return tuple(ended)

@@ -39,11 +39,12 @@ class Queue:
 
 @dataclass(slots=True)
 class Past:
-    """Sums over tasks of one kind; `peak` is the largest."""
+    """Sums over tasks of one kind; `peak` is the largest of what `peaks` adds up."""
 
     count: float = 0.0
     wall: float = 0.0
     cpu: float = 0.0
+    peaks: float = 0.0
     peak: float = 0.0
     busy: float = 0.0
 
@@ -52,6 +53,7 @@ class Past:
         self.count += len(wall)
         self.wall += float(wall.sum())
         self.cpu += float(cpu.sum())
+        self.peaks += float(ended[Row.PEAK].sum())
         self.peak = max(self.peak, float(ended[Row.PEAK].max()))
         self.busy += float(busy.sum())
 
@@ -60,5 +62,6 @@ class Past:
         self.count += count
         self.wall += count * wall
         self.cpu += count * cpu
+        self.peaks += count * peak
         self.peak = max(self.peak, peak)
         self.busy += count * busy

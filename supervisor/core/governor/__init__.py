@@ -35,6 +35,8 @@ from gristmill.supervisor.core.governor.state import lasting as lasting
 from gristmill.supervisor.core.governor.words import Facts, explain
 
 PERIOD_S = 1.0
+STEADY_S = 10.0
+"""Fewer workers than memory allowed so long ago are a limit rather than the moment between two tasks."""
 QUIET_S = 4.0
 """Beside others the limit rises at most so often."""
 PRESSING = 0.85
@@ -85,6 +87,9 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
 
     first = reading.waiting[0].kind if reading.waiting else ""
     allowed = busy_now if held else _allowed(fits.get(first), busy_now, reading)
+    fitting = _steadied(state.fitting, allowed, reading.at) if not grip.kill else None
+    if fitting is not None:
+        allowed = fitting[0]
     facts = Facts(
         reading, search, others, rates, held, budget, use, bound, alone, allowed, fits.get(first),
         bool(reading.waiting) and fits[first].most == 1 and not kinds[first].ends, wanted, busy_now,
@@ -95,6 +100,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
         state, at=reading.at, kinds=kinds, demand=others.demand if moved else state.demand,
         rates=throughput.kept(state.rates, prevailing, rates) if prevailing else state.rates, search=search,
         memory=memory, brake=after, marks=marks, worked=state.worked + active * dt, limit=limit, raised=raised,
+        fitting=fitting,
     )
     return after_all, Decision(
         limit=limit, binding=binding, reason=reason, allows=allows, fits=fits, stop=grip.stop, resume=grip.resume,
@@ -196,6 +202,18 @@ def _given_a_chance(fits: dict[str, Fit], reading: Reading) -> dict[str, Fit]:
     if first not in fits or fits[first].need <= fits[first].room:
         return fits
     return fits | {first: Fit(fits[first].need, fits[first].need, 1)}  # nothing is counted, for nothing runs
+
+
+def _steadied(before: tuple[int, float] | None, allowed: int | None, at: float) -> tuple[int, float] | None:
+    """(workers that memory allows as it is told, when that was seen): what lasts only seconds changes no limit.
+
+    What may be started is said by the fits, each second anew.
+    """
+    if allowed is None:
+        return None
+    if before is not None and before[0] > allowed and (allowed >= 0.95 * before[0] or at - before[1] < STEADY_S):
+        return before if allowed < 0.95 * before[0] else (before[0], at)
+    return allowed, at
 
 
 def _allowed(fit: Fit | None, busy: int, reading: Reading) -> int | None:

@@ -156,7 +156,7 @@ def _ended(kind: Kind, end: Ended, reading: Reading, filled: float) -> Kind:
     return msgspec.structs.replace(
         seen, cost=cost, costed=costed, use=use, peak=kind.peak.learn(end.peak, min(end.count, 20)),
         recent=kind.recent + max(1 / ends, RECENT) * (end.peak - kind.recent),
-        largest=max(end.peak, kind.largest - 0.02 * (kind.largest - kind.peak.mean)),
+        largest=max(end.peak, end.largest, kind.largest - 0.02 * (kind.largest - kind.peak.mean)),
     )
 
 

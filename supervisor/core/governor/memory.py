@@ -25,7 +25,7 @@ TRUSTED = 8
 FIRST_SHARE = 0.08
 """Share of all memory that the very first task is taken to need."""
 MARGIN = 1.25
-SIGMAS = 1.0
+SIGMAS = 0.75
 NOTABLE = 1.25
 """So many times what is usual is another kind of task rather than noise."""
 MOST_SCALE = 10.0
@@ -75,7 +75,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     def final(self, task: Running, kind: Kind) -> float:
         """Bytes that a task of an unknown kind is taken to grow to: as it grew lately, for as long as it has run, two
         to four minutes; or to the end that its progress promises."""
-        horizon = min(240.0, max(120.0, task.age))
+        horizon = min(240.0, max(100.0, task.age))
         if kind.ends:  # few have ended, but those tell about how long it takes
             horizon = min(horizon, max(CHECK_S, 1.5 * kind.wall - task.age))
         if task.progress is not None and task.progress > 0.02:

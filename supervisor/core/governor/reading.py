@@ -36,7 +36,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tasks of one kind that ended by themselves since the last reading: how many, and their means.
 
-    `busy` is the time-mean of busy workers over their lives, `peak` the largest memory peak among them.
+    `busy` is the time-mean of busy workers over their lives, `peak` their mean memory peak, `largest` the largest.
     """
 
     kind: str
@@ -45,6 +45,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cpu: float
     peak: float
     busy: float
+    largest: float = 0.0
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
