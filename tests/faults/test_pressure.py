@@ -123,16 +123,12 @@ def test_below_the_reserve_nothing_is_started_beside_what_runs_and_the_reason_is
     herd.mill.grist("limit", "1")
     herd.drop(3)
     herd.hold(1)
-    herd.reserve(1.2 * herd.available())
+    herd.reserve(1.2 * herd.mill.status()["machine"]["memory_total_bytes"])
     herd.mill.until(lambda: "are kept in reserve" in herd.mill.status()["daemon"]["reason"], "it isn't told")
     herd.mill.grist("limit", "6")
     herd.mill.until(lambda: "the reserve would be touched" in herd.mill.grist("explain"), "the reason is not told")
     herd.mill.after(2)
     assert len(herd.said("begin")) == 1
-    said = herd.mill.grist("explain")
-    assert "6 workers: memory binds" in said
-    assert "> memory" in said
-    assert "the reserve would be touched" in said
     assert "Why no more: memory: the reserve would be touched." in herd.mill.grist("explain", "hog")
     herd.reserve(PLENTY)
     herd.hold(3)
