@@ -165,6 +165,7 @@ def test_a_claim_needs_no_canary_and_nothing_learned_overrides_it() -> None:
         ended = (Ended(kind="k#1", wall=1.0, cpu=1.0, peak=1 * GB, busy=1.0),)
         state, decision = governor.decide(reading(float(at), waiting=claimed, ended=ended), state)
     assert decision.fits["k#1"].need == 4 * GB
+    assert not decision.fits["k#1"].brief
     assert decision.admits("k#1", {"k#1": 2})
     assert not decision.admits("k#1", {"k#1": 3})
 
@@ -338,3 +339,16 @@ def test_a_brief_kind_needs_its_peak_also_when_no_look_finds_it_running() -> Non
     assert decision.fits["k#1"].need == pytest.approx(0.1 * GB)
     assert decision.fits["k#1"].counted == 70.0
     assert decision.fits["k#1"].room == pytest.approx(15 * GB - 0.8 * GB - 7 * GB)
+
+
+def test_a_starved_worker_is_not_taken_for_a_sleeper() -> None:
+    """Four unniced threads fill two cores; a niced task of ours gets a tenth of one and wants a whole one."""
+    state = State()
+    for at in range(20):
+        running = tasks(1, use=0.1, age=float(at))
+        crowded = reading(
+            float(at), cores=2.0, cpu_total=2.0, cpu_ours=0.1, runnable=5.0, running=running, busy=1.0
+        )
+        state, decision = governor.decide(crowded, state)
+    assert decision.limit == 1
+    assert decision.binding is Binding.OTHERS

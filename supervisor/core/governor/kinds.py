@@ -25,6 +25,8 @@ RECENT = 0.3
 """Gain of the mean over the last few ends."""
 SHORT_S = 2.0
 """Tasks that take less are seen when they end rather than while they run."""
+STARVED = 9.3
+"""Beside unniced work on a full machine a niced thread gets so many times less (the kernel's weights)."""
 KEPT = 200
 """Kinds that are remembered at most."""
 
@@ -179,7 +181,8 @@ def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
 def _use(before: float | None, now: float, reading: Reading) -> float:
     """Cores that a worker would use: on a full machine it may only rise, since there it gets less than it wants."""
     if before is None:
-        return now
+        starved = reading.cpu_total >= FULL * reading.cores and reading.cpu_total - reading.cpu_ours > reading.cores / 4
+        return max(now, min(1.0, STARVED * now)) if starved else now
     if reading.cpu_total >= FULL * reading.cores:
         return max(before, before + 0.3 * (now - before))
     return before + 0.2 * (now - before)

@@ -189,7 +189,7 @@ def fits(
     for line in reading.waiting:
         kind = kinds[line.kind]
         fit = _fit(kind, running.get(line.kind, []), reading, forecast, usable)
-        brief = kind.known and kind.wall < LONG_S
+        brief = kind.known and kind.wall < LONG_S and kind.claim is None
         count = float(len(running.get(line.kind, [])))
         found[line.kind] = msgspec.structs.replace(
             fit, counted=max(count, usual.get(line.kind, 0.0)) if brief else count, brief=brief

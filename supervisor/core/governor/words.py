@@ -80,6 +80,8 @@ def _allows(facts: Facts) -> list[Allow]:
     if facts.canary:
         words = "a kind of task never seen: one runs first, to see what it needs"
         found.append(Allow(Binding.CANARY, facts.fits, words))
+    if reading.fixed is not None:
+        return found
     if search.ramping:
         words = f"step by step upward, {facts.active} busy now; {used} of {reading.cores:g} so far"
         found.append(Allow(Binding.RAMP, search.number, words))
