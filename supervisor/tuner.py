@@ -67,12 +67,17 @@ class Tuner:
 
     async def run(self) -> None:
         """Tunes for as long as the daemon lives."""
+        self._look()  # a rate needs a look before: what was used until now, by our own start above all, is nobody's
+        await asyncio.sleep(PERIOD / GLANCES)
         while True:
             self.step()
             await self._feed.publish()
+            if not self._ledger.live:
+                await asyncio.sleep(PERIOD)
+                continue
             for _ in range(GLANCES):
-                await asyncio.sleep(PERIOD / GLANCES if self._ledger.live else PERIOD)
-                if not self._ledger.live or self._overtaken():
+                await asyncio.sleep(PERIOD / GLANCES)
+                if self._overtaken():
                     break
                 self._glance()
 

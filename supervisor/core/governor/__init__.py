@@ -87,7 +87,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
 
     first = reading.waiting[0].kind if reading.waiting else ""
     allowed = busy_now if held else _allowed(fits.get(first), busy_now, reading)
-    fitting = None if held else _steadied(state.fitting, allowed, reading.at)
+    fitting = None if grip.kill else _steadied(state.fitting, allowed, reading.at)
     if fitting is not None:
         allowed = fitting[0]
     facts = Facts(

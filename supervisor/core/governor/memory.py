@@ -18,7 +18,7 @@ LONG_S = 8.0
 """Tasks that take so long are forecast by their age; of shorter ones the sum of peaks counts."""
 CHECK_S = 5.0
 """Seconds between two points from which a task's growth is read."""
-CANARY_S = 3.0
+CANARY_S, STARVED_CANARY_S = 3.0, 15.0
 """A kind never seen runs one task alone until that has ended, or is so old."""
 TRUSTED = 8
 """Below so many ends a new task is taken to need no less than the largest that runs."""
@@ -188,7 +188,7 @@ def fits(
     found = {}
     for line in reading.waiting:
         kind = kinds[line.kind]
-        fit = _fit(kind, running.get(line.kind, []), reading, forecast, usable)
+        fit = _fit(kind, running.get(line.kind, []), reading, memory, forecast, usable)
         brief = kind.known and kind.wall < LONG_S and kind.claim is None
         count = float(len(running.get(line.kind, [])))
         found[line.kind] = msgspec.structs.replace(
@@ -197,7 +197,15 @@ def fits(
     return found, forecast
 
 
-def _fit(kind: Kind, running: list[Running], reading: Reading, forecast: Forecast, usable: float) -> Fit:
+def _shown(task: Running, reading: Reading) -> bool:
+    """Whether a canary has run for long enough to show something; on a full machine its start alone takes longer."""
+    starved = reading.cpu_total > 0.9 * reading.cores and task.spent < 1.0 and task.cpu < 0.5
+    return task.age >= (STARVED_CANARY_S if starved else CANARY_S)
+
+
+def _fit(
+    kind: Kind, running: list[Running], reading: Reading, memory: Memory, forecast: Forecast, usable: float
+) -> Fit:
     now, deviation = forecast.at(0.0)
     room = usable - now - SIGMAS * deviation
     if kind.claim is not None:
@@ -206,7 +214,10 @@ def _fit(kind: Kind, running: list[Running], reading: Reading, forecast: Forecas
         first = FIRST_SHARE * reading.memory_total
         largest = kind.largest or forecast.largest
         need = MARGIN * largest if largest else first
-        most = 1 if not kind.ends and all(task.age < CANARY_S for task in running) else None
+        if running:  # these will grow, and so will the next
+            grown = sum(min(memory.final(task, kind), 2 * task.memory) for task in running) / len(running)
+            need = max(need, grown)
+        most = 1 if not kind.ends and not any(_shown(task, reading) for task in running) else None
         return Fit(max(need, kind.raised), room, most)
     usual = kind.peak.mean if kind.recent < NOTABLE * kind.peak.mean else kind.recent
     need = max(usual, kind.raised) * forecast.scale(running, kind)

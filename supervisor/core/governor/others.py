@@ -19,7 +19,7 @@ SHARED = 0.05
 """Share of the cores from which on the machine counts as shared."""
 FULL = 0.95
 MARGIN = 1.03
-DECAY_S, QUICK_DECAY_S = 8.0, 4.0
+DECAY_S, QUICK_DECAY_S = 8.0, 3.0
 
 
 class Series(msgspec.Struct, frozen=True, omit_defaults=True):

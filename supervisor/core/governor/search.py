@@ -112,7 +112,7 @@ def _to(search: Search, scene: Scene, number: int, **more: object) -> Search:
 def _ramp(before: Search, scene: Scene) -> Search:
     number = before.number
     if scene.ceiling is not None and number >= scene.ceiling:
-        return _settle(before, scene, scene.ceiling)
+        return before if scene.shared else _settle(before, scene, scene.ceiling)  # others may leave: it goes on then
     light = scene.use is not None and 2 * number * scene.use <= LIGHT * scene.budget
     if not scene.pressing or scene.at - before.since < (1.0 if light else STEP_PERIODS) - 0.1:
         return before

@@ -44,6 +44,8 @@ def explain(facts: Facts) -> tuple[Binding, str, tuple[Allow, ...]]:
 def _binding(facts: Facts) -> Binding:
     reading, search = facts.reading, facts.search
     held = facts.fits is not None and facts.fits < facts.wanted and (bool(reading.waiting) or bool(facts.held))
+    if facts.held and reading.waiting:
+        return Binding.MEMORY
     if held and not (facts.canary and reading.fixed is not None):
         return Binding.CANARY if facts.canary else Binding.MEMORY
     if reading.fixed is not None:

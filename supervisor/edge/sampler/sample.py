@@ -26,7 +26,8 @@ class Sample:
       CPUs of our affinity, or of the group that has the CPU quota. What a hypervisor takes away counts as used.
     - `cpu_nice`: user time of others at a positive niceness; `batch_users` how many other users it belongs to, at
       least. Another daemon of our own user counts as one more.
-    - `runnable`: threads of the machine that run or want to, without our own; None where we may not use all of it.
+    - `runnable`: threads of the machine that run or want to, without the one that reads; None where we may not use
+      all of it.
     - `memory_total`, `memory_available`: of the machine or of the group on our way up that has the least left. Swap is
       no memory here.
     - `pressure_*`: share of the period 0…1 in which some task waited; None without PSI.
