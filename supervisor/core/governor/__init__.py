@@ -70,18 +70,19 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     memory = state.memory.follow(reading)
     fits, forecast = room.fits(reading, kinds, memory, {kind: share * active for kind, share in mix.items()})
     busy_now = max(len(running), round(active))
+    told = sum(task.progress is not None for task in running) > 0.5 * len(running)
     scene = Scene(
         at=reading.at, dt=dt, cores=reading.cores, budget=budget, ceiling=bound, use=use, wall=wall, busy=active,
         pressing=bool(reading.waiting) and active >= PRESSING * state.search.number,
         idle=reading.cores - reading.cpu_total,
         familiar=bool(reading.waiting) and all(kinds[line.kind].known for line in reading.waiting),
-        told=sum(task.progress is not None for task in running) > 0.5 * len(running), shared=crowded, rates=rates,
+        told=told, shared=crowded, rates=rates,
     )
     search = state.search if reading.fixed is not None else _sought(state, scene, reading)
     wanted, raised = _limit(state, search, bound, crowded or reading.share < 1, reading)
     after, grip = brake.apply(reading, forecast, brake.note(state.brake, reading.relieved), dt, wanted)
     cap = None if after.cap is None else math.floor(after.cap)
-    grip = _yielding(grip, reading, running, wanted, wall, others, search)
+    grip = _yielding(grip, reading, running, wanted, wall if told else min(wall, seeking.LONG_S), others)
     held = _held(reading, grip, cap)
     fits = _given_a_chance(fits, reading)
 
@@ -166,12 +167,12 @@ def _limit(
 
 
 def _yielding(
-    grip: Grip, reading: Reading, running: list[Running], wanted: int, wall: float, others: people.Others,
-    search: Search,
+    grip: Grip, reading: Reading, running: list[Running], wanted: int, wall: float, others: people.Others
 ) -> Grip:
-    """With tasks stopped that run beyond the limit, where waiting for their end would take too long."""
+    """With tasks stopped that run beyond the limit, where waiting for their end would take too long: beside others, and
+    where tasks of minutes tell by their progress that fewer get more done."""
     surplus = len(running) - len(grip.stop) - wanted
-    probing = search.probe is not None and search.probe.way == "down" and wall > seeking.LONG_S
+    probing = wall > seeking.LONG_S and reading.fixed is None
     crowding = (
         wall > YIELD_S and len(running) > 1.15 * wanted and others.demand > 0.1 * reading.cores
         and reading.cpu_total > CROWDED * reading.cores

@@ -51,7 +51,7 @@ def measure(
     if abs(state.others.demand - state.demand) > MOVED * reading.cores:
         rates = rates.doubt()
     settled = reading.at - state.search.since > 0.9
-    if active >= 0.5 and settled and not any(task.stopped for task in reading.running):
+    if active >= 0.5 and settled:
         used = _used(reading, kinds, active, use)
         if used > 0:
             rates = rates.progress(active, used, dt)
