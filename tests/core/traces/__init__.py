@@ -1,0 +1,1 @@
+"""Recorded runs of real daemons, and how they were made."""
