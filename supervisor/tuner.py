@@ -64,11 +64,10 @@ class Tuner:
         """Told of every reading and what was decided."""
         self.fixed: int | None = None
         """What the user has set the limit to, None for the governor's."""
+        self._look()  # a rate needs a look before: what was used until now, by our own start above all, is nobody's
 
     async def run(self) -> None:
         """Tunes for as long as the daemon lives."""
-        self._look()  # a rate needs a look before: what was used until now, by our own start above all, is nobody's
-        await asyncio.sleep(PERIOD / GLANCES)
         while True:
             self.step()
             await self._feed.publish()
