@@ -301,6 +301,8 @@ def _whole(request: dict[str, Any], key: str, default: int) -> int:
     value = request.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise RequestError(f"{key} is a whole number")
+    if value < min(0, default):
+        raise RequestError(f"{key} is a whole number from {min(0, default)} on")
     return value
 
 

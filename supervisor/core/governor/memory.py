@@ -18,7 +18,7 @@ LONG_S = 8.0
 """Tasks that take so long are forecast by their age; of shorter ones the sum of peaks counts."""
 CHECK_S = 5.0
 """Seconds between two points from which a task's growth is read."""
-CANARY_S, STARVED_CANARY_S = 2.0, 15.0
+CANARY_S, STARVED_CANARY_S = 3.0, 15.0
 """A kind never seen runs one task alone until that has ended, or is so old."""
 TRUSTED = 8
 """Below so many ends a new task is taken to need no less than the largest that runs."""
