@@ -51,9 +51,9 @@ from gristmill.supervisor.tuner import Tuner
 log = logging.getLogger(__name__)
 
 LOOK_S = 3.0
-"""Seconds between two looks at the settings files."""
+"""Seconds between two looks at the settings files, and at what was learned."""
 LEARNED_S = 60.0
-"""Seconds between two times that what was learned about tasks is written down."""
+"""Seconds between two times that what was learned about tasks is written down, unless a kind has become known."""
 FILES_MOST = 1 << 16
 START_AGAIN_S = 2.0
 STUMBLE_S = 1.0
@@ -218,9 +218,14 @@ class Daemon:
                 self.tuner.fixed = None if limit in (None, "auto") else int(limit)
 
     async def _write_learned(self, record: Store) -> None:
+        known, waited = 0, 0.0
         while True:
-            await asyncio.sleep(LEARNED_S)
-            self._save_learned(record)
+            await asyncio.sleep(LOOK_S)
+            waited += LOOK_S
+            now = sum(kind.known for kind in self.tuner.state.kinds.values())
+            if now != known or waited >= LEARNED_S:
+                known, waited = now, 0.0
+                self._save_learned(record)
 
     def _save_learned(self, record: Store) -> None:
         """Writes down what was learned about tasks, where that has changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,8 +87,7 @@ def test_of_a_new_kind_one_task_runs_first_then_several_and_it_is_known_after_a_
     assert second - first > CANARY_S - 0.5
     go.touch()
     mill.ended("fresh")
-    mill.grist("shutdown")
-    mill.kill()
+    mill.kill(signal.SIGTERM)
 
     mill.start("--limit", "4")
     go.unlink()
