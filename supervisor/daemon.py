@@ -169,6 +169,7 @@ class Daemon:
             await self._until_told()
             for loop in loops:
                 loop.cancel()
+            self.tuner.step()  # what ended in the last second is learned as well
             await server.stop()
             await self.pool.stop()
             self.intake.close()
