@@ -135,9 +135,10 @@ class Daemon:
         )
         self.feed = Feed(self.ledger, self.pool, self.view, self.log_path)
         self.dispatcher = Dispatcher(self.ledger, self.pool, time.time, self.conditions)
+        sampler = self._open.enter_context(contextlib.closing(Sampler(self.settings.state)))
         observer = Observer(self.ledger, self.pool, self.log_path, random.random)
         self.tuner = Tuner(
-            self.ledger, self.pool, self.dispatcher, self.feed, Sampler(self.settings.state), observer,
+            self.ledger, self.pool, self.dispatcher, self.feed, sampler, observer,
             self.conditions,
         )
         self.tuner.state = tuner.remember(record.queries.meta("governor"))
