@@ -175,7 +175,9 @@ def _room(known: Known, now: float) -> list[str]:
     if known.why is not None:
         why = f" ({reasons.headline(workers, known.why['binding']).partition(': ')[2] or safe(limit['reason'])})"
     if workers == 0:
-        return [f"No worker may run{why}."]
+        allows = (known.why or {}).get("allows", [])
+        words = next((one.get("words", "") for one in allows if one["binding"] == (known.why or {}).get("binding")), "")
+        return [f"No worker may run: {safe(words)}." if words else f"No worker may run{why}."]
     if busy >= workers:
         who = "The one worker that may run now is" if workers == 1 else f"All {workers} workers that may run now are"
         return [f"{who} busy{why}; `grist explain` tells more."]

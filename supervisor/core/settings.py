@@ -55,8 +55,9 @@ class SettingsFile(keys.Table, frozen=True):
                          "Default: none."),
     ] = UNSET
     polite_share: Annotated[
-        Annotated[float, Meta(gt=0, le=1, extra={"wants": "a number above 0 and up to 1, such as 0.5"})] | UnsetType,
-        Meta(description="The part of cores and memory that may be used in polite hours. Default: 0.5."),
+        Annotated[float, Meta(ge=0, le=1, extra={"wants": "a number from 0 to 1, such as 0.5"})] | UnsetType,
+        Meta(description="The part of cores and memory that may be used in polite hours; 0 starts nothing in them. "
+                         "Default: 0.5."),
     ] = UNSET
     nice: Annotated[
         Annotated[int, Meta(ge=0, le=19, extra={"wants": "a whole number from 0 (as usual) to 19 (most polite)"})]
@@ -130,11 +131,13 @@ def share(settings: Settings, local: datetime) -> float:
 
 
 def words(settings: Settings, local: datetime) -> str:
-    """Why that is not the whole: `polite hours until 20:00: half of the machine`; "" when it is."""
+    """Why that is not the whole: `polite hours until 20:00: half of the machine`; "" where it is."""
     minutes = hours.left(settings.polite, local)
     if not minutes:
         return ""
     until = "at all times" if minutes >= hours.WEEK else f"until {hours.clock(local, minutes)}"
+    if settings.polite_share == 0:
+        return f"polite hours {until}: nothing is started"
     part = "half" if settings.polite_share == 0.5 else f"{100 * settings.polite_share:.4g} %"
     return f"polite hours {until}: {part} of the machine"
 

@@ -142,6 +142,21 @@ def test_in_polite_hours_half_is_left() -> None:
     assert decision.reason == "polite: polite hours until 20:00: half of the machine"
 
 
+@pytest.mark.parametrize("facts", [{}, {"waiting": ()}, {"fixed": 3}, {"running": (), "busy": 0.0}])
+def test_where_all_is_left_to_others_nothing_is_started_and_what_runs_goes_on(facts: dict[str, object]) -> None:
+    machine, hours = Machine(1.0), "polite hours until 20:00: nothing is started"
+    machine.run(30)
+    decision = machine.second(share=0.0, polite=hours, **facts)  # type: ignore[arg-type]  # a test's free hand
+    assert (decision.limit, decision.binding, decision.reason) == (0, Binding.POLITE, f"polite: {hours}")
+    assert decision.held == hours
+    assert not decision.admits("k#1", {}) and not decision.admits("other#2", {})
+    assert (decision.stop, decision.kill) == ((), ())
+    assert [(one.workers, one.words) for one in decision.allows if one.binding is Binding.POLITE] == [(0, hours)]
+    assert "polite" not in next(one.words for one in decision.allows if one.binding is Binding.MEMORY)
+    again = machine.second()
+    assert again.limit >= 1 and not again.held
+
+
 def test_what_the_user_fixed_is_the_limit() -> None:
     machine = Machine(1.0)
     decision = machine.second(fixed=3)

@@ -69,7 +69,7 @@ def test_every_problem_is_told_at_once_with_line_key_and_mend() -> None:
         "unknown key limt – did you mean limit?", '"8-20" names no hours – write hours such as "08:00-20:00"',
         "polite (value 2) is 7 – write text in quotes", '"xyz" is no day – the days are mon, tue',
         "nice is 20 – write a whole number from 0", '"100 %" leaves nothing', 'limit is -1 – write a whole number, or',
-        "ionice is 1 – write true or false", "polite_share is 50 – write a number above 0 and up to 1",
+        "ionice is 1 – write true or false", "polite_share is 50 – write a number from 0 to 1",
         '"much" is not a size', "unknown key limits – did you mean limit?",
     ), strict=True):
         assert words in line
@@ -79,7 +79,7 @@ def test_every_problem_is_told_at_once_with_line_key_and_mend() -> None:
     ("text", "said"),
     [
         ("limit = true", "limit is true – write a whole number"), ('limit = "many"', "write a whole number, or"),
-        ("polite = 8", "polite is 8 – write hours such as"), ("polite_share = 0", "write a number above 0"),
+        ("polite = 8", "polite is 8 – write hours such as"), ("polite_share = -0.1", "write a number from 0"),
         ("polite_share = nan", "polite_share is nan"), ("nice = -5", "nice is -5"),
         ('nice = "10"', "write a whole number"),
         ("disk_reserve = 100", "give the unit"), ('memory_reserve = "0 %"', "leaves nothing"),
@@ -105,7 +105,7 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
     except SettingsError as error:
         assert error.problems
         return
-    assert 0 < settings.share(found, NINE) <= 1
+    assert 0 <= settings.share(found, NINE) <= 1
     assert msgspec.json.decode(msgspec.json.encode(found), type=Settings) == found
 
 
@@ -118,6 +118,10 @@ def test_share_and_reason_in_polite_hours_and_out_of_them() -> None:
     assert (settings.share(found, late), settings.words(found, late)) == (1.0, "")
     third = settings.settle(settings.parse('polite = "00:00-24:00"\npolite_share = 0.3', "s.toml"))
     assert settings.words(third, NINE) == "polite hours at all times: 30 % of the machine"
+    none = settings.settle(settings.parse('polite = "08:00-20:00"\npolite_share = 0', "s.toml"))
+    assert (settings.share(none, NINE), settings.share(none, late)) == (0.0, 1.0)
+    assert settings.words(none, NINE) == "polite hours until 20:00: nothing is started"
+    assert settings.words(none, late) == ""
 
 
 @pytest.mark.parametrize(("text", "total", "kept"), [("4 GiB", GB, 4 << 30), ("12.5 %", 8 * GB, GB), ("1%", 100, 1)])

@@ -20,6 +20,7 @@ CANARY_S = 3.0
 """A task of a kind never seen runs alone for so long, or until it has ended."""
 BURN = "timeout 0.4 sh -c 'while :; do :; done'; true"
 BESIDE = "while True: pass"
+CLAIM = "[resources]\nmemory = '4 MiB'"
 
 
 class Diary:
@@ -120,7 +121,7 @@ def test_a_claim_is_not_overridden_by_what_was_learned(diary: Diary) -> None:
 def test_a_limit_set_by_the_user_holds_until_it_is_given_back(diary: Diary) -> None:
     mill = diary.mill
     mill.start()
-    diary.drop("rest", 8, "sleep 1000", "[resources]\nmemory = '4 MiB'")
+    diary.drop("rest", 8, "sleep 1000", CLAIM)
     mill.grist("limit", "3")
     assert len(mill.running("rest", 3)) == 3
     said = mill.status()["limit"]
@@ -149,6 +150,31 @@ def test_polite_hours_leave_half_of_the_machine_and_say_so(mill: Mill) -> None:
 
     mill.until(half, "more than half of the cores are taken")
     mill.grist("cancel", "burn")
+
+
+def test_hours_that_leave_all_to_others_start_nothing_and_let_what_runs_go_on(diary: Diary) -> None:
+    mill = diary.mill
+    mill.start("--limit", "2")
+    diary.drop("rest", 6, f"until test -e {mill.base}/go$GRIST_TASK; do sleep 0.05; done", CLAIM)
+    mill.running("rest", 2)
+    write(mill, 'polite = "00:00-24:00"\npolite_share = 0\n')
+    words = "polite hours at all times: nothing is started"
+    mill.until(lambda: mill.status()["limit"]["reason"] == f"polite: {words}", "nothing is said of the hours")
+    mill.until(lambda: mill.job("rest").get("reason") == words, "the job does not say why it waits")
+    (mill.base / "go0").touch()
+    mill.until(lambda: mill.job("rest")["items_done"] == 1, "what runs does not end")
+    mill.after(1.5)
+    assert [task["state"] for task in mill.tasks("rest")[:3]] == ["done", "running", "queued"]
+    (mill.base / "go1").touch()
+    mill.until(lambda: mill.job("rest")["items_done"] == 2, "what runs does not end")
+    mill.after(1.5)
+    assert mill.job("rest")["tasks_running"] == 0, "an idle machine is left to others as well"
+    told = mill.grist("explain")
+    assert told.startswith("0 workers: working hours bind (fixed, 0 busy)")
+    assert f"> hours            0  {words}  << binding" in told
+    assert f"No worker may run: {words}." in mill.grist("explain", "rest")
+    write(mill, "polite = []\n")
+    mill.running("rest", 2)
 
 
 # ── neighbours ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -97,6 +97,8 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     )
     binding, reason, allows = explain(facts)
     limit = wanted if allowed is None or reading.fixed is not None else min(wanted, max(1, allowed))
+    if reading.share <= 0:  # in such hours all is left to others: what runs ends, nothing follows it
+        limit, held = 0, reading.polite or "polite hours: nothing is started"
     after_all = msgspec.structs.replace(
         state, at=reading.at, kinds=kinds, demand=others.demand if moved else state.demand,
         rates=throughput.kept(state.rates, prevailing, rates) if prevailing else state.rates, search=search,

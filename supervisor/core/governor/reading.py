@@ -74,7 +74,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     - `busy`: mean number of workers with a task that is not stopped. `running`: the tasks at this moment; tiny ones may
       be missing.
     - `relieved`: tasks that were ended since the last reading because memory ran short between two, and when.
-    - `share`: of the machine that we may use at all now; less than 1 in polite hours, of which `polite` is the reason.
+    - `share`: of the machine that we may use at all now; less than 1 in polite hours, of which `polite` is the reason;
+      0: nothing is started.
     - `reserve`: memory that is left free whatever happens, None for the usual.
     - `fixed`: the limit that the user has set, None for the governor's own.
     - `chance`: a fresh random number 0…1, so that two governors on one machine don't move in step.

@@ -43,6 +43,8 @@ def explain(facts: Facts) -> tuple[Binding, str, tuple[Allow, ...]]:
 
 def _binding(facts: Facts) -> Binding:
     reading, search = facts.reading, facts.search
+    if reading.share <= 0:
+        return Binding.POLITE
     held = facts.fits is not None and facts.fits < facts.wanted and (bool(reading.waiting) or bool(facts.held))
     if facts.held and reading.waiting:
         return Binding.MEMORY
@@ -77,7 +79,8 @@ def _allows(facts: Facts) -> list[Allow]:
         words = f"{whose} {others.demand:.1f} of {reading.cores:g} cores, {facts.budget:.1f} are ours; {used}"
         found.append(Allow(Binding.OTHERS, facts.ceiling, words))
     if reading.share < 1:
-        found.append(Allow(Binding.POLITE, facts.ceiling, reading.polite or f"{reading.share:.0%} of the machine"))
+        most = facts.ceiling if reading.share > 0 else 0
+        found.append(Allow(Binding.POLITE, most, reading.polite or f"{reading.share:.0%} of the machine"))
     found.append(_memory(facts))
     if facts.canary:
         words = "a kind of task never seen: one runs first, to see what it needs"
