@@ -69,7 +69,8 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
         own_growth = sum(max(0.0, task.memory - held[task.task]) for task in lasting) / dt
         taken = max(0.0, (before.available - available) - (ours - before.ours)) / dt
         others_growth = before.others_growth + 0.5 * (taken - before.others_growth)
-    killed = {task: entry for task, entry in before.killed.items() if at - entry[0] < GONE_S}
+    there = {task.task for task in reading.running}  # of one that is seen no more the memory has come
+    killed = {task: entry for task, entry in before.killed.items() if task in there and at - entry[0] < GONE_S}
     coming = sum(size for _, size in killed.values())
     ahead = available - min(AHEAD_S * own_growth, forecast.growth) - AHEAD_S * others_growth
     tasks = sorted((task for task in reading.running if task.task not in killed), key=lambda task: task.age)

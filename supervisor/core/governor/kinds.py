@@ -27,6 +27,8 @@ SHORT_S = 2.0
 """Tasks that take less are seen when they end rather than while they run."""
 STARVED = 9.3
 """Beside unniced work on a full machine a niced thread gets so many times less (the kernel's weights)."""
+AGES, STRIDE = 32, 1.25
+"""Ages at which the memory of tasks is remembered while nobody knows how long they take: each so many times the last."""
 KEPT = 200
 """Kinds that are remembered at most."""
 
@@ -51,7 +53,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `cost` is the mean logarithm of what one task costs (CPU seconds, or wall seconds where it hardly computes), over
     `costed` of them. `recent` is the mean peak of the last three or so, `largest` forgets slowly. `life` is the memory
-    against age / wall. `claim` is what the user says a task needs, which nothing
+    against age / wall, `youth` that against age alone, by which the younger of an unknown kind are forecast as their
+    elder have grown. `claim` is what the user says a task needs, which nothing
     learned overrides; `raised` what it is taken to need at least after a lack of memory. `at` is when it was last seen.
     """
 
@@ -65,6 +68,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     recent: float = 0.0
     largest: float = 0.0
     life: tuple[Moment, ...] = ()
+    youth: tuple[Moment, ...] = ()
     claim: float | None = None
     raised: float = 0.0
     at: float = 0.0
@@ -109,6 +113,13 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         moment = self.life[min(BINS - 1, int(age / self.wall / LIFE * BINS))]
         return math.sqrt(moment.variance if moment.weight >= 2.0 else self.peak.variance)
 
+    def grown(self, age: float) -> float | None:
+        """Times that the oldest seen has grown since it was of this age, None where none is older."""
+        here, there = _age_bin(age), len(self.youth) - 1
+        if there <= here or self.youth[here].mean <= 0:
+            return None
+        return max(1.0, self.youth[there].mean / self.youth[here].mean)
+
     def cost_of(self, wall: float, cpu: float) -> float:
         """The logarithm of what a task cost that took so long and computed so much."""
         return math.log(max(1e-5, wall if self.waits else cpu))
@@ -137,6 +148,36 @@ def learn(kinds: dict[str, Kind], reading: Reading, limit: int, dt: float) -> di
         for name in old[: len(after) - KEPT]:
             del after[name]
     return after
+
+
+def _age_bin(age: float) -> int:
+    return min(AGES - 1, int(math.log(max(1.0, age)) / math.log(STRIDE)))
+
+
+def _youth(kind: Kind, tasks: list[Running]) -> tuple[Moment, ...]:
+    moments = list(kind.youth)
+    for task in tasks:
+        at = _age_bin(task.age)
+        while len(moments) <= at:
+            moments.append(Moment(0.0, task.memory))  # an age between two looks
+        moments[at] = moments[at].learn(task.memory, 1.0)
+    return tuple(moments)
+
+
+def _as_life(kind: Kind) -> list[Moment]:
+    """What was seen by age, by point of life, now that it is known how long a life is."""
+    if not kind.youth:
+        return [Moment()] * BINS
+    moments = []
+    for point in range(BINS):
+        place = math.log(max(1.0, (point + 0.5) / BINS * LIFE * kind.wall)) / math.log(STRIDE) - 0.5
+        low = min(max(0, int(place)), len(kind.youth) - 1)
+        high = min(low + 1, len(kind.youth) - 1)
+        part = min(1.0, max(0.0, place - low))
+        before, after = kind.youth[low], kind.youth[high]
+        mean = before.mean + part * (after.mean - before.mean)
+        moments.append(Moment(min(1.0, after.weight), mean, max(before.variance, after.variance)))
+    return moments
 
 
 def _ended(kind: Kind, end: Ended, reading: Reading, filled: float) -> Kind:
@@ -169,13 +210,14 @@ def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
         use = _use(use, sum(task.cpu for task in grown) / len(grown), reading)
     life = kind.life
     if kind.known and kind.wall > 0:
-        moments = list(life or [Moment()] * BINS)
+        moments = list(life or _as_life(kind))
         for task in tasks:
             at = min(BINS - 1, int(task.age / kind.wall / LIFE * BINS))
             moments[at] = moments[at].learn(task.memory, min(1.0, BINS / max(1.0, kind.wall)))
         life = tuple(moments)
     largest = max(kind.largest, *(task.memory for task in tasks))
-    return msgspec.structs.replace(kind, use=use, life=life, largest=largest, at=reading.at)
+    youth = () if kind.known else _youth(kind, tasks)
+    return msgspec.structs.replace(kind, use=use, life=life, youth=youth, largest=largest, at=reading.at)
 
 
 def _use(before: float | None, now: float, reading: Reading) -> float:

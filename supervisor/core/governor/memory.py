@@ -65,23 +65,36 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is remembered from reading to reading: each task's trail."""
 
     trails: dict[str, Trail] = {}
+    slope: dict[str, float] = {}
+    """By kind: bytes a second by which its oldest task grows."""
 
     def follow(self, reading: Reading) -> Memory:
         """After one more reading."""
+        trails = {
+            task.task: self.trails.get(task.task, Trail()).follow(task.age, task.memory) for task in reading.running
+        }
+        oldest: dict[str, Running] = {}
+        for task in reading.running:
+            if task.kind not in oldest or oldest[task.kind].age < task.age:
+                oldest[task.kind] = task
         return Memory(
-            {task.task: self.trails.get(task.task, Trail()).follow(task.age, task.memory) for task in reading.running}
+            trails, {kind: trails[task.task].slope(task.age, task.memory) for kind, task in oldest.items()}
         )
 
     def final(self, task: Running, kind: Kind) -> float:
-        """Bytes that a task of an unknown kind is taken to grow to: as it grew lately, for as long as it has run, two
-        to four minutes; or to the end that its progress promises."""
+        """Bytes that a task of an unknown kind is taken to grow to: as its elder have from its age on, then as it (or
+        they) grew lately, for as long as it has run, two to four minutes; or to the end that its progress promises."""
         horizon = min(240.0, max(100.0, task.age))
         if kind.ends:  # few have ended, but those tell about how long it takes
             horizon = min(horizon, max(CHECK_S, 1.5 * kind.wall - task.age))
         if task.progress is not None and task.progress > 0.02:
             horizon = task.age / task.progress - task.age
         trail = self.trails.get(task.task, Trail())
-        grown = task.memory + trail.slope(task.age, task.memory) * horizon
+        elder = kind.grown(task.age)
+        if elder is not None:
+            grown = task.memory * elder + self.slope.get(task.kind, 0.0) * horizon
+        else:
+            grown = task.memory + trail.slope(task.age, task.memory) * horizon
         return max(task.memory, grown if kind.claim is None else min(grown, max(kind.claim, kind.raised)))
 
 

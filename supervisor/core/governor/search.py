@@ -32,7 +32,11 @@ Way = Literal["up", "down", "trim"]
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """A number of workers that is being tried, from when, until when, and instead of which."""
+    """A number of workers that is being tried, from when, until when, and instead of which.
+
+    `base` is what it is compared with; where memory lets fewer run than the search would have, that many, and `back`
+    is the number that the search returns to.
+    """
 
     way: Way
     base: int
@@ -40,6 +44,7 @@ class Probe(msgspec.Struct, frozen=True):
     since: float
     until: float
     latest: float
+    back: int = 0
 
 
 class Search(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -85,7 +90,7 @@ def step(before: Search, scene: Scene) -> Search:
     if before.ramping:
         return _ramp(before, scene)
     if scene.shared:
-        number = before.probe.base if before.probe else before.number
+        number = before.probe.back if before.probe else before.number
         return msgspec.structs.replace(before, probe=None, number=number, since=scene.at)
     if before.probe is not None:
         return _judge(before, before.probe, scene)
@@ -165,13 +170,12 @@ def _refine(before: Search, scene: Scene) -> Search:
     due = before.due
     if (scene.ceiling is None or number < scene.ceiling) and scene.at >= due.get("up", 0.0):
         far = scene.ceiling is None or scene.ceiling > 2 * number
-        target = math.ceil(number * (1 + (FAR_UP if far else UP)))
-        return _try(before, scene, "up", min(target, scene.ceiling or MOST))
+        return _try(before, scene, "up", FAR_UP if far else UP)
     if scene.at >= due.get("down", 0.0) and number > 1 and (scene.wall < LONG_S or scene.told):
-        return _try(before, scene, "down", math.floor(number * (1 - DOWN)))
+        return _try(before, scene, "down", DOWN)
     slack = scene.idle > 0.1 * scene.cores or wanted > 1.15 * scene.budget
     if slack and scene.at >= due.get("trim", 0.0) and number > 1:
-        return _try(before, scene, "trim", math.floor(number * (1 - TRIM)))
+        return _try(before, scene, "trim", TRIM)
     return before
 
 
@@ -183,14 +187,19 @@ def _best(scene: Scene) -> int | None:
     return round(max(ranked)[1]) if ranked else None
 
 
-def _try(before: Search, scene: Scene, way: Way, to: int) -> Search:
-    to = max(1, to)
-    if bin_of(to) == bin_of(before.number):
-        to = before.number + (1 if way == "up" else -1)
+def _try(before: Search, scene: Scene, way: Way, step: float) -> Search:
+    base = before.number
+    if way != "up" and scene.busy < 0.95 * base - 1:
+        base = round(scene.busy)
+    to = math.ceil(base * (1 + step)) if way == "up" else math.floor(base * (1 - step))
+    if way == "up":
+        to = min(to, scene.ceiling or MOST, MOST)
+    if bin_of(to) == bin_of(base):
+        to = base + (1 if way == "up" else -1)
     if to < 1 or to > MOST:
         return before
     length = max(8.0, min(2 * scene.wall, 90.0)) if way == "down" else max(6.0, min(scene.wall, 30.0))
-    probe = Probe(way, before.number, to, scene.at, scene.at + length, scene.at + 4 * length)
+    probe = Probe(way, base, to, scene.at, scene.at + length, scene.at + 4 * length, before.number)
     return msgspec.structs.replace(before, probe=probe, number=to, since=scene.at)
 
 
@@ -218,7 +227,7 @@ def _give_up(before: Search, probe: Probe, scene: Scene) -> Search:
     usual = DOWN_EVERY_S if probe.way == "down" else FIRST_PROBE_S
     every: dict[Way, float] = {**before.every, probe.way: min(most, 2 * before.every.get(probe.way, usual))}
     due: dict[Way, float] = {**before.due, probe.way: scene.at + every[probe.way]}
-    return msgspec.structs.replace(before, probe=None, number=probe.base, since=scene.at, every=every, due=due)
+    return msgspec.structs.replace(before, probe=None, number=probe.back, since=scene.at, every=every, due=due)
 
 
 def _better(probe: Probe, rates: Rates) -> bool:
