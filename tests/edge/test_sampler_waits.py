@@ -234,11 +234,26 @@ def test_of_very_many_threads_so_many_are_read_at_a_look_and_all_have_their_turn
         return plain(self, path, now)
 
     monkeypatch.setattr(Waits, "_read", reading)
-    for look in range(1, 6):
+    for look in range(1, 12):
         read.clear()
         told |= waits.wanted(proc.roll, float(look), dict.fromkeys(roots, 0.0)).keys()
-        assert 100 < len(read) <= BUDGET
+        assert BUDGET / 2 <= len(read) <= BUDGET
     assert told == {*roots}
+
+
+def test_who_rested_at_the_last_look_alone_is_read_again_when_its_turn_comes(proc: Proc) -> None:
+    waits = Waits(proc.fd)
+    for pid in (7, 8):  # each takes all of a look
+        for thread in range(2 * BUDGET):
+            proc.process(100 * pid + thread, root=pid)
+            proc.write(str(100 * pid + thread), 0.0, 0.0, 1)
+    told = {}
+    for now in (1.0, 2.0, 3.0):
+        for process in proc.living.values():
+            process.idle = now == 3.0
+            proc.write(str(process.pid), 0.1 * now, 0.3 * now, int(1000 * now))
+        told |= waits.wanted(proc.roll, now, {7: 0.1 * BUDGET * now, 8: 0.1 * BUDGET * now})
+    assert told == {7: pytest.approx(0.143 * BUDGET, rel=0.01)}
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ OTHERS = 0.1
 """From this share on others have a part in it."""
 WINDOW_S = 10.0
 """Seconds that are looked back upon, once there are as many; who gets little comes to run only now and then."""
-BUDGET = 256
-"""Threads that are read at a look."""
+BUDGET = 128
+"""Threads that are looked at each time."""
 MOST_OF_ONE = 64
 """Threads that are read of one process."""
 BLUR = 0.02
@@ -63,6 +63,7 @@ class Waits:
         mine = self._read("self/schedstat", 0.0)
         self._counted = mine is not None and mine.ran > 0  # without the feature there is no file, or zeros
         self._trees: dict[int, Followed] = {}
+        self._at = 0.0
         self._turn: dict[int, None] = {}  # roots in the order in which they are read
 
     def forget(self) -> None:
@@ -86,6 +87,7 @@ class Waits:
             ran, wanted, fresh = self._follow(trees[root], before, after)
             if before is not None and (cores := _whole(after.spent - before.spent, ran, wanted, fresh)) is not None:
                 found[root] = cores
+        self._at = now
         return found
 
     def _choose(self, trees: Mapping[int, list[Process]]) -> list[int]:
@@ -94,8 +96,7 @@ class Waits:
         chosen: list[int] = []
         left = BUDGET
         for root in self._turn:
-            known = self._trees[root].counts if root in self._trees else {}
-            size = sum(min(one.threads, MOST_OF_ONE) for one in trees[root] if not _rests(one, known))
+            size = sum(min(process.threads, MOST_OF_ONE) for process in trees[root])
             if size > left and chosen:
                 break
             chosen.append(root)
@@ -110,19 +111,19 @@ class Waits:
         ran = wanted = 0.0
         fresh, left = False, BUDGET
         known = before.counts if before is not None else {}
+        lately = before is not None and before.at == self._at
         for process in processes:
             if process.state == b"T":
                 continue  # stopped it does not sleep: it is looked at anew when it goes on
             key = process.pid, process.start
             old, new = known.get(key, {}), after.counts.setdefault(key, {})
-            if _rests(process, known):
-                threads = [(thread, "") for thread in old]
-            else:
-                threads = self._threads(process)[:left]
-                left -= len(threads)
+            rests = lately and process.idle and key in known  # it did nothing since then: its counts are the same
+            threads = [(thread, "") for thread in old] if rests else self._threads(process)
+            del threads[left:]
+            left -= len(threads)
             for thread, path in threads:
                 course = old.get(thread)
-                count = self._read(path, after.at) if path or not course else course[-1]._replace(at=after.at)
+                count = course[-1]._replace(at=after.at) if rests and course else self._read(path, after.at)
                 if count is None:
                     continue
                 if course and count.ran >= course[-1].ran:
@@ -166,11 +167,6 @@ class Waits:
         finally:
             os.close(fd)
         return Count(now, int(ran), int(waited), int(turns))
-
-
-def _rests(process: Process, known: Mapping[tuple[int, int], object]) -> bool:
-    """Whether a process that was read before did nothing since the last look: it is not read again."""
-    return process.idle and (process.pid, process.start) in known
 
 
 def _share(first: Count, last: Count) -> float:
