@@ -19,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gristmill import __version__
 from gristmill.supervisor import tuner
@@ -63,13 +63,14 @@ LOG_BYTES, LOG_FILES = 5 << 20, 3
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a daemon is told at its start. `disk_reserve` in bytes: with less free than this nothing is started;
-    `record` is a file for the governor's readings and decisions."""
+    `limit` wins over what settings files say, then and later; `record` is a file for the governor's readings and
+    decisions."""
 
     jobs: Path
     state: Path
     foreground: bool = True
     disk_reserve: int | None = None
-    limit: int | None = None
+    limit: int | Literal["auto"] | None = None
     record: Path | None = None
 
 
@@ -91,7 +92,8 @@ class Daemon:
         self.folder.prepare()
         places.prepare_state(self.settings.state)
         self._locks = [Lock(self.settings.jobs / ".gristmill" / "lock"), Lock(self.settings.state / "lock")]
-        self._files = files.SettingsFiles(files.paths(self.settings.jobs, self._environ))
+        options = {} if self.settings.limit is None else {"limit": self.settings.limit}
+        self._files = files.SettingsFiles(files.paths(self.settings.jobs, self._environ), options)
         self._files.read()
         self._open = contextlib.ExitStack()
         record = self.settings.record
@@ -161,7 +163,7 @@ class Daemon:
                 group.create_task(self._keep("filing", self.intake.file_away), name="filing"),
                 group.create_task(self._keep("dispatch", self.dispatcher.run), name="dispatch"),
                 group.create_task(self._keep("tuner", self.tuner.run), name="tuner"),
-                group.create_task(self._keep("settings", self._look_after_settings), name="settings"),
+                group.create_task(self._keep("settings", lambda: self._look_after_settings(record)), name="settings"),
                 group.create_task(self._keep("learned", lambda: self._write_learned(record)), name="learned"),
             ]
             log.info("Gristmill %s on %s, state in %s", __version__, self.settings.jobs, self.settings.state)
@@ -208,7 +210,7 @@ class Daemon:
 
     # ── what is done now and then ─────────────────────────────────────────────────────────────────────────────
 
-    async def _look_after_settings(self) -> None:
+    async def _look_after_settings(self, record: Store) -> None:
         """Looks whether the settings files have changed; in a thread, for they may lie on a slow disk."""
         limit = self._files.settings.limit
         while True:
@@ -217,7 +219,8 @@ class Daemon:
             self.conditions.put(Kind.SETTINGS, fault, holds=False)
             if found.limit != limit:
                 limit = found.limit
-                self.tuner.fixed = None if limit in (None, "auto") else int(limit)
+                record.write(store.save_meta("limit", ""), store.save_meta("limit in files", str(limit)))
+                self.tuner.fixed = _fixed(limit)
 
     async def _write_learned(self, record: Store) -> None:
         known, waited = 0, 0.0
@@ -285,11 +288,17 @@ class Daemon:
         self.conditions.expire()
 
     def _first_limit(self, record: Store) -> int | None:
-        """The limit that the user set: now by an option, or before with `grist limit`."""
+        """The limit that the user set: now by an option, or with `grist limit` or in a file, whichever came later."""
         if self.settings.limit is not None:
-            return self.settings.limit
-        kept = record.queries.meta("limit") or str(self._files.settings.limit or "auto")
-        return int(kept) if kept != "auto" else None
+            return _fixed(self.settings.limit)
+        written = self._files.settings.limit
+        if record.queries.meta("limit in files") not in (None, str(written)):  # changed while no daemon ran
+            record.write(store.save_meta("limit", ""))
+            kept = None
+        else:
+            kept = record.queries.meta("limit")
+        record.write(store.save_meta("limit in files", str(written)))
+        return _fixed(kept or written)
 
     def _check_owner(self, record: Store) -> None:
         owner = record.queries.meta("jobs")
@@ -298,6 +307,11 @@ class Daemon:
 
     def _spawner_log(self) -> int:
         return os.open(self.settings.state / "daemon.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _fixed(limit: int | str | None) -> int | None:
+    """A limit as it was said, None where the governor is to find it."""
+    return None if limit in (None, "auto") else int(limit)
 
 
 def take_all_files() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+import msgspec
+
 from gristmill.supervisor.core import launch
-from gristmill.supervisor.core.governor import Decision, Reading, State
+from gristmill.supervisor.core.governor import Decision, Fit, Reading, State, Waiting
+from gristmill.supervisor.core.governor import memory as room
 from gristmill.supervisor.core.governor.rates import Rates
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.protocol import AllowView, DecisionView, KindView, LimitView, PointView, WhyView
@@ -51,10 +54,11 @@ def kinds(ledger: Ledger, state: State, reading: Reading, decision: Decision) ->
     waiting = {line.kind: line.count for line in reading.waiting}
     commands = {job.kind: launch.summary(job.spec) for job in ledger.jobs.values() if job.kind in state.kinds}
     order = sorted(state.kinds, key=lambda name: (name not in running, name not in waiting, -state.kinds[name].at))
+    fits = _fits(order[:KINDS_SHOWN], state, reading) | decision.fits
     views = []
     for name in order[:KINDS_SHOWN]:
-        kind, fit = state.kinds[name], decision.fits.get(name)
-        need = fit.need if fit is not None else kind.claim
+        kind, fit = state.kinds[name], fits.get(name)
+        need = fit.need if fit is not None else None
         views.append(
             KindView(
                 name=name.rpartition("#")[0], command=commands.get(name, ""), tasks_seen=kind.ends,
@@ -65,6 +69,13 @@ def kinds(ledger: Ledger, state: State, reading: Reading, decision: Decision) ->
             )
         )
     return views
+
+
+def _fits(names: list[str], state: State, reading: Reading) -> dict[str, Fit]:
+    """What one more of each kind would be taken to need if it waited; not of those of which nothing is known."""
+    known = {name: kind for name in names if (kind := state.kinds[name]).claim is not None or kind.largest}
+    waiting = tuple(Waiting(kind=name, count=1, raised=kind.raised) for name, kind in known.items())
+    return room.fits(msgspec.structs.replace(reading, waiting=waiting), state.kinds, state.memory, {})[0]
 
 
 def _named(task: str) -> str:

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from gristmill.supervisor.cli import limit
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import units
 from gristmill.supervisor.core.errors import GristError
@@ -15,7 +16,8 @@ from gristmill.supervisor.core.findings import Fault
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
-    parser.add_argument("--limit", type=int, metavar="N", help="start with a fixed number of workers")
+    parser.add_argument("--limit", metavar="N|auto", help="so many workers, whatever settings files say; "
+                                                           "auto: as many as the machine is seen to bear")
     parser.add_argument("--disk-reserve", metavar="SIZE", help="start nothing with less free (default: 256 MB or 2 %%)")
     parser.add_argument("--record", metavar="FILE", help="write down all that the governor is told and decides, for "
                                                          "`grist replay`; readable by you alone")
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     place = place_of(args)
     settings = Settings(
         jobs=place.jobs, state=place.state, foreground=not args.quiet, disk_reserve=_size(args.disk_reserve),
-        limit=args.limit, record=None if args.record is None else Path(os.path.abspath(args.record)),
+        limit=limit.option(args.limit), record=None if args.record is None else Path(os.path.abspath(args.record)),
     )
     daemon = Daemon(settings)
     daemon.prepare()

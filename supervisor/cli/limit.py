@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import Literal
 
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.sanitise import safe
+
+MOST = 4096
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +24,20 @@ def run(args: argparse.Namespace) -> int:
             limit = client.ask("status")["limit"]
             print(f"{limit['workers']} ({limit.get('mode', 'auto')}), {limit['busy']} busy: {safe(limit['reason'])}")
             return 0
-        if args.workers != "auto" and not args.workers.isdigit():
-            raise GristError(f"limit {args.workers!r}: not a number – say `grist limit 8` or `grist limit auto`")
-        print(client.ask("limit", workers=None if args.workers == "auto" else int(args.workers))["message"])
+        limit = workers(args.workers, "limit", "`grist limit 8` or `grist limit auto`")
+        print(client.ask("limit", workers=None if limit == "auto" else limit)["message"])
     return 0
+
+
+def workers(text: str, what: str, such: str) -> int | Literal["auto"]:
+    """The limit that somebody named; raises GristError, which says what to write instead."""
+    if text == "auto":
+        return "auto"
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) <= MOST):
+        raise GristError(f"{what} {safe(repr(text))}: no number from 0 to {MOST} – say {such}")
+    return int(text)
+
+
+def option(text: str | None) -> int | Literal["auto"] | None:
+    """The same for `--limit`; None where that is not given."""
+    return None if text is None else workers(text, "--limit", "`--limit 8` or `--limit auto`")

@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Literal
 
-from gristmill.supervisor.cli import launchpad
+from gristmill.supervisor.cli import launchpad, limit
 from gristmill.supervisor.cli.place import Place, place_of
 from gristmill.supervisor.cli.progress import Progress
 from gristmill.supervisor.cli.tui import show
@@ -26,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--examples", action="store_true", help="drop the examples into the folder first")
     parser.add_argument("--until-done", action="store_true", help="without a terminal: end when all jobs have ended")
     parser.add_argument("--plain", action="store_true", help="a progress line even on a terminal")
+    parser.add_argument("--limit", metavar="N|auto", help="how many workers the daemon that is started may run")
     parser.add_argument("--record", metavar="FILE", help="have the daemon that is started record the governor's work")
     parser.add_argument("--ascii", action="store_true", help="no glyphs beyond ASCII")
 
@@ -38,12 +40,16 @@ def run(args: argparse.Namespace) -> int:
     screens = sys.stdout.isatty() and sys.stdin.isatty() and not args.plain
     began = time.time()
     record = Path(os.path.abspath(args.record)) if args.record else None
+    workers = limit.option(args.limit)
     runs = launchpad.runs(place)
     if runs and record:
         raise GristError("--record: a daemon runs already – end it with `grist shutdown`, its tasks go on")
+    if runs and workers is not None:
+        raise GristError(f"--limit: a daemon runs already – say `grist limit {workers}`")
     if screens:
         if not runs:
-            launchpad.start(place, *(["--record", os.fspath(record)] if record else []))
+            options = ["--record", os.fspath(record)] if record else []
+            launchpad.start(place, *options, *([] if workers is None else ["--limit", str(workers)]))
         if args.examples:
             launchpad.drop_examples(place)
         return show(place, args)
@@ -52,16 +58,19 @@ def run(args: argparse.Namespace) -> int:
     since = began if args.examples else 0.0
     if runs:
         return follow(place, args.until_done, since, stop=False)
-    return serve(place, args.until_done, since, record)
+    return serve(place, args.until_done, since, record, workers)
 
 
-def serve(place: Place, until_done: bool, since: float, record: Path | None = None) -> int:
+def serve(
+    place: Place, until_done: bool, since: float, record: Path | None = None,
+    workers: int | Literal["auto"] | None = None,
+) -> int:
     """The daemon in this process, its progress on standard output."""
     import asyncio
 
     from gristmill.supervisor.daemon import Daemon, Settings
 
-    daemon = Daemon(Settings(jobs=place.jobs, state=place.state, foreground=False, record=record))
+    daemon = Daemon(Settings(jobs=place.jobs, state=place.state, foreground=False, limit=workers, record=record))
     daemon.prepare()
     outcome: list[int] = []
     watcher = threading.Thread(

@@ -9,6 +9,7 @@ the claim is given back.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import grp
@@ -74,6 +75,7 @@ class JobsFolder:
         self.path = path
         self.spool = path / HOME / "spool"
         self._real = ""
+        self._checked: tuple[int, int] | None = None
         self._locks: list[Lock] = []
         self._locked: tuple[int, int] | None = None
 
@@ -105,7 +107,7 @@ class JobsFolder:
             raise FolderError(f"{self.path}: can't be read and written – chmod u+rwx {self.path}")
         if os.geteuid() == 0:
             self._check_parents()
-        self._real = real
+        self._real, self._checked = real, (status.st_dev, status.st_ino)
 
     def _check_parents(self) -> None:
         """Root runs only what root alone could have put there; a sticky folder such as /tmp protects its entries."""
@@ -118,19 +120,33 @@ class JobsFolder:
                 )
 
     def prepare(self) -> None:
-        """Makes the folders beside the jobs, private ones for ourselves alone; raises FolderError where it can't."""
-        device = os.stat(self.path).st_dev
-        for place in (*(self.path / name for name in PLACES), self.path / HOME, self.spool):
-            private = place.name not in PLACES
-            try:
-                place.mkdir(mode=0o700 if private else 0o777)
-            except FileExistsError:
-                pass
-            status = os.lstat(place) if private else os.stat(place)
-            if not stat.S_ISDIR(status.st_mode) or status.st_dev != device:
-                raise FolderError(f"{place}: no folder of this file system – move it away")
-            if private and (status.st_uid != os.geteuid() or writable_by_others(status)):
-                raise FolderError(f"{place}: others may write to it, and so run commands as you – chmod go-w {place}")
+        """Makes the folders beside the jobs, private ones for ourselves alone; raises FolderError where it can't.
+
+        In the very folder that was checked: what has taken its name since may be anybody's, and stays as it is.
+        """
+        fd = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            status = os.fstat(fd)
+            if self._checked not in (None, (status.st_dev, status.st_ino)):
+                raise FolderError(f"{self.path}: another folder has taken its name this moment – it is looked at again")
+            for place in (*(self.path / name for name in PLACES), self.path / HOME, self.spool):
+                self._prepare(place, fd, status.st_dev)
+        finally:
+            os.close(fd)
+
+    def _prepare(self, place: Path, base: int, device: int) -> None:
+        name, private = place.relative_to(self.path), place.name not in PLACES
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o700 if private else 0o777, dir_fd=base)
+            status = os.stat(name, dir_fd=base, follow_symlinks=not private)
+        except OSError as error:
+            error.filename = str(place)  # rather than its name below the folder
+            raise
+        if not stat.S_ISDIR(status.st_mode) or status.st_dev != device:
+            raise FolderError(f"{place}: no folder of this file system – move it away")
+        if private and (status.st_uid != os.geteuid() or writable_by_others(status)):
+            raise FolderError(f"{place}: others may write to it, and so run commands as you – chmod go-w {place}")
 
     def hold(self) -> None:
         """Takes the folder's lock, anew where the folder was remade; raises FolderError while another daemon has it."""

@@ -367,3 +367,37 @@ def test_a_starved_worker_is_not_taken_for_a_sleeper() -> None:
         state, decision = governor.decide(crowded, state)
     assert decision.limit == 1
     assert decision.binding is Binding.OTHERS
+
+
+@pytest.mark.parametrize(("wanted", "learned"), [(0.1, 0.1), (0.5, 0.5), (1.0, 1.0), (3.0, 3.0), (None, 0.93)])
+def test_what_starved_workers_want_is_learned_where_the_kernel_tells_it_else_guessed(
+    wanted: float | None, learned: float
+) -> None:
+    """Whatever they want, on this machine each gets a tenth of a core beside somebody else's work."""
+    state = State()
+    for at in range(30):
+        running = tuple(msgspec.structs.replace(task, wanted=wanted) for task in tasks(1, use=0.1, age=float(at)))
+        crowded = reading(float(at), cpu_total=8.0, cpu_ours=0.1, running=running, busy=1.0)
+        state, _ = governor.decide(crowded, state)
+    assert state.kinds["k#1"].use == pytest.approx(learned)
+
+
+def test_a_use_that_was_guessed_too_high_comes_down_as_soon_as_the_kernel_tells() -> None:
+    state, uses = State(), []
+    for at in range(30):
+        told = 0.3 if at >= 10 else None
+        running = tuple(msgspec.structs.replace(task, wanted=told) for task in tasks(2, use=0.1, age=float(at)))
+        crowded = reading(float(at), cpu_total=8.0, cpu_ours=0.2, running=running, busy=2.0)
+        state, _ = governor.decide(crowded, state)
+        uses.append(state.kinds["k#1"].use)
+    assert uses[9] == pytest.approx(0.93)
+    assert uses[29] == pytest.approx(0.3, abs=0.01)
+
+
+def test_those_of_whom_it_is_told_speak_for_those_of_whom_it_is_not() -> None:
+    one, two = tasks(2, use=0.1)
+    running = (msgspec.structs.replace(one, wanted=0.6), two)
+    state, _ = governor.decide(
+        reading(0.0, cpu_total=8.0, cpu_ours=0.2, running=running, busy=2.0), State()
+    )
+    assert state.kinds["k#1"].use == pytest.approx(0.6)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gristmill.supervisor.core import figures
 from gristmill.tui.app import MillApp
 from tests.mill import Mill
 from tests.tui.stage import Eye
@@ -62,6 +63,21 @@ def test_without_an_id_the_limit_is_explained_and_the_screen_says_the_same(turni
     assert told["limit"]["workers"] == 2
     assert told["binding"] == "user"
     assert {one["binding"] for one in told["allows"]} >= {"cpu", "memory", "user"}
+
+
+def test_of_kinds_that_neither_run_nor_wait_it_is_told_what_was_learned_and_claimed(turning: Mill) -> None:
+    turning.drop("over.toml", 'command = "sleep 0.2"\n[items]\ntotal = 4\nper_task = 1\n')
+    turning.drop_claimed("said.toml", 'command = "sleep 0.2"\n[items]\ntotal = 20\nper_task = 1\n')
+    turning.ended("over")
+    turning.ended("said")
+    turning.until(lambda: not any(one["running"] or one["waiting"] for one in turning.ask("why")["kinds"]),
+                  "it is not seen that they have ended")  # fmt: skip
+    kind = learned(turning, "over")
+    assert kind["tasks_seen"] == 4
+    assert 0 < kind["memory_need_bytes"] <= 2 * kind["memory_peak_bytes"]
+    rows = {row.split()[0]: row.split() for row in turning.grist("explain").splitlines() if row}
+    assert rows["over"][-2:] == [figures.size(kind["memory_need_bytes"]), "learned"]
+    assert rows["said"][-2:] == ["4.0M", "claimed"]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)], ids=["80x24", "160x45"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,77 @@ def test_the_files_limit_holds_at_the_start_and_when_it_is_changed(mill: Mill) -
     mill.until(lambda: mill.status()["limit"]["workers"] == 3, "the file's limit is not in force")
     write(mill, "limit = 2\n")
     mill.until(lambda: mill.status()["limit"]["workers"] == 2, "the file's new limit is not in force")
+
+
+def limit(mill: Mill) -> tuple[str, int]:
+    said = mill.status()["limit"]
+    return said["mode"], said["workers"] if said["mode"] == "fixed" else 0
+
+
+def heeded(mill: Mill, text: str) -> None:
+    """Saves settings, and waits until the daemon goes by them."""
+    write(mill, f"nise = 1\n{text}")
+    mill.until(lambda: conditions(mill), "a change is not seen")
+    write(mill, text)
+    mill.until(lambda: not conditions(mill), "the mended file is not seen")
+
+
+def restart(mill: Mill, *options: str) -> None:
+    mill.kill(signal.SIGTERM)
+    mill.start(*options)
+
+
+def test_an_option_wins_over_the_files_at_the_start_and_when_they_change(mill: Mill) -> None:
+    write(mill, "limit = 4\n")
+    mill.start("--limit", "auto")
+    assert limit(mill) == ("auto", 0)
+    heeded(mill, "limit = 5\n")
+    assert limit(mill) == ("auto", 0)
+    mill.grist("limit", "3")  # a later word
+    restart(mill, "--limit", "2")
+    assert limit(mill) == ("fixed", 2)
+    heeded(mill, "limit = 4\nnice = 3\n")
+    assert limit(mill) == ("fixed", 2)
+
+
+def test_of_a_files_limit_and_the_commands_the_later_word_counts(mill: Mill) -> None:
+    write(mill, "limit = 4\n")
+    mill.start()
+    assert limit(mill) == ("fixed", 4)
+    mill.grist("limit", "auto")
+    heeded(mill, "limit = 4\nnice = 3\n")
+    assert limit(mill) == ("auto", 0), "nothing new was said of the limit"
+    restart(mill)
+    assert limit(mill) == ("auto", 0)
+    heeded(mill, "limit = 3\n")
+    assert limit(mill) == ("fixed", 3)
+    restart(mill)
+    assert limit(mill) == ("fixed", 3), "the command's word was the earlier one"
+    mill.grist("limit", "auto")
+    mill.kill(signal.SIGTERM)
+    write(mill, "limit = 2\n")
+    mill.start()
+    assert limit(mill) == ("fixed", 2), "the file was changed while no daemon ran"
+
+
+@pytest.mark.parametrize("verb", [("daemon", "--allow-root"), ("up", "--until-done")])
+@pytest.mark.parametrize("word", ["many", "-1", "4097", "1" * 5000, "²", "AUTO"])
+def test_what_is_no_limit_is_refused_with_what_to_write(mill: Mill, verb: tuple[str, ...], word: str) -> None:
+    said = mill.grist(*verb, f"--limit={word}", code=2)
+    assert said == f"grist: --limit '{word}': no number from 0 to 4096 – say `--limit 8` or `--limit auto`\n"
+
+
+def test_up_hands_the_limit_to_the_daemon_that_it_starts(mill: Mill) -> None:
+    write(mill, "limit = 4\n")
+    process = mill.spawn("up", "--limit", "auto", stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline().startswith("ready: ")
+        mill.until(lambda: limit(mill) == ("auto", 0), "the option has not won")
+        assert "a daemon runs already – say `grist limit 2`" in mill.grist("up", "--limit", "2", code=2)
+        mill.grist("shutdown")
+        process.stdout.read()
+    assert process.wait(20) == 0
 
 
 def test_in_polite_hours_the_governor_is_given_its_part_of_the_machine(mill: Mill) -> None:

@@ -251,6 +251,32 @@ def test_a_folder_that_others_may_write_is_refused_with_the_mend(folder: JobsFol
         folder.prepare()
 
 
+def test_what_takes_the_folders_name_after_it_was_checked_is_left_as_it_is(folder: JobsFolder) -> None:
+    programs, away = folder.path.with_name("programs"), folder.path.with_name("away")
+    programs.mkdir(mode=0o755)
+    folder.check()
+    folder.path.rename(away)
+    folder.path.symlink_to(programs)
+    with pytest.raises(FolderError, match="has taken its name this moment"):
+        folder.prepare()
+    assert os.listdir(programs) == []
+    folder.path.unlink()
+    away.rename(folder.path)
+    (folder.path / "done").rmdir()
+    folder.check()
+    folder.prepare()
+    assert (folder.path / "done").is_dir()
+
+
+def test_what_can_not_be_made_is_named_with_its_whole_path(folder: JobsFolder) -> None:
+    (folder.path / ".gristmill" / "spool").rmdir()
+    (folder.path / "done").rmdir()
+    (folder.path / "done").symlink_to("nowhere")
+    with pytest.raises(OSError) as refused:
+        folder.prepare()
+    assert refused.value.filename == str(folder.path / "done")
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match="mkdir"):
         JobsFolder(tmp_path / "nowhere").check()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from gristmill.supervisor.core.governor.reading import Claim, Ended, Reading, Running, Waiting
+from gristmill.supervisor.edge.sampler import waits
 from tests.simulator.machine import Machine
 from tests.simulator.queues import Past
-from tests.simulator.rows import Row
+from tests.simulator.rows import Floats, Row
 
 TICK = 0.01
 MOST_WAITING = 1_000_000
@@ -22,6 +25,9 @@ class Look:
         self._numbers = [n for n, kind in enumerate(machine.scenario.kinds) if kind.pool == pool]
         self._names = [kind.name for kind in machine.scenario.kinds]
         self._items: dict[str, tuple[int, int]] = {}
+        self._waited_at = 0.0
+        self._counts: dict[str, deque[tuple[float, float, float]]] = {}
+        """By task, for the last seconds: when, CPU seconds, and those that its threads waited for a core."""
         self._last = self._totals()
         self.late = 0
 
@@ -70,13 +76,13 @@ class Look:
             pressure_memory=shares[1],
             pressure_io=shares[2],
             busy=busy / period,
-            running=self._running(period),
+            running=self._running(period, waits.every(hardware.cores, total, ours_use)),
             ended=self._ended(),
             waiting=self._waiting(),
             chance=float(chance.random()),
         )
 
-    def _running(self, period: float) -> tuple[Running, ...]:
+    def _running(self, period: float, pause: float | None) -> tuple[Running, ...]:
         machine, chance = self._machine, self._chance
         table = machine.table[:, : machine.count]
         mine = np.isfinite(table[Row.WORK])
@@ -91,6 +97,11 @@ class Look:
         progress = np.floor(100 * table[Row.POSITION] / table[Row.WORK]) / 100
         machine.table[Row.SEEN, : machine.count][mine] = table[Row.CPU]
         self._items = {}
+        wanted = {}
+        if pause is None:
+            self._counts = {}
+        elif machine.now - self._waited_at >= pause:
+            wanted, self._waited_at = self._wanted(table), machine.now
         running = []
         kinds = machine.scenario.kinds
         for number, item, one_age, one_cpu, one_memory, one_spent, done, stopped in zip(
@@ -102,8 +113,30 @@ class Look:
             running.append(Running(
                 task=name, kind=self._names[number], age=one_age, cpu=one_cpu, memory=one_memory, spent=one_spent,
                 progress=done if kinds[number].reports else None, stopped=stopped > 0,
+                wanted=wanted.get(name),
             ))
         return tuple(running)
+
+    def _wanted(self, table: Floats) -> dict[str, float]:
+        """The cores that each task would use if it had not to wait for one, by what the kernel counted of the last
+        seconds; of those that run on since an earlier look."""
+        now, before, self._counts = self._machine.now, self._counts, {}
+        wanted = {}
+        for number, item, cpu, waited, threads, stopped in table[
+            [Row.KIND, Row.ITEM, Row.CPU, Row.WAITED, Row.THREADS, Row.STOPPED]
+        ].T.tolist():
+            if stopped:
+                continue
+            name = f"{self._names[int(number)]}.{int(item)}"
+            counts = self._counts[name] = before.get(name, deque())
+            if counts:
+                then, cpu_then, waited_then = counts[0]
+                had = threads * (now - then) - (waited - waited_then)
+                wanted[name] = threads * min(1.0, (cpu - cpu_then) / max(had, 1e-9))
+                while len(counts) > 1 and counts[1][0] <= now - waits.WINDOW_S:
+                    counts.popleft()
+            counts.append((now, cpu, waited))
+        return wanted
 
     def _ended(self) -> tuple[Ended, ...]:
         ended = []

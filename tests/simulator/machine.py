@@ -104,6 +104,7 @@ class Machine:
                 self._turn(ended)
         self._spending = wants * granted
         table[Row.CPU] += self._spending * STEP
+        table[Row.WAITED] += wants * ((1 - granted) * STEP)
         table[Row.HELD] += STEP * ~going
         gained = speed * table[Row.WEIGHT]
         if len(self.useful) == 1:

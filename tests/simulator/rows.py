@@ -17,7 +17,8 @@ BLOCK = 4096
 
 
 class Row(IntEnum):
-    """`CPU`: CPU time so far; `SEEN`: that at the last reading; `HELD`: time spent stopped.
+    """`CPU`: CPU time so far; `SEEN`: that at the last reading; `WAITED`: time that its threads waited for a core;
+    `HELD`: time spent stopped.
     `ON`: whether it is in a running phase, or waits; `LEFT`: work until the phase ends. Phases end on steps only:
     `EXTRA_ON`, `EXTRA_OFF` are what was run or waited too long, taken off the next such phase. `WEIGHT`: its work's."""
 
@@ -28,6 +29,7 @@ class Row(IntEnum):
     WORK = auto()
     CPU = auto()
     SEEN = auto()
+    WAITED = auto()
     MEMORY = auto()
     PEAK = auto()
     BEGAN = auto()

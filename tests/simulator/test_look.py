@@ -116,3 +116,15 @@ def test_of_two_kinds_that_with_fewer_running_starts_next() -> None:
     _, readings = told(Kind("long", 40, SMALL), Kind("short", 3, SMALL), limit=8)
     mixes = [sorted(task.kind for task in one.running) for one in readings[60:]]
     assert all(3 <= mix.count("long") <= 5 for mix in mixes)
+
+
+@pytest.mark.parametrize(("share", "threads"), [(1.0, 1), (0.5, 1), (0.5, 2)])
+def test_on_a_machine_full_of_others_work_it_is_told_what_tasks_would_use(share: float, threads: int) -> None:
+    kind = Kind("some", 100, SMALL, share=share, threads=threads, cycle=0.5)
+    _, readings = told(kind, neighbours=(Neighbour(60, 1e9, threads=12),))
+    assert {task.wanted for one in readings[:50] for task in one.running} == {None}
+    late = [task for one in readings[80:180] for task in one.running]
+    known = [task.wanted for task in late if task.wanted is not None]
+    assert len(known) > 0.9 * len(late)
+    assert sum(known) / len(known) == pytest.approx(share * threads, rel=0.1)
+    assert sum(task.cpu for task in late) / len(late) < 0.8 * share * threads

@@ -26,7 +26,8 @@ RECENT = 0.3
 SHORT_S = 2.0
 """Tasks that take less are seen when they end rather than while they run."""
 STARVED = 9.3
-"""Beside unniced work on a full machine a niced thread gets so many times less (the kernel's weights)."""
+"""Beside unniced work on a full machine a niced thread gets so many times less (the kernel's weights), where the
+kernel does not tell how long it waited."""
 AGES, STRIDE = 32, 1.25
 """Ages at which the memory of tasks is remembered while nobody knows how long they take: each so many times the last."""
 KEPT = 200
@@ -207,7 +208,9 @@ def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
     grown = [task for task in tasks if task.age >= min(1.0, 0.3 * kind.wall)]
     use = kind.use
     if grown and not (kind.known and kind.wall < SHORT_S):
-        use = _use(use, sum(task.cpu for task in grown) / len(grown), reading)
+        told = [task.wanted for task in grown if task.wanted is not None]
+        wanted = sum(told) / len(told) if told else None
+        use = _use(use, sum(task.cpu for task in grown) / len(grown), reading, wanted)
     life = kind.life
     if kind.known and kind.wall > 0:
         moments = list(life or _as_life(kind))
@@ -220,8 +223,11 @@ def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
     return msgspec.structs.replace(kind, use=use, life=life, youth=youth, largest=largest, at=reading.at)
 
 
-def _use(before: float | None, now: float, reading: Reading) -> float:
-    """Cores that a worker would use: on a full machine it may only rise, since there it gets less than it wants."""
+def _use(before: float | None, now: float, reading: Reading, wanted: float | None = None) -> float:
+    """Cores that a worker would use: what the kernel tells that it `wanted`; where that is not known, on a full machine
+    it may only rise, since there a worker gets less than it wants."""
+    if wanted is not None:
+        return wanted if before is None else before + 0.3 * (wanted - before)
     if before is None:
         starved = reading.cpu_total >= FULL * reading.cores and reading.cpu_total - reading.cpu_ours > reading.cores / 4
         return max(now, min(1.0, STARVED * now)) if starved else now

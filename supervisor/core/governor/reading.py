@@ -20,7 +20,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One task in a worker's hands, with all its descendants.
 
     `age` counts since its start without the time that it was stopped; `cpu` is in cores over the last period, `spent`
-    the CPU seconds since its start; `progress` is 0…1 as the task reports it itself.
+    the CPU seconds since its start; `progress` is 0…1 as the task reports it itself. `wanted` are the cores that it
+    would use if it had not to wait for one, as far as the kernel tells: on a machine that is full of others' work.
     """
 
     task: str
@@ -31,6 +32,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spent: float = 0.0
     progress: float | None = None
     stopped: bool = False
+    wanted: float | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

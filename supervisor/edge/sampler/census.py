@@ -34,7 +34,7 @@ class Process:
 
     __slots__ = (
         "ended", "ended_user", "fd", "idle", "kernel", "nice", "own", "parent", "pid", "plus_ended",
-        "plus_ended_user", "plus_own", "plus_user", "root", "rss", "start", "state", "uid", "user",
+        "plus_ended_user", "plus_own", "plus_user", "root", "rss", "start", "state", "threads", "uid", "user",
     )
     own: int
     user: int
@@ -63,7 +63,7 @@ class Process:
             self.rest()
         self.own, self.ended, self.user, self.ended_user = own, ended, user, ended_user
         self.start, self.parent, self.nice = start, int(fields[1]), int(fields[16])
-        self.state, self.rss = fields[0], int(fields[21]) * PAGE
+        self.state, self.rss, self.threads = fields[0], int(fields[21]) * PAGE, int(fields[17])
         self.kernel = int(fields[6]) & PF_KTHREAD != 0
         return True
 

@@ -17,6 +17,7 @@ from gristmill.supervisor.edge.sampler.memory import Memory
 from gristmill.supervisor.edge.sampler.portions import Portions
 from gristmill.supervisor.edge.sampler.pressure import Pressure
 from gristmill.supervisor.edge.sampler.sample import Sample, Tree
+from gristmill.supervisor.edge.sampler.waits import Waits, every
 
 NOTABLE = 0.02
 """Share of the cores from which on niced work of others has somebody behind it, whether we see whom or not."""
@@ -36,6 +37,7 @@ class Sampler:
         # a quarter of what may be open is ours: clients and logs want the rest
         self._census = Census(proc, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
         self._accounts, self._portions = Accounts(), Portions(self._census.proc)
+        self._waits = Waits(self._census.proc)
         self._place()
         self._at, self._count = clock(), self._cores.read()
         self._press(1.0, self._count)
@@ -57,7 +59,8 @@ class Sampler:
         """Reads the machine; `ours` are the roots of all our processes, `workers` the pids of workers among them and
         `tasks` those of tasks that have lost theirs."""
         now = self._clock()
-        period, self._at = max(1e-3, now - self._at), now
+        previous, self._at = self._at, now
+        period = max(1e-3, now - previous)
         self._place()
         before, self._count = self._count, self._cores.read()
         roll = self._census.take({*ours, *workers, *tasks}, now)
@@ -67,12 +70,15 @@ class Sampler:
         cpu_ours = min(cores, use.total / period)
         cpu_total = min(cores, max(0.0, _rate(before, self._count, "busy", period, cpu_ours)))
         cpu_nice = self._nice(before, use, period, cpu_total - cpu_ours)
+        pause = every(cores, cpu_total, cpu_ours)
+        if pause is None:
+            self._waits.forget()
         users = len(self._census.strangers.users(now))
         self._memory.find_bounds()
         memory_total, memory_available = self._memory.read()
         cpu, memory, io = self._press(period, self._count)
         disk = os.statvfs(self._state_dir)
-        trees, memory_ours = self._trees(roll, use, period, {*workers}, {*tasks})
+        trees, memory_ours = self._trees(roll, use, period, {*workers}, {*tasks}, pause, previous)
         return Sample(
             cores=cores, cpu_total=cpu_total, cpu_ours=cpu_ours,
             memory_total=memory_total, memory_available=memory_available, memory_ours=memory_ours,
@@ -108,7 +114,8 @@ class Sampler:
         return max(0.0, min(nice, others))
 
     def _trees(
-        self, roll: Roll, use: Use, period: float, workers: set[int], tasks: set[int]
+        self, roll: Roll, use: Use, period: float, workers: set[int], tasks: set[int], pause: float | None,
+        previous: float,
     ) -> tuple[dict[int, Tree], int]:
         """The tree of each of them, and the memory of all of ours."""
         memory = dict.fromkeys(workers | tasks, 0)
@@ -119,10 +126,11 @@ class Sampler:
             if process.root in memory and pid not in workers:  # a worker's own memory is not its task's
                 memory[process.root] += size
         spent = self._accounts.spent
-        return {
-            root: Tree(min(self._count.cores, use.trees[root] / period), memory[root], spent[root])
-            for root in memory if root in use.trees
-        }, total
+        cpu = {root: min(self._count.cores, use.trees[root] / period) for root in memory if root in use.trees}
+        wanted = {}
+        if pause is not None and self._at - self._waits.at >= pause:
+            wanted = self._waits.wanted(roll, self._at, {root: spent[root] for root in cpu}, previous)
+        return {root: Tree(cores, memory[root], spent[root], wanted.get(root)) for root, cores in cpu.items()}, total
 
 
 def _rate(before: Count, now: Count, counter: str, period: float, otherwise: float) -> float:

@@ -10,12 +10,14 @@ class Tree:
     """All below one worker: CPU in cores over the last period, memory of its task in bytes now.
 
     Both count what several processes share once. `spent` are the CPU seconds, ended processes included, since the
-    sampler first saw the root; it never falls.
+    sampler first saw the root; it never falls. `wanted` are the cores that it would use if it had not to wait for one:
+    told while the machine is full and others have a part in that, None else and where it can't be known.
     """
 
     cpu: float
     memory_bytes: int
     spent: float
+    wanted: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
