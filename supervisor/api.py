@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from gristmill.supervisor import why
-from gristmill.supervisor.core import items
+from gristmill.supervisor.core import items, progress
 from gristmill.supervisor.core.errors import RequestError
+from gristmill.supervisor.core.governor import Running
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import SCHEMA, TaskView, WhyView, number_of
 from gristmill.supervisor.core.task import TASK_FINAL, TASK_LIVE, JobState, Task, TaskState
@@ -88,7 +89,9 @@ class Api:
             rows, total = await self._page_of(job, str(state), offset, most)
         else:
             rows, total = await self._page(job, offset, most), job.tasks
-        return {"job": job.view(), "tasks": [self._task_view(job, task) for task in rows], "total": total}
+        running = {} if self._tuner.reading is None else {one.task: one for one in self._tuner.reading.running}
+        views = [self._task_view(job, task, running.get(str(task.key))) for task in rows]
+        return {"job": job.view(), "tasks": views, "total": total}
 
     async def _page(self, job: Job, offset: int, most: int) -> list[Task]:
         """Tasks `offset`… by number: from the store, from memory where they live, and made up where none was yet."""
@@ -125,8 +128,11 @@ class Api:
         state = TaskState.CANCELED if job.state is JobState.CANCELED else TaskState.QUEUED
         return Task(job=job.id, number=number, start=start, count=count, state=state)
 
-    def _task_view(self, job: Job, task: Task) -> TaskView:
+    def _task_view(self, job: Job, task: Task, seen: Running | None) -> TaskView:
+        """A task; `seen` is what the last look at the machine told of it."""
         log: str | None = task.log
+        now = seen if seen is not None and task.number in job.live else None
+        done = None if now is None else now.progress
         if task.number in job.live:
             path = self._feed.log_path(task)
             log = str(path) if task.started_at is not None and path.exists() else None
@@ -136,6 +142,8 @@ class Api:
             exit_code=task.exit_code, signal=task.signal, started_at=task.started_at, ended_at=task.ended_at,
             cpu_s=task.cpu_s, memory_peak_bytes=task.memory_peak_bytes, log=log,
             params=items.params(job.spec.items, task.start) if task.count == 1 else {},
+            progress=done, ran_s=None if now is None else round(now.age, 3),
+            left_s=None if now is None or done is None else progress.left(now.age, done),
         )
 
     async def _log(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:

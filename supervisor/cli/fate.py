@@ -121,7 +121,7 @@ def _of_task(known: Known, task: Fields, now: float) -> list[str]:
     because = f": {reason}" if reason else ""
     if state == "paused" or (state == "running" and known.why is not None and task["id"] in known.why["paused"]):
         return [f"It is stopped with all its processes for lack of room, and goes on when there is some{because}.",
-                "The time that it is stopped does not count to its timeout."]  # fmt: skip
+                "The time that it is stopped does not count to its timeout.", *_progress(task)]  # fmt: skip
     if state == "queued":
         again = task.get("attempts", 0) > 0 or reason
         return [f"It waits for another attempt{because}." if again else "It waits, and was not started yet.",
@@ -135,10 +135,19 @@ def _of_task(known: Known, task: Fields, now: float) -> list[str]:
     if state == "running":
         span = f" {lasting(now - task['started_at'])}" if task.get("started_at") else ""
         pid = f", pid {task['pid']}" if task.get("pid") else ""
-        return [f"It has run{span} on {worker}{pid}{tries}{because}."]
+        return [f"It has run{span} on {worker}{pid}{tries}{because}.", *_progress(task)]
     if state == "held":
         return [f"It is held, and starts when somebody retries it{because}."]
     return [f"The daemon calls its state {safe(state)}{because}."]
+
+
+def _progress(task: Fields) -> list[str]:
+    """How far it says that it is, and what that promises."""
+    done, ran, left = task.get("progress"), task.get("ran_s"), task.get("left_s")
+    if done is None or ran is None:
+        return []
+    promise = f", about {lasting(left).removeprefix('for ')} left" if left is not None and done < 1 else ""
+    return [f"It says that it is {100 * done:.0f} % done after {lasting(ran).removeprefix('for ')}{promise}."]
 
 
 def _particulars(task: Fields, now: float) -> str:

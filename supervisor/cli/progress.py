@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.sanitise import safe
 
 ENDED = ("done", "failed", "canceled")
+LEAST_S, MOST_S = 0.9, 60.0
+"""Seconds between two lines where there is no terminal: at least, for updates come about once a second; and at most."""
 
 
 def line(update: dict[str, Any], jobs: dict[int, dict[str, Any]]) -> str:
@@ -33,13 +37,24 @@ def line(update: dict[str, Any], jobs: dict[int, dict[str, Any]]) -> str:
     return ", ".join(parts) + f" – {held}{safe(daemon.get('reason') or limit['reason'])}"
 
 
-class Progress:
-    """Shows the line: rewritten in place on a terminal, now and then a new one elsewhere."""
+def news(update: dict[str, Any], jobs: dict[int, dict[str, Any]]) -> tuple[object, ...]:
+    """What of the line is worth a new one: not what changes every second while nothing happens."""
+    limit, daemon = update["limit"], update["daemon"]
+    reason = daemon.get("reason") or limit["reason"].partition(":")[0]  # what binds; its figures never stand still
+    states = sorted((number, job["state"]) for number, job in jobs.items())
+    counts = [(job["items"], job.get("items_done", 0), job.get("items_failed", 0)) for job in jobs.values()]
+    return states, counts, limit["busy"], limit["workers"], daemon["state"], reason
 
-    def __init__(self, every: float = 5.0) -> None:
+
+class Progress:
+    """Shows the line: rewritten in place on a terminal; elsewhere a new one when something has happened, no more than
+    one a second, and one a minute so that a log shows that all this lives."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._terminal = sys.stdout.isatty()
-        self._every = 0.0 if self._terminal else every
-        self._last = -1e9
+        self._clock = clock
+        self._last = -math.inf
+        self._told: tuple[object, ...] = ()
         self.jobs: dict[int, dict[str, Any]] = {}
 
     def take(self, update: dict[str, Any], since: float = 0.0) -> bool:
@@ -48,9 +63,10 @@ class Progress:
             if job["submitted_at"] >= since:
                 self.jobs[job["id"]] = job
         over = bool(self.jobs) and all(j["state"] in ENDED and j.get("ended_at") for j in self.jobs.values())
-        now = time.monotonic()
-        if over or now - self._last >= self._every:
-            self._last = now
+        now, found = self._clock(), news(update, self.jobs)
+        due = found != self._told and (over or now - self._last >= LEAST_S)
+        if self._terminal or due or now - self._last >= MOST_S:
+            self._last, self._told = now, found
             self._write(line(update, self.jobs))
         return over
 

@@ -13,6 +13,15 @@ _PATTERNS = (
 _NUMBER = re.compile(r"(\d{1,3}(?:\.\d*)?|\.\d+)(?:[eE](-\d{1,2}))?\s*(%?)")
 
 
+TELLING = 0.02
+"""Progress below this much promises nothing yet."""
+
+
+def left(ran: float, done: float) -> float | None:
+    """Seconds until it is over if a task that has `ran` for so long and is so far `done` (0…1) goes on like this."""
+    return ran / done - ran if done >= TELLING else None
+
+
 def fraction(line: str) -> float | None:
     """0…1 when `line` tells a progress as tqdm, `[3/10]` or `epoch 3/10` do, else None."""
     for pattern in _PATTERNS:

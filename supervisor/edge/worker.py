@@ -67,7 +67,8 @@ PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 15, 36
 FALLOC_FL_KEEP_SIZE = 1
 PIDFD_OPEN, PIDFD_SEND_SIGNAL = 434, 424  # system calls of Linux ≥ 5.3; Python has them from 3.9 on
 IOPRIO_SET = {"x86_64": 251, "aarch64": 30}.get(os.uname().machine)
-IOPRIO_WHO_PGRP, IOPRIO_LAST = 2, 2 << 13 | 7  # "best effort", the class that all are in, at its lowest level
+IOPRIO_GET = None if IOPRIO_SET is None else IOPRIO_SET + 1
+IOPRIO_WHO_PROCESS, IOPRIO_LAST = 1, 2 << 13 | 7  # "best effort", the class that all are in, at its lowest level
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
@@ -76,9 +77,17 @@ _libc.syscall.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_long, ctypes.c_
 _libc.syscall.restype = ctypes.c_long
 
 
+_encoder = json.JSONEncoder(separators=(",", ":"))  # made once: a task of a millisecond has two records
+
+
 def encode(record: dict[str, Any]) -> bytes:
     """A message, and in the journal a record: compact JSON. Odd bytes in names survive as escapes."""
-    return json.dumps(record, separators=(",", ":")).encode()
+    return _encoder.encode(record).encode()
+
+
+def claim(key: str, now: float) -> bytes:
+    """The record of a claim, as `encode` would make it."""
+    return f'{{"c":"{key}","t":{now!r}}}'.encode()
 
 
 def sealed(body: bytes) -> bytes:
@@ -170,26 +179,48 @@ def find_program(name: str, path: str) -> str:
     raise FileNotFoundError(errno.ENOENT, "command not found", name)
 
 
-def make_polite(pid: int, nice: int, ionice: bool) -> None:
+def make_nice(pid: int, nice: int) -> None:
     """Lets others go before a task that has just begun, and with it what it has forked by now: it leads its group.
 
-    Each as far as this user may, and as long as the task lives: politeness, not a condition.
+    As far as this user may, and as long as the task lives: politeness, not a condition.
     """
     if nice:
         try:
             os.setpriority(os.PRIO_PGRP, pid, nice)
         except OSError:
             pass
-    if ionice and IOPRIO_SET is not None:
-        _libc.syscall(IOPRIO_SET, IOPRIO_WHO_PGRP, pid, IOPRIO_LAST, 0)
-    try:
-        score = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+
+
+class Birthright:
+    """What a task is born with, as its worker has it in that moment: with all that it forks, and for no call more.
+
+    Its place at the disk, which its worker shares from then on: that writes little, and waits for the disk only when
+    it leaves. And that it goes first if memory does run out, not the user's shell; that, the worker takes on for the
+    moment of the birth only. (Niceness it can't: nobody may take back his own.)
+    """
+
+    def __init__(self) -> None:
+        self.last = False
+        self.place = 0 if IOPRIO_GET is None else _libc.syscall(IOPRIO_GET, IOPRIO_WHO_PROCESS, 0, None, 0)
         try:
-            os.write(score, b"300")  # if memory does run out, it is a task that goes, not the user's shell
-        finally:
-            os.close(score)
-    except OSError:
-        pass
+            self.score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+            self.own = os.read(self.score, 16)
+        except OSError:
+            self.score = -1  # a kernel without it
+
+    def queue_last(self, last: bool) -> None:
+        """Last in line for the disk, or in the place that we came with."""
+        if last != self.last and IOPRIO_SET is not None:
+            self.last = last
+            _libc.syscall(IOPRIO_SET, IOPRIO_WHO_PROCESS, 0, IOPRIO_LAST if last else self.place, 0)
+
+    def go_first(self, first: bool) -> None:
+        """The first to be killed for lack of memory, or as likely as we came."""
+        if self.score >= 0:
+            try:
+                os.write(self.score, b"300" if first else self.own)
+            except OSError:
+                pass  # this user may not: then it is as it was
 
 
 _OOM_FILE = find_oom_file()
@@ -374,6 +405,7 @@ class Worker:
         self.write_at = 0.0
         self.ooms: int | None = None  # kills for lack of memory, anybody's, when they were last counted
         self.counted = -COUNT_EVERY  # when that was
+        self.birthright = Birthright()
         self.out, self.err = Output(run, "log"), Output(run, "err")
         self.null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self.flushed = 0.0
@@ -542,7 +574,7 @@ class Worker:
                 outputs = [self.out, self.err] if self.context(key).get("err") else [self.out]
                 for output in outputs:
                     output.open()
-                self.journal.append(encode({"c": key, "t": time.time()}))
+                self.journal.append(claim(key, time.time()))
             except FencedError:
                 self.orphaned = True
                 self.waiting.clear()
@@ -583,6 +615,8 @@ class Worker:
         ends = (stdin, outputs[0].fd, outputs[-1].fd)
         files = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(ends)]
         how: dict[str, Any] = {"file_actions": files, "setsid": True, "setsigmask": (), "setsigdef": IGNORED}
+        self.birthright.queue_last(context.get("ionice", False))
+        self.birthright.go_first(True)
         try:
             program = find_program(argv[0], env.get("PATH", os.defpath))
             try:
@@ -595,8 +629,9 @@ class Worker:
             if stdin != self.null:
                 os.close(stdin)
             os.chdir("/")
+            self.birthright.go_first(False)
         self.task = Task(key, pid, context, outputs)
-        make_polite(pid, context["nice"], context.get("ionice", False))
+        make_nice(pid, context["nice"])
 
     def not_spawned(self, key: str, error: Exception) -> None:
         """A start that failed: the machine's "not now" goes back, the task's own fault is its exit."""
@@ -800,10 +835,12 @@ class Worker:
 
     def forget_progress(self) -> None:
         """Removes what the task said of its progress, before anybody takes it for the next one's."""
-        try:
-            os.unlink(self.run + "/progress")
-        except OSError:
-            pass  # most tasks say nothing; of one that made a folder of it nothing is read
+        told = self.run + "/progress"
+        if os.access(told, os.F_OK, follow_symlinks=False):  # most tasks say nothing
+            try:
+                os.unlink(told)
+            except OSError:
+                pass  # it made a folder of it: nothing is read of that
 
     def keep_result(self, task: Task, record: dict[str, Any]) -> None:
         """Moves a result to where the daemon reads it; that of an evicted task, which is run again, goes."""

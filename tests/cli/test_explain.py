@@ -231,6 +231,19 @@ def test_a_stopped_task_is_told_from_one_that_runs() -> None:
     ]
 
 
+@pytest.mark.parametrize("state", ["running", "paused"])
+@pytest.mark.parametrize(
+    ("done", "left", "said"),
+    [(0.42, 250.0, "It says that it is 42 % done after 3 min, about 4 min left."),
+     (0.01, None, "It says that it is 1 % done after 3 min."), (1.0, 0.0, "It says that it is 100 % done after 3 min."),
+     (None, None, "")],
+)  # fmt: skip
+def test_progress_is_told_with_what_it_promises(state: str, done: float, left: float, said: str) -> None:
+    one = task(state, worker=3, started_at=NOW - 400, progress=done, ran_s=185.0, left_s=left)
+    found = [line for line in explain(known(job(), one), NOW) if " done after " in line]
+    assert found == ([said] if said else [])
+
+
 def test_an_end_is_told_with_its_code_its_time_and_its_memory() -> None:
     bad = task("failed", exit_code=2, attempts=3, started_at=NOW - 100, ended_at=NOW - 60, reason="exit code 2",
                memory_peak_bytes=420 << 20)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gristmill.supervisor.core.progress import fraction, last_words, stated
+from gristmill.supervisor.core.progress import fraction, last_words, left, stated
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,13 @@ from gristmill.supervisor.core.progress import fraction, last_words, stated
 )
 def test_fraction(line: str, value: float | None) -> None:
     assert fraction(line) == value
+
+
+@pytest.mark.parametrize(
+    ("ran", "done", "seconds"), [(30, 0.25, 90), (60, 1.0, 0), (60, 0.0, None), (60, 0.019, None), (10, 0.02, 490)]
+)
+def test_progress_promises_an_end_once_there_is_some(ran: float, done: float, seconds: float | None) -> None:
+    assert left(ran, done) == (None if seconds is None else pytest.approx(seconds))
 
 
 def test_last_words_see_through_carriage_returns() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -40,6 +41,21 @@ def test_a_failure_is_explained_by_its_exit_code(turning: Mill) -> None:
     turning.ended("bad")
     assert "It has failed at " in turning.grist("explain", "bad")
     assert "It failed with exit code 3 at " in turning.grist("explain", "bad/0")
+
+
+@pytest.mark.parametrize("way", ["echo ' 42%|####      |'", "echo 0.42 > $GRIST_PROGRESS"])
+def test_of_a_task_that_tells_how_far_it_is_that_is_shown_with_what_it_promises(turning: Mill, way: str) -> None:
+    turning.drop("said.toml", f'command = """{way}; exec sleep 1000"""\n')
+    text = turning.until(lambda: turning.running("said") and "%" in (now := turning.grist("explain", "said/0")) and now,
+                         "no progress is shown")  # fmt: skip
+    assert re.search(r"^It says that it is 42 % done after \d+ s, about \d+ s left\.$", text, re.MULTILINE)
+    task = json.loads(turning.grist("explain", "said/0", "--json"))["task"]
+    assert task["progress"] == 0.42
+    assert task["left_s"] == pytest.approx(task["ran_s"] * 58 / 42, rel=0.01)
+    turning.grist("cancel", "said")
+    turning.ended("said")
+    task = json.loads(turning.grist("explain", "said/0", "--json"))["task"]
+    assert (task["progress"], task["ran_s"], task["left_s"]) == (None, None, None)
 
 
 def learned(mill: Mill, name: str) -> dict[str, Any]:

@@ -247,7 +247,7 @@ def test_who_rested_at_the_last_look_alone_is_read_again_when_its_turn_comes(pro
         for thread in range(2 * BUDGET):
             proc.process(100 * pid + thread, root=pid)
             proc.write(str(100 * pid + thread), 0.0, 0.0, 1)
-    told = {}
+    told: dict[int, float] = {}
     for now in (1.0, 2.0, 3.0):
         for process in proc.living.values():
             process.idle = now == 3.0

@@ -269,6 +269,11 @@ def test_an_orphaned_worker_ends_its_task_on_the_signal_of_its_next_daemon(worke
     assert (end.why, end.signal) == ("cancel", 15)
 
 
+def test_a_claim_is_written_as_any_record() -> None:
+    for now in (1700000000.0, 1790000000.123457, 0.1 + 0.2):
+        assert code.claim("12.345.6", now) == code.encode({"c": "12.345.6", "t": now})
+
+
 def test_hup_int_and_term_do_not_touch_a_worker(worker: Worker) -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         os.kill(worker.pid, number)
@@ -316,45 +321,62 @@ def ionice_of(pid: int) -> int:
     return found
 
 
-def test_a_task_is_polite_with_what_it_has_forked_before_it_was_made_so(family: list[int]) -> None:
-    code.make_polite(family[0], 12, True)
+def test_a_task_is_nice_with_what_it_has_forked_before_it_was_made_so(family: list[int]) -> None:
+    code.make_nice(family[0], 12)
     assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in family] == [12, 12]
-    assert [ionice_of(pid) for pid in family] == [BEST_EFFORT_LOWEST] * 2
+
+
+def test_a_task_is_born_last_at_the_disk_and_first_without_memory_and_its_worker_stays_as_it_was(
+    worker: Worker,
+) -> None:
+    score = Path(f"/proc/{worker.pid}/oom_score_adj")
+    own = score.read_text()
+    worker.say({"context": {**worker.context, "ionice": True}, "job": 1})
+    worker.sh(0, "sleep 600 & echo $$ $! > part; cat /proc/$$/oom_score_adj /proc/$!/oom_score_adj >> part; "
+                 "mv part said; wait")
+    pids, *scores = wait_for(worker.base / "said").splitlines()
+    assert scores == ["300", "300"]
+    assert [ionice_of(int(pid)) for pid in pids.split()] == [BEST_EFFORT_LOWEST] * 2
+    assert score.read_text() == own != "300\n"
+    worker.say({"end": "1.0.1"})
+    worker.hear("e")
+
+
+@pytest.mark.parametrize("argv", [["/nowhere"], ["/etc/passwd"], ["/bin/true\0"]])
+def test_a_worker_stays_as_it_was_when_a_task_can_not_be_started(worker: Worker, argv: list[str]) -> None:
+    score = Path(f"/proc/{worker.pid}/oom_score_adj")
+    own = score.read_text()
+    worker.do(0, *argv)
+    worker.hear("e")
+    assert score.read_text() == own != "300\n"
 
 
 REFUSED = """
 import os, subprocess
-from gristmill.supervisor.edge.worker import make_polite
+from gristmill.supervisor.edge.worker import make_nice
 os.nice(15)
 with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
-    make_polite(process.pid, 5, True)
-    print(os.getpriority(os.PRIO_PROCESS, process.pid), open(f"/proc/{process.pid}/oom_score_adj").read())
-    print(process.pid, flush=True)
-    input()
+    make_nice(process.pid, 5)
+    print(os.getpriority(os.PRIO_PROCESS, process.pid))
     process.kill()
 """
 
 
-def test_a_niceness_that_is_refused_does_not_keep_the_rest_back() -> None:
+def test_a_niceness_that_is_refused_is_no_fault() -> None:
     drop = [] if os.geteuid() else ["setpriv", "--bounding-set=-sys_nice"]
     if drop and shutil.which("setpriv") is None:
         pytest.skip("root may set any niceness, and there is no setpriv to take that away")
     command = [*drop, sys.executable, "-c", REFUSED]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        nice, score = process.stdout.readline().split()
-        process.stdout.readline()
-        ionice = ionice_of(int(process.stdout.readline()))
-        process.communicate("\n", timeout=DEADLINE)
-    if nice == "5":
+    said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=DEADLINE)
+    if said.stdout == "5\n":
         pytest.skip("this user may set any niceness")
-    assert (ionice, score) == (BEST_EFFORT_LOWEST, "300")
+    assert (said.stdout, said.stderr) == ("15\n", "")
 
 
 def test_who_has_ended_already_needs_no_politeness() -> None:
     process = subprocess.Popen(["true"], start_new_session=True)
     process.wait(DEADLINE)
-    code.make_polite(process.pid, 12, True)
+    code.make_nice(process.pid, 12)
 
 
 # ── canceling ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,142 @@
+"""What happens after memory came worse than forecast: how many run from then on, and the words that hold starts."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from gristmill.supervisor.core import governor
+from gristmill.supervisor.core.governor import Claim, Decision, Reading, Running, State, Waiting
+
+GB = 1e9
+TOTAL, RESERVE = 64 * GB, 3.2 * GB
+PLENTY = 20 * GB
+WORK = (Waiting(kind="k#1", count=1000, claim=Claim(memory=GB)),)
+ENDED = "memory: tasks had to be ended when more than {} ran"
+
+
+class Machine:
+    """A machine of 64 GB on which the user allows twenty workers; each task claims and holds one GB."""
+
+    def __init__(self) -> None:
+        self.at, self.state = 0.0, State()
+
+    def second(self, running: int, available: float = PLENTY, stopped: int = 0, **facts: object) -> Decision:
+        """One look a second after the last; the youngest of those that run are stopped."""
+        self.at += 1.0
+        tasks = tuple(
+            Running(task=f"1.{n}.1", kind="k#1", age=100.0 - n, cpu=0.1, memory=GB, stopped=n >= running - stopped)
+            for n in range(running)
+        )
+        plain: dict[str, object] = {
+            "at": self.at, "cores": 8.0, "cpu_total": 0.1 * running, "cpu_ours": 0.1 * running, "memory_total": TOTAL,
+            "memory_available": available, "busy": float(running - stopped), "running": tasks, "waiting": WORK,
+            "fixed": 20,
+        }
+        told = Reading(**{**plain, **facts})  # type: ignore[arg-type]  # a test's free hand
+        self.state, decision = governor.decide(told, self.state)
+        return decision
+
+    def until_one_more(self, running: int, **facts: object) -> int:
+        """Seconds until another may be started beside so many."""
+        for seconds in range(1, 100):
+            if self.second(running, **facts).admits("k#1", {"k#1": running}):  # type: ignore[arg-type]
+                return seconds
+        raise AssertionError("nothing is started any more")
+
+
+@pytest.fixture
+def machine() -> Machine:
+    """One on which two of eight tasks have just been ended for lack of memory."""
+    made = Machine()
+    made.second(8)
+    ended = made.second(8, available=0.3 * RESERVE)
+    assert ended.kill == ("1.7.1", "1.6.1")
+    return made
+
+
+def test_after_tasks_had_to_be_ended_no_more_run_than_were_left(machine: Machine) -> None:
+    decision = machine.second(6)
+    assert decision.held == ENDED.format(6)
+    assert not decision.admits("k#1", {"k#1": 6})
+    assert machine.second(5).admits("k#1", {"k#1": 5}), "one that ends by itself is followed by another"
+    assert not machine.second(6).admits("k#1", {"k#1": 6})
+
+
+def test_one_more_may_run_each_half_minute_while_work_waits(machine: Machine) -> None:
+    assert machine.until_one_more(6) in (29, 30, 31)
+    assert machine.second(7).held == ENDED.format(7)
+    assert machine.until_one_more(7) in (28, 29, 30, 31)
+    assert machine.second(8).held == ENDED.format(8)
+
+
+def test_without_work_that_waits_nothing_is_known_anew_and_the_number_stays(machine: Machine) -> None:
+    for _ in range(100):
+        machine.second(6, waiting=())
+    assert machine.second(6).held == ENDED.format(6)
+
+
+def test_it_is_forgotten_once_far_fewer_run(machine: Machine) -> None:
+    for _ in range(50):
+        machine.second(2)  # the number is 7 by now: two that run, and such as follow them, may come to that
+    assert machine.second(7).held == ENDED.format(7)
+    machine.second(1)
+    decision = machine.second(15)
+    assert (decision.held, machine.state.brake.cap) == ("", None)
+    assert decision.admits("k#1", {"k#1": 15})
+
+
+def test_a_second_lack_counts_from_what_is_left_then(machine: Machine) -> None:
+    for _ in range(4):
+        machine.second(6)  # until all that was ended has given its memory back
+    assert len(machine.second(6, available=0.3 * RESERVE).kill) == 2
+    assert machine.second(4).held == ENDED.format(4)
+
+
+def test_what_was_ended_between_two_looks_counts_as_well() -> None:
+    machine = Machine()
+    machine.second(8)
+    machine.state, kill = governor.relieve(machine.at + 0.5, 0.3 * RESERVE, machine.state)
+    assert len(kill) == 2
+    assert machine.second(6, relieved=dict.fromkeys(kill, machine.at + 0.5)).held == ENDED.format(6)
+
+
+def test_however_many_had_to_be_ended_one_may_run() -> None:
+    machine = Machine()
+    machine.second(2)
+    assert len(machine.second(2, available=0.0).kill) == 1
+    assert machine.second(1).held == ENDED.format(1)
+    assert machine.second(0).held == ""
+
+
+def test_it_is_forgotten_with_a_restart_of_the_daemon(machine: Machine) -> None:
+    machine.state = msgspec.json.decode(msgspec.json.encode(governor.lasting(machine.state)), type=State)
+    assert machine.second(6).held == ""
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({}, ""),
+        ({"available": 0.9 * RESERVE}, "memory: the reserve would be touched"),
+        ({"available": 15 * GB, "pressure_memory": 0.2}, "memory: tasks wait for it (pressure)"),
+        ({"available": 17 * GB, "pressure_memory": 0.2}, ""),
+        ({"stopped": 1}, "stopped tasks go on first"),
+        ({"stopped": 1, "available": 0.9 * RESERVE}, "memory: the reserve would be touched"),
+    ],
+)
+def test_what_holds_starts_is_said(facts: dict[str, object], words: str) -> None:
+    machine = Machine()
+    machine.second(4)
+    decision = machine.second(4, **facts)  # type: ignore[arg-type]  # a test's free hand
+    assert decision.held == words
+    assert decision.admits("k#1", {"k#1": 4}) is not bool(words)
+    if words:
+        assert words in decision.reason
+
+
+@pytest.mark.parametrize("available", [0.0, 0.3 * RESERVE, 0.9 * RESERVE, PLENTY])
+def test_where_nothing_runs_nothing_is_held(machine: Machine, available: float) -> None:
+    decision = machine.second(0, available=available)
+    assert decision.held == ""
+    assert decision.admits("k#1", {}), "one gets its chance"
