@@ -76,6 +76,7 @@ class Look:
             pressure_memory=shares[1],
             pressure_io=shares[2],
             busy=busy / period,
+            niced=machine.scenario.weight < 1,
             running=self._running(period, waits.every(hardware.cores, total, ours_use)),
             ended=self._ended(),
             waiting=self._waiting(),

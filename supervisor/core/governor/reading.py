@@ -79,6 +79,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     - `share`: of the machine that we may use at all now; less than 1 in polite hours, of which `polite` is the reason;
       0: nothing is started.
     - `reserve`: memory that is left free whatever happens, None for the usual.
+    - `niced`: whether our tasks run at a positive niceness, so that usual work comes first by itself.
     - `fixed`: the limit that the user has set, None for the governor's own.
     - `chance`: a fresh random number 0…1, so that two governors on one machine don't move in step.
     """
@@ -103,5 +104,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     share: float = 1.0
     polite: str = ""
     reserve: float | None = None
+    niced: bool = True
     fixed: int | None = None
     chance: float = 0.5

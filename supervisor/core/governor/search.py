@@ -27,6 +27,8 @@ LONG_S = 120.0
 SURE = 1.6
 """Standard errors by which a difference must stand out."""
 STEADY_S = 5.0
+FULL_S = 20.0
+"""After so long on full cores a little more than the ceiling is taken back as well."""
 
 Way = Literal["up", "down", "trim"]
 
@@ -154,13 +156,13 @@ def _refine(before: Search, scene: Scene) -> Search:
     wanted = scene.busy * (scene.use or 0.0)
     over = before.over + scene.dt if wanted > 1.15 * scene.budget and scene.idle < 0.05 * scene.cores else 0.0
     before = msgspec.structs.replace(before, over=over)
-    if scene.ceiling is not None and number > 1.3 * scene.ceiling + 1 and over > STEADY_S:
+    if scene.ceiling is not None and over > STEADY_S and number > (1.3 if over < FULL_S else 1.1) * scene.ceiling + 1:
         return _to(before, scene, scene.ceiling, over=0.0)  # other tasks than those that N was found for
     if not scene.pressing or scene.at - before.since < STEADY_S:
         return before
     if scene.ceiling is not None and scene.ceiling > 2.5 * number and scene.use is not None and number <= scene.cores:
         return _to(before, scene, number, ramping=True, before=number)  # likewise, and they need less
-    best = _best(scene)
+    best = _best(scene, None if scene.ceiling is None or not over else max(number, scene.ceiling))
     if best is not None and best != number:
         now, then = scene.rates.rate(best), scene.rates.rate(number)
         if now is not None and then is not None:
@@ -179,10 +181,12 @@ def _refine(before: Search, scene: Scene) -> Search:
     return before
 
 
-def _best(scene: Scene) -> int | None:
-    """The visited number of workers with the best rate, its error counted against it."""
+def _best(scene: Scene, most: int | None) -> int | None:
+    """The visited number of workers with the best rate, its error counted against it; on full cores none above `most`,
+    for what more of them seem to get done is chance."""
     ranked = [
-        (rate.value - rate.error, workers) for workers in scene.rates.seen() if (rate := scene.rates.rate(workers))
+        (rate.value - rate.error, workers) for workers in scene.rates.seen()
+        if (most is None or workers <= most) and (rate := scene.rates.rate(workers))
     ]
     return round(max(ranked)[1]) if ranked else None
 
