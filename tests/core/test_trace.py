@@ -50,7 +50,7 @@ readings = st.builds(
     fixed=st.none() | st.integers(0, 1000), chance=st.floats(0, 1),
     running=st.lists(st.builds(
         Running, task=words, kind=words, age=numbers, cpu=numbers, memory=numbers, progress=st.none() | numbers,
-        stopped=st.booleans(), wanted=st.none() | numbers,
+        stopped=st.booleans(), wanted=st.none() | numbers, awake=numbers,
     ), max_size=2).map(tuple),
     ended=st.lists(
         st.builds(Ended, kind=words, wall=numbers, cpu=numbers, peak=numbers, busy=numbers), max_size=1

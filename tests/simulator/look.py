@@ -98,7 +98,7 @@ class Look:
         progress = np.floor(100 * table[Row.POSITION] / table[Row.WORK]) / 100
         machine.table[Row.SEEN, : machine.count][mine] = table[Row.CPU]
         self._items = {}
-        wanted = {}
+        wanted: dict[str, tuple[float, float]] = {}
         if pause is None:
             self._counts = {}
         elif machine.now - self._waited_at >= pause:
@@ -114,13 +114,13 @@ class Look:
             running.append(Running(
                 task=name, kind=self._names[number], age=one_age, cpu=one_cpu, memory=one_memory, spent=one_spent,
                 progress=done if kinds[number].reports else None, stopped=stopped > 0,
-                wanted=wanted.get(name),
+                wanted=wanted[name][0] if name in wanted else None, awake=wanted[name][1] if name in wanted else 1.0,
             ))
         return tuple(running)
 
-    def _wanted(self, table: Floats) -> dict[str, float]:
+    def _wanted(self, table: Floats) -> dict[str, tuple[float, float]]:
         """The cores that each task would use if it had not to wait for one, by what the kernel counted of the last
-        seconds; of those that run on since an earlier look."""
+        seconds, and the seconds that it did not wait; of those that run on since an earlier look."""
         now, before, self._counts = self._machine.now, self._counts, {}
         wanted = {}
         for number, item, cpu, waited, threads, stopped in table[
@@ -133,7 +133,7 @@ class Look:
             if counts:
                 then, cpu_then, waited_then = counts[0]
                 had = threads * (now - then) - (waited - waited_then)
-                wanted[name] = threads * min(1.0, (cpu - cpu_then) / max(had, 1e-9))
+                wanted[name] = threads * min(1.0, (cpu - cpu_then) / max(had, 1e-9)), max(had, cpu - cpu_then)
                 while len(counts) > 1 and counts[1][0] <= now - waits.WINDOW_S:
                     counts.popleft()
             counts.append((now, cpu, waited))

@@ -208,8 +208,9 @@ def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
     grown = [task for task in tasks if task.age >= min(1.0, 0.3 * kind.wall)]
     use = kind.use
     if grown and not (kind.known and kind.wall < SHORT_S):
-        told = [task.wanted for task in grown if task.wanted is not None]
-        wanted = sum(told) / len(told) if told else None
+        # weighed by what is known of each: who waited all the time had no occasion to sleep
+        known = sum(task.awake for task in grown if task.wanted is not None)
+        wanted = sum(task.awake * task.wanted for task in grown if task.wanted is not None) / known if known else None
         use = _use(use, sum(task.cpu for task in grown) / len(grown), reading, wanted)
     life = kind.life
     if kind.known and kind.wall > 0:

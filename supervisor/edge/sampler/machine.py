@@ -17,7 +17,7 @@ from gristmill.supervisor.edge.sampler.memory import Memory
 from gristmill.supervisor.edge.sampler.portions import Portions
 from gristmill.supervisor.edge.sampler.pressure import Pressure
 from gristmill.supervisor.edge.sampler.sample import Sample, Tree
-from gristmill.supervisor.edge.sampler.waits import Waits, every
+from gristmill.supervisor.edge.sampler.waits import Waits, Wish, every
 
 NOTABLE = 0.02
 """Share of the cores from which on niced work of others has somebody behind it, whether we see whom or not."""
@@ -127,10 +127,12 @@ class Sampler:
                 memory[process.root] += size
         spent = self._accounts.spent
         cpu = {root: min(self._count.cores, use.trees[root] / period) for root in memory if root in use.trees}
-        wanted = {}
+        wanted: dict[int, Wish] = {}
         if pause is not None and self._at - self._waits.at >= pause:
             wanted = self._waits.wanted(roll, self._at, {root: spent[root] for root in cpu}, previous)
-        return {root: Tree(cores, memory[root], spent[root], wanted.get(root)) for root, cores in cpu.items()}, total
+        return {
+            root: Tree(cores, memory[root], spent[root], *wanted.get(root, (None, 0.0))) for root, cores in cpu.items()
+        }, total
 
 
 def _rate(before: Count, now: Count, counter: str, period: float, otherwise: float) -> float:

@@ -49,6 +49,14 @@ class Count(NamedTuple):
     turns: int
 
 
+class Wish(NamedTuple):
+    """The cores that a tree would use, and the seconds that its threads ran or slept, from which that is known: of
+    several trees, who waited nearly all the time tells nearly nothing."""
+
+    cores: float
+    awake: float
+
+
 class Followed:
     """What is known of one tree: when it was read, what it had spent by then, and its threads' counts, oldest first."""
 
@@ -77,9 +85,9 @@ class Waits:
 
     def wanted(
         self, roll: Roll, now: float, spent: Mapping[int, float], idle_since: float | None = None
-    ) -> dict[int, float]:
-        """The cores that each root's tree would use, of those that are read now and for which it can be told; `spent`
-        are their CPU seconds so far. What the roll calls idle has been so since `idle_since`, else the last look."""
+    ) -> dict[int, Wish]:
+        """What each root's tree would use, of those that are read now and for which it can be told; `spent` are their
+        CPU seconds so far. What the roll calls idle has been so since `idle_since`, else the last look."""
         if not self._counted:
             return {}
         trees: dict[int, list[Process]] = {root: [] for root in spent}
@@ -92,9 +100,9 @@ class Waits:
         for root in self._choose(trees):
             before = self._trees.get(root)
             after = self._trees[root] = Followed(now, spent[root])
-            ran, wanted, fresh = self._follow(trees[root], before, after, before is not None and before.at == idle_since)
-            if before is not None and (cores := _whole(after.spent - before.spent, ran, wanted, fresh)) is not None:
-                found[root] = cores
+            ran, wish, fresh = self._follow(trees[root], before, after, before is not None and before.at == idle_since)
+            if before is not None and (whole := _whole(after.spent - before.spent, ran, wish, fresh)) is not None:
+                found[root] = whole
         self.at = now
         return found
 
@@ -115,11 +123,11 @@ class Waits:
 
     def _follow(
         self, processes: list[Process], before: Followed | None, after: Followed, lately: bool
-    ) -> tuple[float, float, bool]:
-        """(CPU seconds of these processes' threads since they were last read, cores that they would use, whether some
+    ) -> tuple[float, Wish, bool]:
+        """(CPU seconds of these processes' threads since they were last read, what they would use, whether some
         are read for the first time), with all that is read put into `after`; they were read `lately` where the roll
         tells who was idle since then."""
-        ran = wanted = 0.0
+        ran = cores = awake = 0.0
         fresh, left = False, BUDGET
         known = before.counts if before is not None else {}
         for process in processes:
@@ -138,14 +146,15 @@ class Waits:
                     continue
                 if course and count.ran >= course[-1].ran:
                     ran += (count.ran - course[-1].ran) / 1e9
-                    wanted += _share(course[0], count)
+                    share, seconds = _share(course[0], count)
+                    cores, awake = cores + share, awake + seconds
                     while len(course) > 1 and course[1].at <= count.at - WINDOW_S:
                         course.popleft()
                 else:
                     course, fresh = deque(), True
                 course.append(count)
                 new[thread] = course
-        return ran, wanted, fresh
+        return ran, Wish(cores, awake), fresh
 
     def _threads(self, process: Process) -> list[tuple[int, str]]:
         """(thread, its file) of a process, the first ones of many."""
@@ -179,19 +188,20 @@ class Waits:
         return Count(now, int(ran), int(waited), int(turns))
 
 
-def _share(first: Count, last: Count) -> float:
-    """The share of the time between two counts that a thread would run if a core were always free."""
+def _share(first: Count, last: Count) -> tuple[float, float]:
+    """(the share of the time between two counts that a thread would run if a core were always free, the seconds of it
+    that it ran or slept)."""
     ran, waited = (last.ran - first.ran) / 1e9, (last.waited - first.waited) / 1e9
     # a wait is counted when it is over: the one that is under way may last as long as those did
     waited += waited / max(1, last.turns - first.turns)
     slept = max(0.0, last.at - first.at - ran - waited)
-    return ran / (ran + slept) if ran > 0 else 0.0
+    return ran / (ran + slept) if ran > 0 else 0.0, ran + slept
 
 
-def _whole(used: float, ran: float, wanted: float, fresh: bool) -> float | None:
-    """The cores that a tree would use which used so many CPU seconds, of which so many were seen in threads that would
-    use `wanted`; None where most was not seen."""
+def _whole(used: float, ran: float, wish: Wish, fresh: bool) -> Wish | None:
+    """The wish of a tree which used so many CPU seconds, of which so many were seen in threads that have this wish;
+    None where most was not seen."""
     unseen = used - ran
     if unseen <= BLUR and not fresh:
-        return wanted
-    return wanted * max(1.0, used / ran) if ran > max(0.0, unseen) else None
+        return wish
+    return wish._replace(cores=wish.cores * max(1.0, used / ran)) if ran > max(0.0, unseen) else None
