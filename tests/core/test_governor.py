@@ -394,6 +394,15 @@ def test_a_use_that_was_guessed_too_high_comes_down_as_soon_as_the_kernel_tells(
     assert uses[29] == pytest.approx(0.3, abs=0.01)
 
 
+def test_who_waited_all_the_time_does_not_outweigh_who_had_occasion_to_sleep() -> None:
+    one, two = tasks(2, use=0.1)
+    running = (
+        msgspec.structs.replace(one, wanted=1.0, awake=0.1), msgspec.structs.replace(two, wanted=0.2, awake=0.7),
+    )
+    state, _ = governor.decide(reading(0.0, cpu_total=8.0, cpu_ours=0.2, running=running, busy=2.0), State())
+    assert state.kinds["k#1"].use == pytest.approx(0.3)
+
+
 def test_those_of_whom_it_is_told_speak_for_those_of_whom_it_is_not() -> None:
     one, two = tasks(2, use=0.1)
     running = (msgspec.structs.replace(one, wanted=0.6), two)

@@ -15,7 +15,7 @@ import pytest
 
 from gristmill.supervisor.edge.sampler import Sampler, Tree
 from gristmill.supervisor.edge.sampler.census import Process, Roll
-from gristmill.supervisor.edge.sampler.waits import BUDGET, MOST_OF_ONE, Count, Waits, every
+from gristmill.supervisor.edge.sampler.waits import BUDGET, MOST_OF_ONE, Count, Waits, matter
 
 BURNS = "while True: pass"
 SLEEPS = """
@@ -140,15 +140,32 @@ def proc(tmp_path: Path) -> Iterator[Proc]:
     os.close(made.fd)
 
 
+def cores(waits: Waits, proc: Proc, now: float, spent: dict[int, float]) -> dict[int, float]:
+    """The cores that each tree would use."""
+    return {root: wish.cores for root, wish in waits.wanted(proc.roll, now, spent).items()}
+
+
+def test_who_waited_nearly_all_the_time_weighs_little_beside_who_had_occasion_to_sleep(proc: Proc) -> None:
+    waits = Waits(proc.fd)
+    for pid, ran, waited in ((7, 0.01, 0.99), (8, 0.1, 0.0)):
+        proc.process(pid, root=pid)
+        proc.write(str(pid), 5.0, 5.0, 1)
+        waits.wanted(proc.roll, 10.0, {7: 5.0, 8: 5.0})
+        proc.write(str(pid), 5.0 + ran, 5.0 + waited, 1000)
+    told = waits.wanted(proc.roll, 11.0, {7: 5.01, 8: 5.1})
+    assert told[7] == (pytest.approx(1.0), pytest.approx(0.01, abs=0.001))
+    assert told[8] == (pytest.approx(0.1), pytest.approx(1.0))
+
+
 def test_the_time_that_is_neither_run_nor_waited_is_what_it_would_not_use(proc: Proc) -> None:
     waits = Waits(proc.fd)
     proc.process(7, root=7)
     proc.write("7", 100.0, 50.0, 1000)
-    assert waits.wanted(proc.roll, 10.0, {7: 100.0}) == {}
+    assert cores(waits, proc, 10.0, {7: 100.0}) == {}
     proc.write("7", 100.1, 50.6, 2000)  # of one second it slept 0.3
-    assert waits.wanted(proc.roll, 11.0, {7: 100.1}) == {7: pytest.approx(0.25, abs=0.01)}
+    assert cores(waits, proc, 11.0, {7: 100.1}) == {7: pytest.approx(0.25, abs=0.01)}
     proc.write("7", 100.2, 51.2, 3000)
-    assert waits.wanted(proc.roll, 12.0, {7: 100.2}) == {7: pytest.approx(0.25, abs=0.01)}
+    assert cores(waits, proc, 12.0, {7: 100.2}) == {7: pytest.approx(0.25, abs=0.01)}
 
 
 def test_threads_are_told_together(proc: Proc) -> None:
@@ -158,7 +175,7 @@ def test_threads_are_told_together(proc: Proc) -> None:
         for thread in (7, 8):
             proc.write(f"7/task/{thread}", 5 + ran, waited, int(1000 * now))
         proc.write("7/task/9", 5.0, 0.0, 9)
-        told = waits.wanted(proc.roll, now, {7: 15 + 2 * ran})
+        told = cores(waits, proc, now, {7: 15 + 2 * ran})
     assert told == {7: pytest.approx(2.0, abs=0.02)}
 
 
@@ -167,10 +184,10 @@ def test_after_a_moment_in_which_the_machine_was_not_full_it_begins_anew(proc: P
     proc.process(7, root=7)
     for now in (1.0, 2.0):
         proc.write("7", now / 10, 0.9 * now, int(1000 * now))
-        told = waits.wanted(proc.roll, now, {7: now / 10})
+        told = cores(waits, proc, now, {7: now / 10})
     assert told == {7: pytest.approx(1.0)}
     waits.forget()
-    assert waits.wanted(proc.roll, 3.0, {7: 0.3}) == {}
+    assert cores(waits, proc, 3.0, {7: 0.3}) == {}
 
 
 def test_of_what_was_stopped_nothing_is_said_until_it_has_gone_on_for_a_while(proc: Proc) -> None:
@@ -178,10 +195,10 @@ def test_of_what_was_stopped_nothing_is_said_until_it_has_gone_on_for_a_while(pr
     for now, state in ((1.0, "R"), (2.0, "T"), (60.0, "T"), (61.0, "R")):
         proc.process(7, root=7, state=state)
         proc.write("7", 1.0 + now / 100, 0.0, 10)
-        told = waits.wanted(proc.roll, now, {7: 1.0 + now / 100})
+        told = cores(waits, proc, now, {7: 1.0 + now / 100})
     assert told == {}
     proc.write("7", 1.71, 0.9, 1000)
-    assert waits.wanted(proc.roll, 62.0, {7: 1.71}) == {7: pytest.approx(1.0, abs=0.01)}
+    assert cores(waits, proc, 62.0, {7: 1.71}) == {7: pytest.approx(1.0, abs=0.01)}
 
 
 @pytest.mark.parametrize("content", [None, "0 0 0\n", "version 15\n"])
@@ -193,7 +210,7 @@ def test_where_the_kernel_does_not_count_nothing_is_said(proc: Proc, content: st
     proc.process(7, root=7)
     for now in (1.0, 2.0):
         proc.write("7", now / 10, 0.9 * now, int(1000 * now))
-        assert waits.wanted(proc.roll, now, {7: now / 10}) == {}
+        assert cores(waits, proc, now, {7: now / 10}) == {}
 
 
 def test_where_most_was_used_by_what_ended_meanwhile_nothing_is_said(proc: Proc) -> None:
@@ -201,7 +218,7 @@ def test_where_most_was_used_by_what_ended_meanwhile_nothing_is_said(proc: Proc)
     proc.process(7, root=7)
     for now in (1.0, 2.0):
         proc.write("7", now / 100, 0.0, int(100 * now))
-        told = waits.wanted(proc.roll, now, {7: now / 10})
+        told = cores(waits, proc, now, {7: now / 10})
     assert told == {}
 
 
@@ -209,10 +226,10 @@ def test_a_tree_that_did_nothing_wants_nothing_and_is_not_read_again(proc: Proc)
     waits = Waits(proc.fd)
     process = proc.process(7, root=7, state="S")
     proc.write("7", 1.0, 0.0, 9)
-    waits.wanted(proc.roll, 1.0, {7: 1.0})
+    cores(waits, proc, 1.0, {7: 1.0})
     process.idle = True
     (proc.path / "7/schedstat").unlink()
-    assert waits.wanted(proc.roll, 2.0, {7: 1.0}) == {7: 0.0}
+    assert cores(waits, proc, 2.0, {7: 1.0}) == {7: 0.0}
 
 
 def test_of_very_many_threads_so_many_are_read_at_a_look_and_all_have_their_turn(
@@ -236,7 +253,7 @@ def test_of_very_many_threads_so_many_are_read_at_a_look_and_all_have_their_turn
     monkeypatch.setattr(Waits, "_read", reading)
     for look in range(1, 12):
         read.clear()
-        told |= waits.wanted(proc.roll, float(look), dict.fromkeys(roots, 0.0)).keys()
+        told |= cores(waits, proc, float(look), dict.fromkeys(roots, 0.0)).keys()
         assert BUDGET / 2 <= len(read) <= BUDGET
     assert told == {*roots}
 
@@ -252,25 +269,15 @@ def test_who_rested_at_the_last_look_alone_is_read_again_when_its_turn_comes(pro
         for process in proc.living.values():
             process.idle = now == 3.0
             proc.write(str(process.pid), 0.1 * now, 0.3 * now, int(1000 * now))
-        told |= waits.wanted(proc.roll, now, {7: 0.1 * BUDGET * now, 8: 0.1 * BUDGET * now})
+        told |= cores(waits, proc, now, {7: 0.1 * BUDGET * now, 8: 0.1 * BUDGET * now})
     assert told == {7: pytest.approx(0.143 * BUDGET, rel=0.01)}
 
 
 @pytest.mark.parametrize(
-    ("total", "ours", "pause"), [(8.0, 2.0, 0.0), (7.4, 6.5, 0.0), (7.2, 1.0, None), (8.0, 7.5, 5.0), (8.0, 8.0, 5.0)],
+    ("total", "ours", "asked"),
+    [(8.0, 2.0, True), (7.4, 6.5, True), (7.2, 1.0, False), (8.0, 7.5, False), (8.0, 8.0, False)],
 )
-def test_it_looks_only_where_the_machine_is_full_and_seldom_where_we_fill_it_alone(
-    total: float, ours: float, pause: float | None
+def test_it_is_asked_for_only_where_the_machine_is_full_and_others_have_a_part_in_that(
+    total: float, ours: float, asked: bool
 ) -> None:
-    assert every(8.0, total, ours) == pause
-
-
-def test_who_is_idle_since_yesterday_is_read_anew_after_a_pause(proc: Proc) -> None:
-    """Idle is told of the last period alone: what ran before that, since the last look, counts."""
-    waits = Waits(proc.fd)
-    proc.process(7, root=7)
-    proc.write("7", 0.0, 0.0, 1)
-    waits.wanted(proc.roll, 1.0, {7: 0.0}, 0.0)
-    proc.write("7", 2.0, 2.0, 100)
-    proc.living[7].idle = True
-    assert waits.wanted(proc.roll, 6.0, {7: 2.0}, 5.0) == {7: pytest.approx(0.67, abs=0.02)}
+    assert matter(8.0, total, ours) is asked
