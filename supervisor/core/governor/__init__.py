@@ -74,6 +74,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     scene = Scene(
         at=reading.at, dt=dt, cores=reading.cores, budget=budget, ceiling=bound, use=use, wall=wall, busy=active,
         pressing=bool(reading.waiting) and active >= PRESSING * state.search.number,
+        held=bool(reading.waiting) and state.limit < state.search.number,
         idle=reading.cores - reading.cpu_total,
         familiar=bool(reading.waiting) and all(kinds[line.kind].known for line in reading.waiting),
         told=told, shared=crowded, rates=rates,

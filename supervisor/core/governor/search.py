@@ -66,7 +66,8 @@ class Search(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Scene(NamedTuple):
     """What the search looks at: `ceiling` as by `ceiling.alone`, `use` cores a worker, `wall` seconds a task, `busy`
-    workers on the mean, `pressing` whether more work waits than the limit lets through, `told` whether tasks of over
+    workers on the mean, `pressing` whether more work waits than the limit lets through, `held` whether it waits for
+    memory, `told` whether tasks of over
     two minutes report their progress."""
 
     at: float
@@ -78,6 +79,7 @@ class Scene(NamedTuple):
     wall: float
     busy: float
     pressing: bool
+    held: bool
     idle: float
     familiar: bool
     told: bool
@@ -210,7 +212,9 @@ def _try(before: Search, scene: Scene, way: Way, step: float) -> Search:
 def _judge(before: Search, probe: Probe, scene: Scene) -> Search:
     """Ends a probe that has been seen for long enough, and keeps its number if that got more done."""
     if not scene.pressing and probe.way == "up":
-        return _give_up(before, probe, scene)
+        if not scene.held:
+            return _give_up(before, probe, scene)
+        return msgspec.structs.replace(before, probe=None)  # memory lets fewer run: nothing speaks against that number
     there = abs(scene.busy - probe.to) <= max(1.0, 0.05 * probe.to)
     length = (probe.latest - probe.since) / 4
     until = probe.until if there else max(probe.until, scene.at + 0.7 * length)  # it is seen from when it is reached
