@@ -16,7 +16,7 @@ STOP, KILL, ENOUGH = 0.6, 0.35, 0.9
 """Of the reserve: below the first tasks are stopped, below the second ended, until the third is there again."""
 AHEAD_S = 2.0
 GLANCE_AHEAD_S = 0.5
-NEAR = 2.0
+NEAR = 1.0
 """With more than so many reserves left a fall in memory is a start as expected rather than a danger."""
 PRESSED = 0.10
 """Share of time lost to memory pressure from which nothing is started, where memory is scarce as well."""
