@@ -1,8 +1,8 @@
 """What other people's work wants of the cores, and what is left for us.
 
 Master and equal are told apart: what runs at a usual niceness comes first, all of it; what is niced is batch work
-like ours, and no more than its equal share is yielded to it. Where our tasks are not niced either, on a full machine
-everybody gets less than he wants. Two governors that know nothing of each other so meet
+like ours, and no more than its equal share is yielded to it. Where our tasks are not niced, batch work gives way to
+them by itself, and on a full machine everybody else gets less than he wants. Two governors that know nothing of each other so meet
 in the middle: each sees the other as niced, and neither is pressed below its half.
 """
 
@@ -78,7 +78,7 @@ def observe(reading: Reading, before: Others, use: float | None, busy: float, dt
     idle = reading.cpu_total < 0.9 * cores
     return Others(
         usual=before.usual.follow(seen - niced, cores, 1.0 if reading.niced else overload, dt, idle),
-        niced=before.niced.follow(niced, cores, overload, dt, idle),
+        niced=before.niced.follow(niced if reading.niced else 0.0, cores, overload, dt, idle),
         users=max(1, reading.batch_users) if niced > NOISE * cores else before.users,
     )
 
