@@ -1,5 +1,7 @@
 """The best constant number of workers, by brute force: no task killed by the kernel, others harmed by 5 % at most.
 
+Of many tries the best is partly luck: what the winner does is measured anew, in runs of their own.
+
 Results are remembered: those of the named scenarios beside this file, the rest under the system's folder for temporary
 files. They hold for one scenario and one state of the simulator's code.
 """
@@ -26,6 +28,8 @@ LEVEL = 0.99
 """The best number is shown as the smallest that reaches so much of the highest rate, which is the yardstick."""
 KEPT = Path(__file__).with_name("best.json")
 STRIDE = 1.3
+FRESH = (1, 2, 3)
+"""Seeds of the runs in which the winner is measured."""
 MOST = 2000
 
 
@@ -48,9 +52,9 @@ def held(scenario: Scenario, segment: tuple[float, float]) -> Scenario:
     return scenario.held(segment, max(300.0, 2 * scenario.longest))
 
 
-def attempt(world: Scenario, workers: int) -> Trial:
+def attempt(world: Scenario, workers: int, seed: int | None = None) -> Trial:
     """How `workers` do in this world."""
-    course = run(world, [Constant(workers)] * world.pools, give_up=True)
+    course = run(world, [Constant(workers)] * world.pools, seed=seed, give_up=True)
     if course.ooms:
         return Trial(0.0, False)
     warm = 0.0 if world.whole else 0.4 * world.duration
@@ -93,9 +97,24 @@ def search(world: Scenario) -> Best:
             around = numbers[max(0, place - 1) : place + 2]
             gaps |= {(a + b) // 2 for a, b in pairwise(around) if b - a > max(1, 0.02 * b)}
         if not gaps:
-            return Best(best, max(rates.values()))
+            return anew(world, best, peak, rates)
         for number in gaps:
             trial(number)
+
+
+def anew(world: Scenario, best: int, peak: int, rates: dict[int, float]) -> Best:
+    """The number found, with the rate of what it and the peak do in fresh runs; where tasks are killed in those, the
+    next smaller number's."""
+    if world.whole:
+        return Best(best, rates[peak])  # judged on that very course
+    found = {}
+    for workers in {best, peak}:
+        for fewer in sorted((number for number in rates if number <= workers), reverse=True):
+            fresh = [attempt(world, fewer, seed) for seed in FRESH]
+            if all(one.fits or one.rate > 0 for one in fresh):
+                found[fewer] = sum(one.rate for one in fresh) / len(fresh)
+                break
+    return Best(min(best, max(found)), max(found.values())) if found else Best(0, 0.0)
 
 
 @cache
