@@ -202,11 +202,23 @@ def _try(before: Search, scene: Scene, way: Way, step: float) -> Search:
         to = min(to, scene.ceiling or MOST, MOST)
     if bin_of(to) == bin_of(base):
         to = base + (1 if way == "up" else -1)
+    if way == "up" and _worse(scene.rates, to, base):  # of fewer the costs are known too little
+        to = round((base + to) / 2)
+        if bin_of(to) == bin_of(base) or _worse(scene.rates, to, base):
+            return msgspec.structs.replace(before, due={**before.due, way: scene.at + FIRST_PROBE_S})
     if to < 1 or to > MOST:
         return before
     length = max(8.0, min(2 * scene.wall, 90.0)) if way == "down" else max(6.0, min(scene.wall, 30.0))
     probe = Probe(way, base, to, scene.at, scene.at + length, scene.at + 4 * length, before.number)
     return msgspec.structs.replace(before, probe=probe, number=to, since=scene.at)
+
+
+def _worse(rates: Rates, to: int, base: int) -> bool:
+    """Whether it is known that so many workers get clearly less done."""
+    there, here = rates.rate(to), rates.rate(base)
+    return there is not None and here is not None and there.value - here.value < -max(
+        0.02, SURE * math.hypot(there.error, here.error)
+    )
 
 
 def _judge(before: Search, probe: Probe, scene: Scene) -> Search:
