@@ -121,7 +121,7 @@ def test_it_is_forgotten_with_a_restart_of_the_daemon(machine: Machine) -> None:
         ({"available": 0.9 * RESERVE}, "memory: the reserve would be touched"),
         ({"available": 15 * GB, "pressure_memory": 0.2}, "memory: tasks wait for it (pressure)"),
         ({"available": 17 * GB, "pressure_memory": 0.2}, ""),
-        ({"stopped": 1}, "stopped tasks go on first"),
+        ({"stopped": 1}, "memory: stopped tasks go on first"),
         ({"stopped": 1, "available": 0.9 * RESERVE}, "memory: the reserve would be touched"),
     ],
 )

@@ -410,3 +410,15 @@ def test_those_of_whom_it_is_told_speak_for_those_of_whom_it_is_not() -> None:
         reading(0.0, cpu_total=8.0, cpu_ours=0.2, running=running, busy=2.0), State()
     )
     assert state.kinds["k#1"].use == pytest.approx(0.6)
+
+
+def test_tasks_that_are_stopped_because_fewer_are_wanted_are_not_laid_to_memory() -> None:
+    """Beside others, tasks of minutes are stopped rather than waited for; memory is plenty."""
+    state = State()
+    for at in range(40):
+        running = [msgspec.structs.replace(task, stopped=number >= 4) for number, task in enumerate(
+            tasks(8, use=1.0, age=100.0 + at, memory=0.1 * GB))] if at > 20 else tasks(8, use=0.5, age=100.0 + at)
+        crowded = reading(float(at), cpu_total=8.0, cpu_ours=4.0, running=tuple(running), busy=8.0)
+        state, decision = governor.decide(crowded, state)
+    assert decision.held == "stopped tasks go on first"
+    assert decision.binding is Binding.OTHERS, decision.reason

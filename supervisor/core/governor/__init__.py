@@ -84,7 +84,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     after, grip = brake.apply(reading, forecast, brake.note(state.brake, reading.relieved), dt, wanted)
     cap = None if after.cap is None else math.floor(after.cap)
     grip = _yielding(grip, reading, running, wanted, wall if told else min(wall, seeking.LONG_S), others)
-    held = _held(reading, grip, cap)
+    held = _held(reading, grip, cap, wanted)
     fits = _given_a_chance(fits, reading)
 
     first = reading.waiting[0].kind if reading.waiting else ""
@@ -187,14 +187,16 @@ def _yielding(
     return msgspec.structs.replace(grip, stop=(*grip.stop, *more), resume=())
 
 
-def _held(reading: Reading, grip: Grip, cap: int | None) -> str:
+def _held(reading: Reading, grip: Grip, cap: int | None, wanted: int) -> str:
     """What holds starts back: a brake, stopped tasks that go first, tasks that had to be ended."""
     if not reading.running:
         return ""  # on an idle machine one task always gets its chance
     if grip.words or grip.kill:
         return grip.words or "memory: tasks had to be ended"
-    if grip.stop or any(task.stopped for task in reading.running):
-        return "stopped tasks go on first"
+    stopped = sum(task.stopped for task in reading.running)
+    if grip.stop or stopped:
+        waits = "memory: " if len(reading.running) - stopped < wanted else ""  # else fewer are wanted
+        return f"{waits}stopped tasks go on first"
     if cap is not None and len(reading.running) >= cap:
         return f"memory: tasks had to be ended when more than {cap} ran"
     return ""

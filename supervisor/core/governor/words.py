@@ -45,8 +45,8 @@ def _binding(facts: Facts) -> Binding:
     reading, search = facts.reading, facts.search
     if reading.share <= 0:
         return Binding.POLITE
-    held = facts.fits is not None and facts.fits < facts.wanted and (bool(reading.waiting) or bool(facts.held))
-    if facts.held and reading.waiting:
+    held = facts.fits is not None and facts.fits < facts.wanted and bool(reading.waiting) and not facts.held
+    if facts.held.startswith("memory") and reading.waiting:
         return Binding.MEMORY
     if held and not (facts.canary and reading.fixed is not None):
         return Binding.CANARY if facts.canary else Binding.MEMORY
@@ -102,7 +102,7 @@ def _memory(facts: Facts) -> Allow:
     reading, fit = facts.reading, facts.fit
     kept = spoken(reserve(reading))
     free = f"{spoken(reading.memory_available)} are available, {kept} of it in reserve"
-    if facts.held:
+    if facts.held.startswith("memory"):
         return Allow(Binding.MEMORY, facts.fits, f"{facts.held}; {free}")
     if fit is None:
         return Allow(Binding.MEMORY, None, free)
