@@ -25,7 +25,7 @@ TRUSTED = 8
 FIRST_SHARE = 0.08
 """Share of all memory that the very first task is taken to need."""
 MARGIN = 1.25
-SIGMAS = 0.75
+SIGMAS = 0.5
 NOTABLE = 1.25
 """So many times what is usual is another kind of task rather than noise."""
 MOST_SCALE = 10.0
@@ -233,7 +233,9 @@ def _fit(
         most = 1 if not kind.ends and not any(_shown(task, reading) for task in running) else None
         return Fit(max(need, kind.raised), room, most)
     usual = kind.peak.mean if kind.recent < NOTABLE * kind.peak.mean else kind.recent
-    need = max(usual, kind.raised) * forecast.scale(running, kind)
+    # what was raised after a lack of memory holds until it is known better what tasks need at most
+    raised = kind.raised if kind.ends < TRUSTED else min(kind.raised, kind.largest)
+    need = max(usual, raised) * forecast.scale(running, kind)
     if kind.ends < TRUSTED:
         need = max(need, kind.largest)
     if kind.wall < LONG_S:
