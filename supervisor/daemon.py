@@ -28,7 +28,7 @@ from gristmill.supervisor.core import figures, settings
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import FolderError, GristError, NoRoomError
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.launch import launch
+from gristmill.supervisor.core.launch import launch, shared
 from gristmill.supervisor.core.protocol import ConditionView, DaemonView
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.dispatch import Dispatcher
@@ -266,7 +266,8 @@ class Daemon:
         """What all tasks of a job share, sent once to each worker that runs one."""
         spec, found = job.spec, self._files.settings
         return {
-            "cwd": spec.cwd, "env": environment.base(spec, self._environ), "timeout": spec.timeout_s,
+            "cwd": spec.cwd, "env": environment.base(spec, self._environ) | shared(spec, job.id),
+            "timeout": spec.timeout_s,
             "grace": spec.grace_s, "nice": found.nice if spec.nice is None else spec.nice, "ionice": found.ionice,
             "wait": spec.leftovers == "wait", "most": spec.limits.log_bytes, "err": spec.stderr == "own",
             "logs": str(self.settings.state / "logs" / str(job.id)),

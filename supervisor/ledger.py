@@ -75,7 +75,7 @@ class Ledger:
         self._dirty: set[int] = set()
         self._raised: dict[int, float] = {}  # when the memory that a job's tasks are taken to need was last raised
         self._closing: list[Job] = []
-        self._flushing: asyncio.Future[None] | None = None
+        self._flushing: asyncio.Handle | None = None
         self._last = 0
 
     # ── memory ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -383,8 +383,12 @@ class Ledger:
         self._dirty.add(job.id)
         self.work.set()
         if self._flushing is None:
-            self._flushing = asyncio.get_running_loop().create_future()
-            asyncio.get_running_loop().call_soon(self.flush)
+            self._flushing = asyncio.get_running_loop().call_soon(self._flush_next)
+
+    def _flush_next(self) -> None:
+        """In the next turn of the loop: the worker that is free by what ended has had its turn then, and the start of
+        its next task went into the same write."""
+        self._flushing = asyncio.get_running_loop().call_soon(self.flush)
 
     async def settled(self) -> None:
         """Waits until all that memory says now is durable; not while the store is at fault, which is said."""
@@ -394,7 +398,9 @@ class Ledger:
 
     def flush(self) -> asyncio.Future[None]:
         """Writes what has changed since the last flush, together; done when it is durable."""
-        self._flushing = None
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
         rows = [store.save_task(task) for task in self._rows.values()]
         collected, self._collected = self._collected, []
         given, self._results = self._results, []

@@ -49,6 +49,8 @@ class Slot:
     told: set[int] = field(default_factory=set)
     feeder: asyncio.Task[None] | None = None
     answered: asyncio.Event = field(default_factory=asyncio.Event)
+    most: float = 0.0
+    """Of so many tasks left to be answered its feeder wants to hear."""
     since: float = 0.0
     retiring: bool = False
     held: Key | None = None
@@ -177,6 +179,7 @@ class Pool:
     @staticmethod
     async def _answer(slot: Slot, most: float = math.inf) -> None:
         """Waits until `most` tasks at most are left to be answered, and none of them is stopped."""
+        slot.most = most
         while len(slot.flight) > most or slot.held is not None:
             slot.answered.clear()
             await slot.answered.wait()
@@ -259,9 +262,10 @@ class Pool:
         key = Key.parse(text)
         del slot.flight[key]
         slot.since = time.monotonic()
-        slot.answered.set()
         if self._stops:
             self._forget(slot, key)
+        if len(slot.flight) <= slot.most:
+            slot.answered.set()
         return key
 
     def _hung_up(self, slot: Slot) -> None:

@@ -140,7 +140,7 @@ class Job:
         seen = self.footprint
         if seen.ends < 8 or seen.wall_s >= TINY_S:
             return 1
-        return max(1, min(AHEAD_MOST, int(AHEAD_S / max(seen.wall_s, 1e-4))))
+        return AHEAD_MOST if AHEAD_MOST * seen.wall_s <= AHEAD_S else int(AHEAD_S / seen.wall_s)
 
     def ready(self, now: float) -> bool:
         """Whether a task could be handed out now, as far as the job itself is concerned."""
