@@ -274,6 +274,17 @@ def test_a_claim_is_written_as_any_record() -> None:
         assert code.claim("12.345.6", now) == code.encode({"c": "12.345.6", "t": now})
 
 
+def test_odd_bytes_reach_a_task_and_come_back(worker: Worker) -> None:
+    environment = {**worker.context["env"], "ODD": "\udcff"}
+    odd = {**worker.context, "env": environment, "logs": str(worker.base / "logs\udcff")}
+    order = {"do": "1.0.1", "argv": ["/bin/sh", "-c", 'printf %s "$ODD$1"', "sh", "\xfc\udcfe"], "env": {}}
+    for message in ({"context": odd, "job": 1}, order):
+        worker.sock.sendall(spawner.encode(message) + b"\n")
+    end = spawner.decode(code.encode(worker.hear("e")))
+    log = Path(end["log"])
+    assert (log.parent.name, log.read_bytes()) == ("logs\udcff", b"\xff\xc3\xbc\xfe")
+
+
 def test_hup_int_and_term_do_not_touch_a_worker(worker: Worker) -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         os.kill(worker.pid, number)
