@@ -43,8 +43,10 @@ class Worker:
         end.close()
         self.inbox = b""
         self.pid = self.hear("ready")["ready"]
-        context = {"cwd": str(base), "env": {"PATH": os.environ["PATH"]}, "timeout": None, "grace": 0.3, "nice": 0,
-                   "logs": str(base / "logs" / "1"), "results": str(base / "results" / "1")}
+        context: dict[str, Any] = {
+            "cwd": str(base), "env": {"PATH": os.environ["PATH"]}, "timeout": None, "grace": 0.3, "nice": 0,
+            "logs": str(base / "logs" / "1"), "results": str(base / "results" / "1"),
+        }
         self.context = context
         self.say({"context": context, "job": 1})
 
