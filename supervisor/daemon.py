@@ -191,7 +191,7 @@ class Daemon:
             self.pool.withdraw()
             if how == "kill":
                 for task in await self.ledger.cancel_live():
-                    self.pool.end(task)
+                    self.pool.orders.end(task)
             if not any(job.live for job in self.ledger.live.values()):
                 return
             asyncio.get_running_loop().call_later(0.2, self._stop.put_nowait, how)  # look again, or hear another word
