@@ -23,6 +23,7 @@ from gristmill.supervisor.core.stops import Stops
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.spawner import Line
+from gristmill.supervisor.endings import Endings
 from gristmill.supervisor.hiring import Hiring
 from gristmill.supervisor.ledger import CANCELING, Ledger
 from gristmill.supervisor.legacy import Legacy
@@ -50,13 +51,14 @@ class Pool:
         conditions: Conditions,
     ) -> None:
         self._ledger, self._runs = ledger, runs
+        self._endings = Endings(ledger)
         self._context, self._order = context, order
         self._hiring = Hiring(runs, conditions, spawner_log, ledger.work.set)
         self._group: asyncio.TaskGroup | None = None
         self.queue: asyncio.Queue[Task] = asyncio.Queue(maxsize=256)
         self.slots: dict[int, Slot] = {}
         stops = Stops()
-        self.legacy = Legacy(ledger, runs, conditions, stops, self._hiring.guard)
+        self.legacy = Legacy(ledger, self._endings, runs, conditions, stops, self._hiring.guard)
         self.orders = Orders(ledger, stops, self.slots, self.legacy)
         self.stop_task, self.resume_task, self.evict = self.orders.stop, self.orders.resume, self.orders.evict
         self.end, self.stopped_s = self.orders.end, self.orders.stopped_s
@@ -190,7 +192,7 @@ class Pool:
             except GristError as error:  # what was there at acceptance is gone: a conda environment, say
                 del slot.flight[task.key]
                 now = time.time()
-                self._ledger.exited(job, task.number, Exit(126, None, None, now, now, 0.0, 0, None, None, str(error)))
+                self._endings.exited(job, task.number, Exit(126, None, None, now, now, 0.0, 0, None, None, str(error)))
         slot.since = time.monotonic()
         slot.send(*messages)
         for task in list(slot.flight.values()):
@@ -207,7 +209,7 @@ class Pool:
                 self._ledger.running(key.job, key.number, message["pid"], message["t"])
             elif "e" in message:
                 key = self._answered(slot, message["e"])
-                self._ledger.exited(self._ledger.jobs[key.job], key.number, journal.read_exit(message))
+                self._endings.exited(self._ledger.jobs[key.job], key.number, journal.read_exit(message))
             elif "n" in message:
                 key = self._answered(slot, message["n"])
                 self._hiring.refuse("no task can be started", message["errno"], message["text"])

@@ -103,6 +103,8 @@ class Job:
     unrecorded: dict[int, None] = field(default_factory=dict)
     served_at: float = 0.0
     """When it last handed out a task; of jobs with equal shares the one served longest ago has its turn."""
+    raised_at: float = 0.0
+    """When the memory that its tasks are taken to need was last raised."""
     kind: str = ""
     """What tasks of this name and command are called, in this job and any other."""
     waits: str = ""
