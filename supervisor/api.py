@@ -31,6 +31,8 @@ from gristmill.supervisor.tuner import Tuner
 
 PAGE = 1000
 RESULTS_BYTES = 1 << 19
+MOST_WHOLE = (1 << 63) - 1
+"""The record can compare with no larger number."""
 
 
 class Api:
@@ -309,8 +311,8 @@ def _whole(request: dict[str, Any], key: str, default: int) -> int:
     value = request.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise RequestError(f"{key} is a whole number")
-    if value < min(0, default):
-        raise RequestError(f"{key} is a whole number from {min(0, default)} on")
+    if not min(0, default) <= value <= MOST_WHOLE:
+        raise RequestError(f"{key} is a whole number from {min(0, default)} to {MOST_WHOLE}")
     return value
 
 

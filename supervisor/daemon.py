@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import logging.handlers
 import os
 import random
 import resource
@@ -22,17 +21,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gristmill import __version__
-from gristmill.supervisor import tuner
+from gristmill.supervisor import briefing, logbook, tuner
 from gristmill.supervisor.api import Api
 from gristmill.supervisor.core import figures, settings
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import FolderError, GristError, NoRoomError
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.launch import launch
-from gristmill.supervisor.core.protocol import ConditionView, DaemonView
+from gristmill.supervisor.core.protocol import DaemonView
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.dispatch import Dispatcher
-from gristmill.supervisor.edge import environment, places, store
+from gristmill.supervisor.edge import places, store
 from gristmill.supervisor.edge import settings as files
 from gristmill.supervisor.edge.folder import JobsFolder
 from gristmill.supervisor.edge.locks import Lock
@@ -57,7 +55,6 @@ LEARNED_S = 60.0
 FILES_MOST = 1 << 16
 START_AGAIN_S = 2.0
 STUMBLE_S = 1.0
-LOG_BYTES, LOG_FILES = 5 << 20, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class Daemon:
         self._stop: asyncio.Queue[str] = asyncio.Queue()
         self._learned = ""
         self._environ = {**os.environ, "GRIST_PYTHON": sys.executable}
-        self.conditions = Conditions(time.monotonic, time.time, say)
+        self.conditions = Conditions(time.monotonic, time.time, logbook.say)
 
     def prepare(self) -> None:
         """Checks and locks the folders; raises FolderError with the mend."""
@@ -98,7 +95,7 @@ class Daemon:
         self._open = contextlib.ExitStack()
         record = self.settings.record
         self._recorder = self._open.enter_context(Recorder(record)) if record is not None else None
-        set_up_log(self.settings.state / "daemon.log", self.settings.foreground)
+        logbook.open_book(self.settings.state, self.settings.foreground)
 
     async def run(self, ready: Callable[[], Awaitable[None]] | None = None) -> None:
         """Serves until it is told to stop. `ready` runs once files are accepted."""
@@ -129,7 +126,10 @@ class Daemon:
         rebooted = record.queries.meta("boot") not in (None, boot)
         self.ledger = Ledger(record, time.time, random.random)
         self.runs = Runs(self.settings.state)
-        self.pool = Pool(self.ledger, self.runs, self._context, order, self._spawner_log(), self.conditions)
+        self.pool = Pool(
+            self.ledger, self.runs, self._context, briefing.order, logbook.descriptor(self.settings.state),
+            self.conditions,
+        )
         take_all_files()
         self.intake = Intake(
             self.folder, record, self.ledger, self.settings.state / "scripts", self._environ, time.time,
@@ -191,7 +191,7 @@ class Daemon:
             self.pool.withdraw()
             if how == "kill":
                 for task in await self.ledger.cancel_live():
-                    self.pool.end(task)
+                    self.pool.orders.end(task)
             if not any(job.live for job in self.ledger.live.values()):
                 return
             asyncio.get_running_loop().call_later(0.2, self._stop.put_nowait, how)  # look again, or hear another word
@@ -264,14 +264,7 @@ class Daemon:
 
     def _context(self, job: Job) -> dict[str, Any]:
         """What all tasks of a job share, sent once to each worker that runs one."""
-        spec, found = job.spec, self._files.settings
-        return {
-            "cwd": spec.cwd, "env": environment.base(spec, self._environ), "timeout": spec.timeout_s,
-            "grace": spec.grace_s, "nice": found.nice if spec.nice is None else spec.nice, "ionice": found.ionice,
-            "wait": spec.leftovers == "wait", "most": spec.limits.log_bytes, "err": spec.stderr == "own",
-            "logs": str(self.settings.state / "logs" / str(job.id)),
-            "results": str(self.settings.state / "results" / str(job.id)),
-        }
+        return briefing.context(job, self._files.settings, self._environ, self.settings.state)
 
     def _examine(self, record: Store, server: Server, sample: Sample) -> None:
         """Once a second: what holds as long as it is so, found by looking."""
@@ -305,9 +298,6 @@ class Daemon:
         if owner is not None and os.path.realpath(owner) != os.path.realpath(self.settings.jobs):
             raise FolderError(f"{self.settings.state}: holds the state of {owner} – name another folder with --state")
 
-    def _spawner_log(self) -> int:
-        return os.open(self.settings.state / "daemon.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
 
 def _fixed(limit: int | str | None) -> int | None:
     """A limit as it was said, None where the governor is to find it."""
@@ -319,37 +309,3 @@ def take_all_files() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = FILES_MOST if hard == resource.RLIM_INFINITY else min(hard, FILES_MOST)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def say(condition: ConditionView, began: bool) -> None:
-    """A condition's begin and end, in the log."""
-    if began:
-        log.warning("%s: %s", "held" if condition.holds else "note", condition.reason)
-    else:
-        log.info("over, after %.0f s: %s", time.time() - condition.since, condition.reason)
-
-
-def order(job: Job, task: Task) -> dict[str, Any]:
-    """The message that starts a task."""
-    start = launch(job.spec, job=job.id, number=task.number, attempt=task.attempts, script=job.spec.script)
-    message: dict[str, Any] = {"do": str(task.key), "argv": start.argv, "env": start.env}
-    if start.stdin is not None:
-        message["stdin"] = start.stdin
-    return message
-
-
-def set_up_log(path: Path, foreground: bool) -> None:
-    """daemon.log, rotated; in the foreground the terminal as well."""
-    logging.raiseExceptions = False  # a disk too full for the log is shown as a state, not as tracebacks
-    root = logging.getLogger()
-    root.setLevel(logging.INFO)
-    form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    handlers: list[logging.Handler] = [
-        logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8",
-                                             errors="backslashreplace")
-    ]
-    if foreground:
-        handlers.append(logging.StreamHandler(sys.stderr))
-    for handler in handlers:
-        handler.setFormatter(form)
-        root.addHandler(handler)

@@ -31,21 +31,23 @@ class Dispatcher:
             self._fill()
 
     def _fill(self) -> None:
-        self._widen()
-        if self.room is not None:
-            self.room.running = schedule.widths(self._ledger.live.values())
-        while self.room is not None and not (self._conditions.held or self._pool.queue.full()):
-            busy = schedule.width(self._ledger.live.values())
+        running = schedule.widths(self._ledger.live.values())
+        busy = sum(running.values())
+        self._widen(busy)
+        if self.room is None:
+            return
+        self.room.running = running
+        while not (self._conditions.held or self._pool.queue.full()):
             job = schedule.choose(self._ledger.in_order(), self.room, self._clock(), busy, self.limit)
             if job is None:
                 return
-            schedule.charge(job, self.room)
+            busy += schedule.charge(job, self.room)
             task = self._ledger.take(job)
-            self._widen()
+            self._widen(busy)
             self._pool.queue.put_nowait(task)  # never waited for: whoever waits here could not replace dead workers
 
-    def _widen(self) -> None:
+    def _widen(self, busy: int) -> None:
         """Opens workers for what has been handed out, up to the limit."""
-        wanted = min(self.limit, schedule.width(self._ledger.live.values()))
+        wanted = min(self.limit, busy)
         while len(self._pool.slots) + len(self._pool.legacy.workers) < wanted and self._pool.open_slot():
             pass

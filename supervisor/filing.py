@@ -11,6 +11,7 @@ import logging
 import os
 from typing import NamedTuple
 
+from gristmill.supervisor.core.errors import FolderError
 from gristmill.supervisor.core.filenames import shown
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.sanitise import safe
@@ -98,8 +99,8 @@ class Filing:
     def _move(self, moves: list[Move]) -> tuple[dict[int, bytes], list[Move]]:
         """The renames of a batch, made durable; what could not be moved stays, and is tried again at the next start."""
         targets: dict[int, bytes] = {}
-        missing = []
-        for move in moves:
+        missing: list[Move] = []
+        for move in moves if self._stands() else ():
             try:
                 target = self._shelves.move(move.origin, move.shelf)
             except OSError as error:
@@ -112,7 +113,16 @@ class Filing:
         if targets:
             shelves = {os.fsdecode(os.path.dirname(move.origin)) for move in moves if move.job in targets}
             self._folder.sync(*sorted(shelves | {move.shelf for move in moves if move.job in targets}))
-        return targets, missing
+        return targets, missing if not missing or self._stands() else []
+
+    def _stands(self) -> bool:
+        """Whether the folder is ours still: what is not there any more tells of its files only while it is."""
+        try:
+            self._folder.check()
+        except FolderError as error:
+            log.warning("files of jobs stay where they are: %s", error)
+            return False
+        return True
 
     async def _found(self, move: Move) -> bytes:
         """Where a file lies that is not at its place: moved by a daemon that could not write it down, or taken away."""

@@ -1,47 +1,26 @@
 """The jobs in memory and on disk, kept equal: every change of an account is written down here, in order.
 
-Owns the accounts (`core.job`) and their path into the store. What it does not do: decide when something starts
-(`dispatch`), run it (`pool`), move job files (`intake`) or show anything (`feed`). Changes made in one turn of the
-event loop share one write; `changed` names the jobs for the feed, which shows them only once that write is durable.
+Owns the accounts (`core.job`) of all jobs on the `roll`, and their path into the store. What it does not do: decide
+when something starts (`dispatch`), run it (`pool`), judge how it ended (`endings`), move job files (`intake`) or show
+anything (`feed`). Changes made in one turn of the event loop, and the next, share one write; `changed` names the jobs
+for the feed, which shows them only once that write is durable.
 """
 
 from __future__ import annotations
 
 import asyncio
-import bisect
-import itertools
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.job import Job, Tally
-from gristmill.supervisor.core.journal import Exit, Key
-from gristmill.supervisor.core.protocol import JobView
+from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.spec import Spec
-from gristmill.supervisor.core.task import (
-    EVICTED,
-    JOB_FINAL,
-    TASK_FINAL,
-    JobState,
-    Outcome,
-    Task,
-    TaskState,
-    advance,
-    backoff,
-    close,
-    note,
-    settle,
-    settle_loss,
-    settle_reboot,
-)
+from gristmill.supervisor.core.task import EVICTED, JOB_FINAL, JobState, Task, TaskState, advance, backoff, note
 from gristmill.supervisor.edge import results, store
 from gristmill.supervisor.edge.store import Statement, Store
+from gristmill.supervisor.roll import RECENT, Roll
 
-RECENT = 500
-"""Ended jobs of which a view is kept in memory for the screens; all else about them is asked of the store."""
 FORSAKEN = "its worker was killed: it goes on, how it ends will not be known"
 CANCELING = "canceling"
 """The reason of a live task whose end was asked for: the durable mark that a later daemon acts on."""
@@ -49,33 +28,24 @@ MARKS = frozenset({CANCELING, EVICTED})
 """Reasons of live tasks that are orders, and give way to no other but a user's."""
 
 
-class Ledger:
-    """All jobs that matter now, by id."""
+class Ledger(Roll):
+    """The roll of jobs, each change of which is written down."""
 
     def __init__(self, record: Store, clock: Callable[[], float], chance: Callable[[], float]) -> None:
-        self._store, self._clock, self._chance = record, clock, chance
-        self.jobs: dict[int, Job] = {}
-        self.live: dict[int, Job] = {}
-        """Those of `jobs` that have tasks handed out."""
-        self.recent: OrderedDict[int, JobView] = OrderedDict()
-        self.order: list[tuple[int, int]] = []
+        super().__init__()
+        self._store, self.clock, self.chance = record, clock, chance
         self.changed: set[int] = set()
-        self.forgotten: list[int] = []
-        """Ended jobs that left memory since the feed last looked."""
         self.ended: asyncio.Queue[Job] = asyncio.Queue()
         self.tallies: dict[str, Tally] = {}
         """By kind: what ended by itself since the governor's last reading."""
         self.finished = asyncio.Event()
         """Set, and replaced by a fresh one, whenever a job has ended."""
-        self.work = asyncio.Event()
-        """Set when something may be startable that was not before."""
         self._rows: dict[tuple[int, int], Task] = {}
         self._results: list[Statement] = []
         self._collected: list[Path] = []
         self._dirty: set[int] = set()
-        self._raised: dict[int, float] = {}  # when the memory that a job's tasks are taken to need was last raised
         self._closing: list[Job] = []
-        self._flushing: asyncio.Future[None] | None = None
+        self._flushing: asyncio.Handle | None = None
         self._last = 0
 
     # ── memory ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -95,7 +65,7 @@ class Ledger:
                 continue
             if task.state is TaskState.QUEUED:
                 job = self.jobs[task.job]
-                latest = self._clock() + backoff(job.spec.retry, max(1, task.attempts), 1.0)
+                latest = self.clock() + backoff(job.spec.retry, max(1, task.attempts), 1.0)
                 job.queue(note(task, not_before=min(task.not_before, latest)))  # it may date from another clock
             else:
                 self.jobs[task.job].live[task.number] = task
@@ -105,40 +75,12 @@ class Ledger:
             self._touch(job)  # one whose last task ended with the old daemon ends now
         return live
 
-    def in_order(self) -> Iterable[Job]:
-        """Jobs in memory by falling priority, then age."""
-        return (self.jobs[number] for _, number in self.order)
-
-    def view(self, number: int) -> JobView | None:
-        """What is shown of a job, if anything of it is in memory."""
-        job = self.jobs.get(number)
-        return job.view() if job else self.recent.get(number)
-
-    def named(self, name: str) -> int | None:
-        """The id of the newest job of this name that memory knows."""
-        active = (number for number, job in self.jobs.items() if job.spec.name == name)
-        ended = (number for number, view in self.recent.items() if view.name == name)
-        return max(itertools.chain(active, ended), default=None)
-
-    def _admit(self, job: Job) -> None:
-        self.jobs[job.id] = job
-        bisect.insort(self.order, (-job.spec.priority, job.id))
-        self.work.set()
-
-    def _release(self, job: Job) -> None:
-        del self.jobs[job.id]
-        self._raised.pop(job.id, None)
-        del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]
-        self.recent[job.id] = job.view()
-        while len(self.recent) > RECENT:
-            self.forgotten.append(self.recent.popitem(last=False)[0])
-
     # ── jobs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def accept(self, claim: str, file: str, spec: Spec, source: bytes, place: bytes) -> Job:
         """Takes a job in under its claim; returns once it is durable. `place` is where its file is to lie."""
         self._last += 1
-        job = Job(id=self._last, spec=spec, file=file, submitted_at=self._clock(), claim=claim)
+        job = Job(id=self._last, spec=spec, file=file, submitted_at=self.clock(), claim=claim)
         await self._store.write(store.add_job(job, source, place))
         self._admit(job)
         self.changed.add(job.id)
@@ -164,7 +106,7 @@ class Ledger:
         task = job.withdraw(number) if job.open else None
         if task is None:
             raise RequestError(f"task {job.id}/{number} is neither waiting nor running: nothing to cancel")
-        self._end(job, advance(task, TaskState.CANCELED, reason="canceled by the user", ended_at=self._clock()))
+        self.end(job, advance(task, TaskState.CANCELED, reason="canceled by the user", ended_at=self.clock()))
         await self.flush()
         return None
 
@@ -202,17 +144,12 @@ class Ledger:
         await self.flush()
         return job.tasks - job.tasks_ended
 
-    def shift(self, seconds: float) -> None:
-        """The clock was set: whatever waits, or counts, by it goes with it."""
-        for job in self.jobs.values():
-            job.shift(seconds)
-
     # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def take(self, job: Job) -> Task:
         """Hands out the next task of a job; nothing is written before it has a worker."""
         self.live[job.id] = job
-        return job.take(self._clock())
+        return job.take(self.clock())
 
     def starting(self, tasks: list[Task], run: int, worker: int) -> asyncio.Future[None]:
         """Writes down to which worker tasks are about to be sent; durable when the future is done."""
@@ -223,7 +160,7 @@ class Ledger:
             self._put(job, sent)
             if job.state is JobState.QUEUED:
                 job.enter(JobState.RUNNING)
-                job.started_at = job.started_at or self._clock()
+                job.started_at = job.started_at or self.clock()
             self._dirty.add(job.id)
         return self.flush()
 
@@ -236,14 +173,6 @@ class Ledger:
         reason = "" if task.state is TaskState.PAUSED else task.reason
         account.live[number] = advance(task, TaskState.RUNNING, pid=pid, started_at=started_at, reason=reason)
         self.changed.add(job)
-
-    def in_hand(self, key: Key) -> Task | None:
-        """The running or stopped task of which `key` is the present attempt."""
-        job = self.jobs.get(key.job)
-        task = job.live.get(key.number) if job else None
-        if task is None or task.key != key or task.state is TaskState.STARTING:
-            return None
-        return task
 
     def paused(self, key: Key, reason: str) -> None:
         """Notes that a task is stopped. In memory only: should the daemon die, it goes on."""
@@ -282,80 +211,27 @@ class Ledger:
         if task is not None and memory_bytes > (task.memory_peak_bytes or 0):
             job.live[number] = note(task, memory_peak_bytes=memory_bytes)
 
-    def exited(self, job: Job, number: int, end: Exit) -> None:
-        """Settles an attempt that ended with an exit record."""
-        task = job.live[number]
-        if task.reason == EVICTED and end.why == "cancel":
-            end = replace(end, why="evict", result=None)  # by a worker that has no word for it
-        outcome = settle(end, job.spec.retry, task.attempts, job.spec.timeout_s, self._chance())
-        if outcome.state is TaskState.QUEUED and (task.reason == CANCELING or job.state is JobState.CANCELED):
-            outcome = Outcome(TaskState.CANCELED, "canceled by the user")
-        closed = close(task, end, outcome, self._clock())
-        if end.oom or end.why == "evict":
-            self._raise_need(job, closed)
-        if end.result is not None:
-            closed = self._collect(closed, Path(end.result))
-        self._end(job, closed, end.stopped_s)
-
-    def _raise_need(self, job: Job, task: Task) -> None:
-        """Takes the next tasks of a job to need more memory than this one was given. Of those that were started before
-        the last raise each counts by what it took itself: several in one emergency raise it once, not to the sky."""
-        given = job.memory_need if (task.started_at or 0.0) >= self._raised.get(job.id, 0.0) else None
-        before = job.footprint.raised_bytes
-        job.footprint.ran_out(max(task.memory_peak_bytes or 0, given or 0))
-        if job.footprint.raised_bytes > before:
-            self._raised[job.id] = self._clock()
-
-    def _collect(self, task: Task, path: Path) -> Task:
-        """Takes a task's result into the next write; returns the task, with what was wrong about it."""
-        try:
-            result = results.collect(path)
-        except FileNotFoundError as error:
-            return note(task, reason=f"its result is gone: {error}")
-        except OSError as error:
-            result = results.leave(path, f"its result can't be read now ({error}); kept as {path}")
+    def add_result(self, task: Task, result: results.Result) -> None:
+        """Takes a task's result into the next write; after that its file is not needed any more."""
         self._results.append(store.save_result(task.job, task.number, result.row))
         if result.file is not None:
             self._collected.append(result.file)
-        return note(task, reason=result.fault) if result.fault else task
-
-    def lost(self, job: Job, number: int, log: str) -> None:
-        """Settles an attempt whose worker vanished without an exit record; `log` is what it wrote, "" for nothing."""
-        task = job.live[number]
-        if task.reason == EVICTED:  # that is how it ended, as far as anybody can know
-            self._raise_need(job, task)
-            self._gone(job, number, Outcome(TaskState.QUEUED, EVICTED), log, attempts=task.attempts - 1)
-            return
-        self._gone(job, number, settle_loss(job.spec.retry, job.live[number].attempts, self._chance()), log)
-
-    def interrupted(self, job: Job, number: int, log: str) -> None:
-        """Settles an attempt that a restart of the machine cut off."""
-        self._gone(job, number, settle_reboot(job.spec.on_reboot), log)
 
     def relocate(self, logs: list[tuple[Key, str]]) -> asyncio.Future[None]:
         """Notes where the logs of ended attempts lie now; durable when the future is done."""
         return self._store.write(*(store.place_log(key, path) for key, path in logs))
 
-    def _gone(self, job: Job, number: int, outcome: Outcome, log: str, **facts: Any) -> None:
-        if outcome.state is TaskState.QUEUED and job.state is JobState.CANCELED:
-            outcome, facts = Outcome(TaskState.CANCELED, "canceled by the user"), {}
-        now = self._clock()
-        delay = {"not_before": now + outcome.delay_s}
-        facts = {"reason": outcome.reason, "run": None, "pid": None, "log": log or None, **delay, **facts}
-        if outcome.state in TASK_FINAL:
-            facts["ended_at"] = now
-        self._end(job, advance(job.live[number], outcome.state, **facts))
-
     def put_back(self, job: Job, number: int, reason: str = "", delay_s: float = 0.0) -> None:
         """An attempt that no worker claimed is queued again, or canceled if that was asked for."""
         task = job.live[number]
         if task.reason == CANCELING or job.state is JobState.CANCELED:
-            self._end(job, advance(task, TaskState.CANCELED, reason="canceled by the user", ended_at=self._clock()))
+            self.end(job, advance(task, TaskState.CANCELED, reason="canceled by the user", ended_at=self.clock()))
             return
-        self._put(job, job.put_back(task, reason, self._clock() + delay_s if delay_s else 0.0))
+        self._put(job, job.put_back(task, reason, self.clock() + delay_s if delay_s else 0.0))
         self._touch(job)
 
-    def _end(self, job: Job, task: Task, stopped_s: float = 0.0) -> None:
+    def end(self, job: Job, task: Task, stopped_s: float = 0.0) -> None:
+        """Puts down how an attempt ended; of its time it was stopped for `stopped_s`."""
         if (seen := job.settle(task, stopped_s)) is not None:
             self.tallies.setdefault(job.kind, Tally()).add(seen)
         self._put(job, task)
@@ -378,13 +254,17 @@ class Ledger:
             if verdict is not job.state:
                 reason = f"{job.items_failed} of {job.spec.items.total} items failed" if job.items_failed else ""
                 job.enter(verdict, reason)
-            job.ended_at = self._clock()
+            job.ended_at = self.clock()
             self._closing.append(job)
         self._dirty.add(job.id)
         self.work.set()
         if self._flushing is None:
-            self._flushing = asyncio.get_running_loop().create_future()
-            asyncio.get_running_loop().call_soon(self.flush)
+            self._flushing = asyncio.get_running_loop().call_soon(self._flush_next)
+
+    def _flush_next(self) -> None:
+        """In the next turn of the loop: the worker that is free by what ended has had its turn then, and the start of
+        its next task went into the same write."""
+        self._flushing = asyncio.get_running_loop().call_soon(self.flush)
 
     async def settled(self) -> None:
         """Waits until all that memory says now is durable; not while the store is at fault, which is said."""
@@ -394,7 +274,9 @@ class Ledger:
 
     def flush(self) -> asyncio.Future[None]:
         """Writes what has changed since the last flush, together; done when it is durable."""
-        self._flushing = None
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
         rows = [store.save_task(task) for task in self._rows.values()]
         collected, self._collected = self._collected, []
         given, self._results = self._results, []

@@ -20,6 +20,7 @@ from gristmill.supervisor.edge import survivors
 from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.spawner import Adopted
 from gristmill.supervisor.edge.survivors import Survivors
+from gristmill.supervisor.endings import Endings
 from gristmill.supervisor.ledger import CANCELING, FORSAKEN, Ledger
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,11 @@ class Legacy:
     """Run folders without a voice, and those among them of whose task something still lives (by run)."""
 
     def __init__(
-        self, ledger: Ledger, runs: Runs, conditions: Conditions, stops: Stops,
+        self, ledger: Ledger, endings: Endings, runs: Runs, conditions: Conditions, stops: Stops,
         guard: Callable[[list[tuple[int, int]]], bool],
     ) -> None:
         """`guard` is told which processes somebody else is to let go on, should we die; whether somebody is there."""
-        self._ledger, self._runs, self._conditions = ledger, runs, conditions
+        self._ledger, self._endings, self._runs, self._conditions = ledger, endings, runs, conditions
         self._stops, self._guard = stops, guard
         self.workers: dict[int, tuple[Adopted | Survivors, Task]] = {}
 
@@ -54,15 +55,15 @@ class Legacy:
             for key, task in tasks.items():
                 job = self._ledger.jobs[key.job]
                 if key in fates.ended:
-                    self._ledger.exited(job, key.number, fates.ended[key])
+                    self._endings.exited(job, key.number, fates.ended[key])
                 elif rebooted:
-                    self._ledger.interrupted(job, key.number, self._runs.save_log(run, key))
+                    self._endings.interrupted(job, key.number, self._runs.save_log(run, key))
                 elif key not in fates.running:
                     self._not_claimed(key, rebooted)
                 elif holder is not None:
                     self._adopt(run, holder, task, fates.running[key], fates.stops)
                 elif not self._watch(run, task, fates.running[key]):
-                    self._ledger.lost(job, key.number, self._runs.save_log(run, key))
+                    self._endings.lost(job, key.number, self._runs.save_log(run, key))
         except OSError as error:  # no room even for the fence: what is not settled by now waits until there is
             self._conditions.set(
                 Kind.RUNS, f"run folder {run} can't be settled yet: {error}", holds=False, for_s=3 * AGAIN_S
@@ -78,7 +79,7 @@ class Legacy:
         since as long as the machine runs the kernel keeps them."""
         job = self._ledger.jobs[key.job]
         if rebooted:
-            self._ledger.interrupted(job, key.number, "")
+            self._endings.interrupted(job, key.number, "")
         else:
             self._ledger.put_back(job, key.number)
 

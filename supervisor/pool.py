@@ -2,17 +2,15 @@
 
 One slot is one worker process and one coroutine that feeds it. The pool never chooses a task and never sets its own
 size; it writes down before it sends (through the ledger), and believes the journal in a run folder over anything
-that it heard or did not hear over a socket.
+that it heard or did not hear over a socket. What is stopped or ended goes through `orders`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from gristmill.supervisor import hiring
@@ -21,13 +19,16 @@ from gristmill.supervisor.core.conditions import Conditions
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Exit, Key
-from gristmill.supervisor.core.stops import SHORT, Stops
+from gristmill.supervisor.core.stops import Stops
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.spawner import Line
+from gristmill.supervisor.endings import Endings
 from gristmill.supervisor.hiring import Hiring
-from gristmill.supervisor.ledger import CANCELING, MARKS, Ledger
+from gristmill.supervisor.ledger import CANCELING, Ledger
 from gristmill.supervisor.legacy import Legacy
+from gristmill.supervisor.orders import Orders
+from gristmill.supervisor.slot import Slot
 
 log = logging.getLogger(__name__)
 
@@ -35,24 +36,6 @@ STUCK_S = 0.5
 """A task in hand for longer than this gives the tasks sent ahead behind it to other workers."""
 IDLE_S = 60.0
 """An idle worker is let go after so long."""
-
-
-@dataclass(slots=True, eq=False)
-class Slot:
-    """One worker process of ours. `flight` are the tasks sent to it and not yet answered, oldest first."""
-
-    number: int
-    run: int
-    line: Line | None = None
-    pid: int | None = None
-    flight: dict[Key, Task] = field(default_factory=dict)
-    told: set[int] = field(default_factory=set)
-    feeder: asyncio.Task[None] | None = None
-    answered: asyncio.Event = field(default_factory=asyncio.Event)
-    since: float = 0.0
-    retiring: bool = False
-    held: Key | None = None
-    """The task in hand while that is to be stopped: nothing is sent after it."""
 
 
 class Pool:
@@ -68,13 +51,17 @@ class Pool:
         conditions: Conditions,
     ) -> None:
         self._ledger, self._runs = ledger, runs
+        self._endings = Endings(ledger)
         self._context, self._order = context, order
         self._hiring = Hiring(runs, conditions, spawner_log, ledger.work.set)
         self._group: asyncio.TaskGroup | None = None
         self.queue: asyncio.Queue[Task] = asyncio.Queue(maxsize=256)
         self.slots: dict[int, Slot] = {}
-        self._stops = Stops()
-        self.legacy = Legacy(ledger, runs, conditions, self._stops, self._hiring.guard)
+        stops = Stops()
+        self.legacy = Legacy(ledger, self._endings, runs, conditions, stops, self._hiring.guard)
+        self.orders = Orders(ledger, stops, self.slots, self.legacy)
+        self.stop_task, self.resume_task, self.evict = self.orders.stop, self.orders.resume, self.orders.evict
+        self.end, self.stopped_s = self.orders.end, self.orders.stopped_s
         self.draining = False
 
     # ── starting and stopping ─────────────────────────────────────────────────────────────────────────────────
@@ -116,6 +103,11 @@ class Pool:
         """How many workers have a task in hand."""
         return sum(1 for slot in self.slots.values() if slot.flight) + len(self.legacy.workers)
 
+    @property
+    def paused(self) -> int:
+        """How many tasks are stopped, or about to be."""
+        return self.orders.paused
+
     def open_slot(self) -> bool:
         """Adds a worker; False while the machine refuses one."""
         taken = set(self.slots) | {task.worker for _, task in self.legacy.workers.values()}
@@ -134,23 +126,15 @@ class Pool:
         """Once a second: lets go of workers that are not needed, takes tasks back from behind a slow one, keeps
         stopped what is to be stopped. A stopped task takes no place under the limit."""
         now = time.monotonic()
-        self._keep_stopped()
+        self.orders.renew()
         self._hiring.watch([now - slot.since for slot in self.slots.values() if slot.pid is None])
         spare = len(self.slots) + len(self.legacy.workers) - self.paused - limit
         for slot in sorted(self.slots.values(), key=lambda slot: -slot.number):
-            idle = not slot.flight and not slot.retiring and slot.line is not None
-            if idle and (spare > 0 or now - slot.since > IDLE_S):
-                self._retire(slot)
+            if slot.idle and (spare > 0 or now - slot.since > IDLE_S):
+                slot.retire()
                 spare -= 1
-            elif len(slot.flight) > 1 and now - slot.since > STUCK_S and slot.line is not None:
-                slot.line.send([{"drop": True}])
-
-    def _retire(self, slot: Slot) -> None:
-        slot.retiring = True
-        if slot.feeder is not None:
-            slot.feeder.cancel()
-        if slot.line is not None:
-            slot.line.send([{"quit": True}])
+            elif now - slot.since > STUCK_S:
+                slot.call_back()
 
     # ── feeding one worker ────────────────────────────────────────────────────────────────────────────────────
 
@@ -164,7 +148,7 @@ class Pool:
             task = await self.queue.get()
             if slot.held is not None:  # its task was stopped while it waited for one to send ahead
                 self._ledger.put_back(self._ledger.jobs[task.job], task.number)
-                await self._answer(slot)
+                await slot.left()
                 continue
             batch = self._gather(slot, task)
             if not batch:
@@ -172,14 +156,7 @@ class Pool:
             await asyncio.shield(self._ledger.starting(batch, slot.run, slot.number))
             self._send(slot, batch)
             ahead = max(self._ahead(task) for task in batch)
-            await self._answer(slot, ahead // 2)
-
-    @staticmethod
-    async def _answer(slot: Slot, most: float = math.inf) -> None:
-        """Waits until `most` tasks at most are left to be answered, and none of them is stopped."""
-        while len(slot.flight) > most or slot.held is not None:
-            slot.answered.clear()
-            await slot.answered.wait()
+            await slot.left(ahead // 2)
 
     def _ahead(self, task: Task) -> int:
         job = self._ledger.jobs.get(task.job)
@@ -215,14 +192,13 @@ class Pool:
             except GristError as error:  # what was there at acceptance is gone: a conda environment, say
                 del slot.flight[task.key]
                 now = time.time()
-                self._ledger.exited(job, task.number, Exit(126, None, None, now, now, 0.0, 0, None, None, str(error)))
+                self._endings.exited(job, task.number, Exit(126, None, None, now, now, 0.0, 0, None, None, str(error)))
         slot.since = time.monotonic()
-        if slot.line is not None:
-            slot.line.send(messages)
+        slot.send(*messages)
         for task in list(slot.flight.values()):
             job = self._ledger.jobs.get(task.job)
             if job and job.live[task.number].reason == CANCELING:
-                self.end(job.live[task.number])  # canceled while its start was being written down
+                self.orders.end(job.live[task.number])  # canceled while its start was being written down
 
     # ── hearing from one worker ───────────────────────────────────────────────────────────────────────────────
 
@@ -233,19 +209,15 @@ class Pool:
                 self._ledger.running(key.job, key.number, message["pid"], message["t"])
             elif "e" in message:
                 key = self._answered(slot, message["e"])
-                self._ledger.exited(self._ledger.jobs[key.job], key.number, journal.read_exit(message))
+                self._endings.exited(self._ledger.jobs[key.job], key.number, journal.read_exit(message))
             elif "n" in message:
                 key = self._answered(slot, message["n"])
                 self._hiring.refuse("no task can be started", message["errno"], message["text"])
                 self._ledger.put_back(self._ledger.jobs[key.job], key.number, delay_s=hiring.PAUSE_S)
             elif "paused" in message:
-                key = Key.parse(message["paused"])
-                self._stops.began(key, time.monotonic())
-                self._ledger.paused(key, self._stops.reason(key))
+                self.orders.stopped(Key.parse(message["paused"]))
             elif "resumed" in message:
-                key = Key.parse(message["resumed"])
-                self._stops.over(key, time.monotonic())
-                self._ledger.resumed(key)
+                self.orders.resumed(Key.parse(message["resumed"]))
             elif "ready" in message:
                 slot.pid = message["ready"]
                 self._hiring.given()
@@ -253,15 +225,12 @@ class Pool:
                 key = self._answered(slot, text)
                 self._ledger.put_back(self._ledger.jobs[key.job], key.number)
             if "retiring" in message:
-                self._retire(slot)
+                slot.retire()
 
     def _answered(self, slot: Slot, text: str) -> Key:
         key = Key.parse(text)
-        del slot.flight[key]
-        slot.since = time.monotonic()
-        slot.answered.set()
-        if self._stops:
-            self._forget(slot, key)
+        slot.answered(key)
+        self.orders.ended(key)
         return key
 
     def _hung_up(self, slot: Slot) -> None:
@@ -275,99 +244,3 @@ class Pool:
             log.warning("worker %d (pid %s) ended with %d tasks unanswered", slot.number, slot.pid, len(slot.flight))
         self.legacy.settle(slot.run, slot.flight, rebooted=False)
         self._ledger.work.set()
-
-    # ── stopping tasks ────────────────────────────────────────────────────────────────────────────────────────
-
-    @property
-    def paused(self) -> int:
-        """How many tasks are stopped, or about to be."""
-        return sum(1 for key in self._stops.wanted() if self._ledger.in_hand(key))
-
-    def stopped_s(self, key: Key) -> float:
-        """For how many seconds a task in hand has been stopped so far."""
-        return self._stops.seconds(key, time.monotonic())
-
-    def stop_task(self, key: Key, reason: str = SHORT) -> bool:
-        """Has a task in hand stopped with all its processes until `resume_task`; False where that can't be."""
-        task = self._ledger.in_hand(key)
-        if task is None or task.reason in MARKS:
-            return False
-        self._stops.want(key, reason)
-        if not self._hold(key):
-            self._release(key)
-            return False
-        return True
-
-    def resume_task(self, key: Key) -> bool:
-        """Lets a stopped task go on; False when it was not to be stopped."""
-        if key not in self._stops.wanted():
-            return False
-        self._release(key)
-        return True
-
-    def evict(self, key: Key) -> bool:
-        """Ends a task in hand to make room in memory; it is queued again, and the attempt does not count.
-
-        A task that is being ended already is ended faster; False when there is no such task in hand.
-        """
-        task, run, slot = self._ledger.in_hand(key), self.legacy.run_of(key), self._holder(key)
-        if task is None or (run is None and slot is None):
-            return False
-        self._ledger.evicting(key)
-        self._stops.release(key)
-        if run is not None:
-            self.legacy.evict(run)
-        elif slot is not None and slot.line is not None:
-            slot.line.send([{"evict": str(key)}])
-        return True
-
-    def _holder(self, key: Key) -> Slot | None:
-        """Our worker that has this task in hand: the first of those sent to it."""
-        return next((slot for slot in self.slots.values() if next(iter(slot.flight), None) == key), None)
-
-    def _hold(self, key: Key) -> bool:
-        """Asks for the stop of a task, or for it to last; tasks sent ahead behind it go to others."""
-        if (run := self.legacy.run_of(key)) is not None:
-            return self.legacy.stop(run, self._stops.reason(key))
-        slot = self._holder(key)
-        if slot is None or slot.line is None:
-            return False
-        slot.held = key
-        slot.line.send([*([{"drop": True}] if len(slot.flight) > 1 else []), {"stop": str(key)}])
-        return True
-
-    def _release(self, key: Key) -> None:
-        self._stops.release(key)
-        if (run := self.legacy.run_of(key)) is not None:
-            self.legacy.go(run)
-        elif (slot := self._holder(key)) is not None and slot.line is not None:
-            slot.held = None
-            slot.answered.set()
-            slot.line.send([{"go": str(key)}])
-
-    def _keep_stopped(self) -> None:
-        """Renews the stops, which would end by themselves; forgets those of tasks that have ended."""
-        for key in self._stops.known():
-            if self._ledger.in_hand(key) is None:
-                self._stops.forget(key)
-        for key in self._stops.wanted():
-            if not self._hold(key):
-                self._release(key)
-
-    def _forget(self, slot: Slot, key: Key) -> None:
-        self._stops.forget(key)
-        if slot.held == key:
-            slot.held = None
-
-    # ── ending tasks ──────────────────────────────────────────────────────────────────────────────────────────
-
-    def end(self, task: Task) -> None:
-        """Asks for the end of a live task, which the ledger has marked."""
-        self._stops.release(task.key)
-        if self.legacy.end(task):
-            return
-        for slot in self.slots.values():
-            if task.key in slot.flight and slot.line is not None:
-                behind = [{"drop": True}] if len(slot.flight) > 1 else []
-                slot.line.send([*behind, {"end": str(task.key)}])
-                return

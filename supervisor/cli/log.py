@@ -12,10 +12,12 @@ from typing import Protocol, TextIO
 
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import sanitise
-from gristmill.supervisor.core.cuts import Watch
+from gristmill.supervisor.core.cuts import Follower
 from gristmill.supervisor.edge.client import Client
 
 POLL_S = 0.2
+CUT_S = 5.0
+"""How long what belongs behind a cut is waited for: a worker writes it at once, but may get no core for a while."""
 CHUNK = 1 << 16
 LINE = 1 << 13
 """Characters of a line that are held until its end is seen."""
@@ -70,34 +72,26 @@ def follow(client: Client, args: argparse.Namespace, fd: int, out: Out) -> None:
     def read(start: int, length: int) -> bytes:
         return os.pread(fd, length, start)
 
-    watch = Watch(read)
-    place = 0 if args.lines is None else last_lines(fd, args.lines)
-    watch.stand(place)
+    log = Follower(read, lambda: os.fstat(fd).st_size, 0 if args.lines is None else last_lines(fd, args.lines))
     while True:
         live = args.follow and client.ask("log", task=args.task, err=args.err)["live"]
-        while True:
-            if watch.moved(os.fstat(fd).st_size):
-                place = after_cut(watch, fd, place)
-            chunk = read(place, CHUNK)
-            if not chunk:
-                break
+        while chunk := following(log):
             out.write(chunk)
-            place += len(chunk)
-            watch.stand(place)
         out.rest()
         if not live:
             return
         time.sleep(POLL_S)
 
 
-def after_cut(watch: Watch, fd: int, place: int) -> int:
-    """Where to go on in a log whose middle was left out; at its beginning when it was cut by somebody else."""
-    for _ in range(10):
-        if (shift := watch.shift(os.fstat(fd).st_size)) is not None:
-            return min(shift.to(place), os.fstat(fd).st_size)
+def following(log: Follower) -> bytes:
+    """What comes next; from the beginning when the log was cut, but not by its worker."""
+    end = time.monotonic() + CUT_S
+    while (chunk := log.take(CHUNK)) is None:
+        if time.monotonic() > end:
+            print("grist: the log was emptied or replaced by somebody; what it holds now:", file=sys.stderr)
+            log.restart()
         time.sleep(0.01)  # cut, and what belongs behind the cut is still to be written
-    print("grist: the log was emptied or replaced by somebody; what it holds now:", file=sys.stderr)
-    return 0
+    return chunk
 
 
 def last_lines(fd: int, lines: int) -> int:

@@ -94,3 +94,50 @@ class Watch:
         shift = Shift(self._cut or Cut(after.start, after.start), after)
         self._cut = after
         return shift
+
+
+class Follower:
+    """Reads a log on and on while it is written to and cut: each byte once, between whichever reads the cuts fall."""
+
+    def __init__(self, read: Read, size: Callable[[], int], place: int = 0) -> None:
+        self._read, self._size = read, size
+        self._cut = find(read, place)
+        self._place, self._before = place, read(max(0, place - _MARK_BYTES), min(place, _MARK_BYTES))
+
+    def take(self, most: int) -> bytes | None:
+        """What comes next, b"" for nothing yet; None while a cut is being made, or where somebody emptied the log."""
+        data = self._read(self._place, most)
+        while self._moved():  # looked at after the read: what was read then is what belongs here
+            if not self._go_on():
+                return None
+            data = self._read(self._place, most)
+        joined = self._before + data
+        for found in MARK.finditer(joined):
+            start = self._place - len(self._before) + found.start()
+            if start == int(found[2]) // 2:
+                self._cut = Cut(start, start + len(found[0]), int(found[1]))
+        self._place, self._before = self._place + len(data), joined[-_MARK_BYTES:]
+        return data
+
+    def restart(self) -> None:
+        """Reads from the beginning again."""
+        self._cut, self._place, self._before = None, 0, b""
+
+    def _moved(self) -> bool:
+        """Whether something else stands before our place now: a log is only ever written on."""
+        length = len(self._before)
+        return self._size() < self._place or self._read(self._place - length, length) != self._before
+
+    def _go_on(self) -> bool:
+        """Finds the place where what comes next stands after a cut; False while that can't be seen."""
+        size = self._size()
+        after = find(self._read, size)
+        if after is None:
+            return False
+        printed = self._place if self._cut is None else self._cut.printed(self._place)
+        place = min(after.place(printed), size)
+        before = self._read(max(0, place - _MARK_BYTES), min(place, _MARK_BYTES))
+        if len(before) < min(place, _MARK_BYTES) or find(self._read, self._size()) != after:
+            return False  # cut once more meanwhile
+        self._cut, self._place, self._before = after, place, before
+        return True

@@ -103,6 +103,8 @@ class Job:
     unrecorded: dict[int, None] = field(default_factory=dict)
     served_at: float = 0.0
     """When it last handed out a task; of jobs with equal shares the one served longest ago has its turn."""
+    raised_at: float = 0.0
+    """When the memory that its tasks are taken to need was last raised."""
     kind: str = ""
     """What tasks of this name and command are called, in this job and any other."""
     waits: str = ""
@@ -140,7 +142,7 @@ class Job:
         seen = self.footprint
         if seen.ends < 8 or seen.wall_s >= TINY_S:
             return 1
-        return max(1, min(AHEAD_MOST, int(AHEAD_S / max(seen.wall_s, 1e-4))))
+        return AHEAD_MOST if AHEAD_MOST * seen.wall_s <= AHEAD_S else int(AHEAD_S / seen.wall_s)
 
     def ready(self, now: float) -> bool:
         """Whether a task could be handed out now, as far as the job itself is concerned."""

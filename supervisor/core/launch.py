@@ -1,7 +1,8 @@
 """What is started for a task: argv, folder, variables and input, worked out from the frozen spec alone.
 
-Opens nothing and knows no machine: the environment that all tasks of a job share is `edge.environment`'s, and the
-worker adds what only it knows (GRIST_WORKER, GRIST_RESULT, GRIST_PROGRESS).
+Opens nothing and knows no machine: what all tasks of a job find there of the machine is `edge.environment`'s, and the
+worker adds what only it knows (GRIST_WORKER, GRIST_RESULT, GRIST_PROGRESS). Variables that are the same for every
+task of a job are told apart (`shared`): each worker hears of those once.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One start of a task. `env` holds only what the task adds to the environment of its job."""
+    """One start of a task. `env` holds only what the task adds to the environment of its job, or has otherwise."""
 
     argv: tuple[str, ...]
     cwd: str
@@ -34,7 +35,13 @@ def launch(spec: Spec, *, job: int, number: int, attempt: int, script: str | Non
     start, count = items.span(spec.items, number)
     given = items.params(spec.items, start) if count == 1 else {}
     values = {name: parameters.text(value) for name, value in given.items()}
-    env = _variables(spec, job, number, attempt, (start, count))
+    env = {
+        "GRIST_TASK": str(number),
+        "GRIST_START": str(start),
+        "GRIST_COUNT": str(count),
+        "GRIST_ATTEMPT": str(attempt),
+        "SLURM_ARRAY_TASK_ID": str(number),
+    }
     if count == 1:
         env["GRIST_PARAMS"] = msgspec.json.encode(given).decode()
         env.update({parameters.variable(name): value for name, value in values.items()})
@@ -51,6 +58,18 @@ def launch(spec: Spec, *, job: int, number: int, attempt: int, script: str | Non
     else:
         argv = tuple(template.render(part, values) for part in spec.command)
     return Launch(argv, spec.cwd, env, None if spec.stdin is None else template.render(spec.stdin, values))
+
+
+def shared(spec: Spec, job: int) -> dict[str, str]:
+    """The variables that are the same for all tasks of a job; those of `launch` have the last word."""
+    cores = str(max(1, math.ceil(spec.resources.cpus or 1)))
+    return {
+        "GRIST_JOB": str(job),
+        "GRIST_JOB_NAME": spec.name,
+        "SLURM_CPUS_PER_TASK": cores,
+        "PYTHONUNBUFFERED": "1",
+        **dict.fromkeys(_THREADS, cores),
+    }
 
 
 def kind(spec: Spec) -> str:
@@ -79,19 +98,3 @@ def summary(spec: Spec, width: int = 80) -> str:
     if not line.isprintable():
         line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line[: width + 1])
     return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def _variables(spec: Spec, job: int, number: int, attempt: int, span: tuple[int, int]) -> dict[str, str]:
-    cores = str(max(1, math.ceil(spec.resources.cpus or 1)))
-    return {
-        "GRIST_JOB": str(job),
-        "GRIST_JOB_NAME": spec.name,
-        "GRIST_TASK": str(number),
-        "GRIST_START": str(span[0]),
-        "GRIST_COUNT": str(span[1]),
-        "GRIST_ATTEMPT": str(attempt),
-        "SLURM_ARRAY_TASK_ID": str(number),
-        "SLURM_CPUS_PER_TASK": cores,
-        "PYTHONUNBUFFERED": "1",
-        **dict.fromkeys(_THREADS, cores),
-    }

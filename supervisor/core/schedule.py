@@ -41,17 +41,17 @@ class Room:
 
 
 def widths(jobs: Iterable[Job]) -> dict[str, int]:
-    """The same for each kind."""
+    """How many workers the live tasks of `jobs` keep busy, by kind of task; tasks sent ahead share one."""
     found: dict[str, int] = {}
     for job in jobs:
         if job.live:
-            found[job.kind] = found.get(job.kind, 0) + math.ceil(len(job.live) / job.ahead)
+            found[job.kind] = found.get(job.kind, 0) - (-len(job.live) // job.ahead)
     return found
 
 
 def width(jobs: Iterable[Job]) -> int:
-    """How many workers the live tasks of `jobs` keep busy; tasks sent ahead share one."""
-    return sum(math.ceil(len(job.live) / job.ahead) for job in jobs if job.live)
+    """The same in all."""
+    return sum(widths(jobs).values())
 
 
 def fit(job: Job, room: Room) -> Fit:
@@ -101,8 +101,9 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
             break
         if not job.ready(now):
             continue
-        rank = (len(job.live) / job.ahead, job.served_at)
-        wants_worker = busy >= limit and len(job.live) % job.ahead == 0
+        live, ahead = len(job.live), job.ahead
+        rank = (live / ahead, job.served_at)
+        wants_worker = busy >= limit and live % ahead == 0
         if rank >= best_rank or (wants_worker and rank[0] >= waiting):
             continue
         job.waits = obstacle(job, room, busy > 0)
@@ -120,10 +121,14 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
     return best if best_rank[0] <= waiting else None
 
 
-def charge(job: Job, room: Room) -> None:
-    """Takes what one more task of `job` needs out of `room`."""
+def charge(job: Job, room: Room) -> int:
+    """Takes what one more task of `job` needs out of `room`; how many workers more that keeps busy: 1, or 0 where it
+    is sent ahead to one that is."""
+    ahead = job.ahead
     if job.kind not in room.fits:
-        room.extra += fit(job, room).need / job.ahead
-    if len(job.live) % job.ahead == 0:
-        room.running[job.kind] = room.running.get(job.kind, 0) + 1
-    room.cpus -= (job.spec.resources.cpus or 0.0) / job.ahead
+        room.extra += fit(job, room).need / ahead
+    room.cpus -= (job.spec.resources.cpus or 0.0) / ahead
+    if len(job.live) % ahead:
+        return 0
+    room.running[job.kind] = room.running.get(job.kind, 0) + 1
+    return 1

@@ -19,11 +19,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 WORKER = Path(__file__).with_name("worker.py")
 SPAWNER_LEAVES_S = 2.0
 """How long a spawner that was hung up on may take to leave."""
 PACKET_MOST = 1 << 16
 """Bytes that the spawner takes at a time."""
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """A message in JSON. Odd bytes in names, which no UTF-8 can carry, go as escapes."""
+    try:
+        return msgspec.json.encode(message)
+    except UnicodeEncodeError:
+        return json.dumps(message, separators=(",", ":")).encode()
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """A message of JSON, odd bytes in names as they were."""
+    try:
+        message: dict[str, Any] = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = json.loads(line)
+    return message
 
 
 class Line(asyncio.Protocol):
@@ -39,7 +58,7 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         *lines, self._inbox = (self._inbox + data).split(b"\n")
-        self._hear([json.loads(line) for line in lines])
+        self._hear([decode(line) for line in lines])
 
     def connection_lost(self, _: Exception | None) -> None:
         self._lost()
@@ -47,7 +66,7 @@ class Line(asyncio.Protocol):
     def send(self, messages: list[dict[str, Any]]) -> None:
         """Sends them in one write; one to a worker that has just died goes nowhere, and `lost` follows."""
         if self._transport is not None:
-            self._transport.write(b"".join(json.dumps(m, separators=(",", ":")).encode() + b"\n" for m in messages))
+            self._transport.write(b"".join(encode(message) + b"\n" for message in messages))
 
     def close(self) -> None:
         """Hangs up: the worker finishes what it has in hand, writes it down and leaves."""

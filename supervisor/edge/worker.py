@@ -341,21 +341,25 @@ class Output:
     def cut_middle(self, size: int) -> None:
         """Keeps the first half of the limit and the newest lines, with a line between them that says what is gone.
 
-        The file is cut back and written on, since the task holds it open for appending; what it writes in the moment
-        between the two is counted as left out.
+        The file is cut back and written on, since the task holds it open for appending. What the task writes in the
+        moment between the two is newer than what is kept, and is put behind it: readers find the line by its place.
         """
         head, tail = self.most // 2, min(LOG_TAIL, self.most // 4)
-        reader = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)  # writes where it is told
         try:
-            end = os.pread(reader, tail, size - tail)
+            end = os.pread(file, tail, size - tail)
+            end = end[end.find(b"\n") + 1 :]
+            self.cut += os.fstat(file).st_size - head - len(end) - self.mark
+            line = b"\n[gristmill: %d bytes left out here: limits.log = %d]\n" % (self.cut, self.most)
+            self.mark = len(line)
+            os.ftruncate(self.fd, head)
+            os.write(self.fd, line + end)
+            if os.pread(file, len(line), head) != line:
+                found = os.pread(file, tail + LOG_TAIL, head)
+                if (between := found.find(line + end)) > 0:
+                    os.pwrite(file, line + end + found[:between], head)
         finally:
-            os.close(reader)
-        end = end[end.find(b"\n") + 1 :]
-        self.cut += os.fstat(self.fd).st_size - head - len(end) - self.mark
-        line = b"\n[gristmill: %d bytes left out here: limits.log = %d]\n" % (self.cut, self.most)
-        self.mark = len(line)
-        os.ftruncate(self.fd, head)
-        os.write(self.fd, line + end)
+            os.close(file)
 
 
 class Task:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import re
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gristmill.supervisor.core.cuts import Cut, Watch, find
+from gristmill.supervisor.core.cuts import Cut, Follower, Watch, find
 
 MARK = b"\n[gristmill: %d bytes left out here: limits.log = %d]\n"
 
@@ -61,6 +63,71 @@ def test_a_follower_sees_each_line_once_in_order_and_learns_what_it_missed(
     assert whole or b"bytes left out here" in seen
     if log.number:
         assert seen.endswith(b"<%06d>\n" % (log.number - 1))
+
+
+class Hasty(Log):
+    """A log that is written on and cut, perhaps more than once, between any two looks; a cut may be half done."""
+
+    def __init__(self, most: int, bursts: list[tuple[int, bool]]) -> None:
+        super().__init__(most)
+        self.bursts, self.behind = bursts, b""
+
+    def go_on(self) -> None:
+        """Time passes."""
+        self.data, self.behind = self.data + self.behind, b""
+        lines, halved = self.bursts.pop() if self.bursts else (0, False)
+        for _ in range(lines):
+            gone = self.gone
+            self.write(1)
+        if lines and halved and self.gone > gone:
+            self.data, self.behind = self.data[: self.most // 2], self.data[self.most // 2 :]
+
+    def size(self) -> int:
+        self.go_on()
+        return len(self.data)
+
+    def read(self, start: int, length: int) -> bytes:
+        self.go_on()
+        return super().read(start, length)
+
+
+@pytest.mark.parametrize("chunk", [64, 300, 5000])
+def test_a_follower_sees_each_line_once_in_order_whenever_the_cuts_come(chunk: int) -> None:
+    for seed in range(700):
+        chance = random.Random(seed)
+        bursts = [(chance.choice([0, 0, 5, 20, 60, 99]), chance.random() < 0.5) for _ in range(chance.randint(1, 60))]
+        check_follower(Hasty(chance.randint(400, 1000), bursts), chunk)
+
+
+def check_follower(log: Hasty, chunk: int) -> None:
+    """Follows it to its end; what was missed is told where it was missed."""
+    follower, seen, over = Follower(log.read, log.size), b"", False
+    while not over:
+        last = not log.bursts and not log.behind
+        data = follower.take(chunk)
+        seen += data or b""
+        over = last and data == b""
+    parts = [
+        [int(found) for found in re.findall(rb"<(\d{6})>\n", part)]
+        for part in re.split(rb"\n\[gristmill: \d+ bytes left out here: limits\.log = \d+\]\n", seen)
+    ]
+    assert all(part == list(range(part[0], part[-1] + 1)) for part in parts if part), "lines are missing untold"
+    numbers = [number for part in parts for number in part]
+    assert numbers == sorted(set(numbers))
+    if log.number:
+        assert seen.endswith(b"<%06d>\n" % (log.number - 1))
+
+
+def test_a_follower_of_a_log_that_somebody_emptied_says_so_and_reads_it_anew() -> None:
+    log = Log(10_000)
+    log.write(9)
+    follower = Follower(log.read, lambda: len(log.data))
+    assert follower.take(1000) == log.data
+    log.data = b"else\n"
+    assert follower.take(1000) is None
+    follower.restart()
+    assert follower.take(1000) == b"else\n"
+    assert follower.take(1000) == b""
 
 
 def test_what_a_task_prints_is_no_cut() -> None:

@@ -22,6 +22,10 @@ def start(spec: Spec, number: int = 0) -> launch.Launch:
     return launch.launch(spec, job=7, number=number, attempt=2, script="/spool/1.py" if spec.kind == "script" else None)
 
 
+def variables(spec: Spec, number: int = 0) -> dict[str, str]:
+    return launch.shared(spec, 7) | start(spec, number).env
+
+
 def test_a_shell_line_quotes_its_values() -> None:
     spec = parse('command = "echo {a} {{x}} $HOME"\n[grid]\na = ["p q; rm -rf ~", "it\'s", \'plain\', true, 0.1]')
     assert [start(spec, number).argv for number in range(5)] == [
@@ -51,7 +55,7 @@ def test_a_range_of_items() -> None:
 
 def test_variables_of_a_task() -> None:
     spec = parse('command = "x"\nresources.cpus = 2.5\n[grid]\n"learning-rate" = [0.1]\nlayers = [1, 2]')
-    env = start(spec, 1).env
+    env = variables(spec, 1)
     assert json.loads(env.pop("GRIST_PARAMS")) == {"learning-rate": 0.1, "layers": 2}
     assert env == {
         "GRIST_JOB": "7", "GRIST_JOB_NAME": "pose", "GRIST_TASK": "1", "GRIST_START": "1", "GRIST_COUNT": "1",
@@ -62,13 +66,19 @@ def test_variables_of_a_task() -> None:
 
 
 def test_one_thread_without_a_claim_and_the_file_has_the_last_word() -> None:
-    env = start(parse('command = "x"\nenv = { MKL_NUM_THREADS = 4, OUT = "out/{task}", PYTHONUNBUFFERED = "" }')).env
+    env = variables(parse('command = "x"\nenv = { MKL_NUM_THREADS = 4, OUT = "out/{task}", PYTHONUNBUFFERED = "" }'))
     assert (env["OMP_NUM_THREADS"], env["MKL_NUM_THREADS"], env["OUT"], env["PYTHONUNBUFFERED"]) == (
         "1",
         "4",
         "out/0",
         "",
     )
+
+
+def test_what_is_the_same_for_all_tasks_is_not_told_again_for_each() -> None:
+    spec = parse('command = "x"\nenv = { OMP_NUM_THREADS = 4 }\n[items]\ntotal = 2')
+    own = start(spec, 1).env
+    assert {name for name in launch.shared(spec, 7) if name in own} == {"OMP_NUM_THREADS"}
 
 
 def test_a_python_script_finds_modules_in_its_folder() -> None:

@@ -95,6 +95,16 @@ def test_tasks_sent_ahead_share_a_worker() -> None:
     assert width([tiny]) == 2
 
 
+@pytest.mark.parametrize("wall_s", [1.0, 0.03, 0.01, 0.00417, 0.0041, 0.0])
+def test_one_more_task_keeps_as_many_workers_more_busy_as_is_said(wall_s: float) -> None:
+    jobs, space = [job(1, total=1000), job(2, total=1000)], room(memory=1e15)
+    jobs[0].footprint = Footprint(ends=50, wall_s=wall_s, memory_bytes=1000)
+    for number in range(120):
+        before, more = width(jobs), charge(jobs[number % 3 % 2], space)
+        jobs[number % 3 % 2].take(0.0)
+        assert width(jobs) == before + more == sum(space.running.values())
+
+
 def test_a_long_line_of_jobs_is_not_searched_through() -> None:
     jobs = [job(number, total=1) for number in range(1, 5000)]
     assert start(jobs, 4, limit=4) == [1, 2, 3, 4]

@@ -74,13 +74,14 @@ def write(mill: Mill, text: str) -> None:
 # ── kinds and claims ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.alone
 def test_of_a_new_kind_one_task_runs_first_then_several_and_it_is_known_after_a_restart(diary: Diary) -> None:
     mill, go = diary.mill, diary.mill.base / "go"
     work = f"until test -e {go}; do sleep 0.05; done"
     mill.start("--limit", "4")
     diary.drop("fresh", 4, work)
     words = "canary: one task of a kind never seen runs first, to see what it needs"
-    mill.until(lambda: mill.job("fresh").get("reason") == words, "nothing is said of a kind that is tried")
+    mill.until(lambda: diary.begins() and mill.job("fresh").get("reason") == words, "nothing is said of it")
     assert f"Why no more: {words}." in mill.grist("explain", "fresh")
     assert len(diary.begins()) == 1
     mill.until(lambda: len(diary.begins()) == 4, "not all of them have begun")
@@ -134,6 +135,7 @@ def test_a_limit_set_by_the_user_holds_until_it_is_given_back(diary: Diary) -> N
     mill.running("rest", 8)  # they hardly compute, and all of them fit
 
 
+@pytest.mark.alone
 def test_polite_hours_leave_half_of_the_machine_and_say_so(mill: Mill) -> None:
     hours = "00:00-12:00" if datetime.now().hour < 12 else "12:00-24:00"
     write(mill, f'polite = "{hours}"\nnice = 0\n')
@@ -190,6 +192,7 @@ def neighbours() -> Iterator[list[subprocess.Popen[bytes]]]:
         process.wait()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("nice", "words"), [(0, "their work wants"), (10, "work")])
 def test_others_who_want_all_cores_are_seen_and_both_get_something_done(
     mill: Mill, neighbours: list[subprocess.Popen[bytes]], nice: int, words: str

@@ -131,7 +131,7 @@ def test_what_is_no_limit_is_refused_with_what_to_write(mill: Mill, verb: tuple[
 
 def test_up_hands_the_limit_to_the_daemon_that_it_starts(mill: Mill) -> None:
     write(mill, "limit = 4\n")
-    process = mill.spawn("up", "--limit", "auto", stdout=subprocess.PIPE)
+    process = mill.process = mill.spawn("up", "--limit", "auto", stdout=subprocess.PIPE)
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.readline().startswith("ready: ")

@@ -44,6 +44,7 @@ def seen(record: Path) -> list[Running]:
     return [task for step in steps if isinstance(step, Step) for task in step.reading.running]
 
 
+@pytest.mark.alone
 def test_what_a_starved_worker_would_use_is_recorded_and_learned(mill: Mill, crowded: None) -> None:
     record = mill.base / "record"
     mill.start("--record", str(record))

@@ -43,8 +43,10 @@ class Worker:
         end.close()
         self.inbox = b""
         self.pid = self.hear("ready")["ready"]
-        context = {"cwd": str(base), "env": {"PATH": os.environ["PATH"]}, "timeout": None, "grace": 0.3, "nice": 0,
-                   "logs": str(base / "logs" / "1"), "results": str(base / "results" / "1")}
+        context: dict[str, Any] = {
+            "cwd": str(base), "env": {"PATH": os.environ["PATH"]}, "timeout": None, "grace": 0.3, "nice": 0,
+            "logs": str(base / "logs" / "1"), "results": str(base / "results" / "1"),
+        }
         self.context = context
         self.say({"context": context, "job": 1})
 
@@ -272,6 +274,17 @@ def test_an_orphaned_worker_ends_its_task_on_the_signal_of_its_next_daemon(worke
 def test_a_claim_is_written_as_any_record() -> None:
     for now in (1700000000.0, 1790000000.123457, 0.1 + 0.2):
         assert code.claim("12.345.6", now) == code.encode({"c": "12.345.6", "t": now})
+
+
+def test_odd_bytes_reach_a_task_and_come_back(worker: Worker) -> None:
+    environment = {**worker.context["env"], "ODD": "\udcff"}
+    odd = {**worker.context, "env": environment, "logs": str(worker.base / "logs\udcff")}
+    order = {"do": "1.0.1", "argv": ["/bin/sh", "-c", 'printf %s "$ODD$1"', "sh", "\xfc\udcfe"], "env": {}}
+    for message in ({"context": odd, "job": 1}, order):
+        worker.sock.sendall(spawner.encode(message) + b"\n")
+    end = spawner.decode(code.encode(worker.hear("e")))
+    log = Path(end["log"])
+    assert (log.parent.name, log.read_bytes()) == ("logs\udcff", b"\xff\xc3\xbc\xfe")
 
 
 def test_hup_int_and_term_do_not_touch_a_worker(worker: Worker) -> None:

@@ -82,6 +82,7 @@ def accepted(count: int) -> Callable[[list[dict[str, object]]], bool]:
     return lambda jobs: bool(jobs) and jobs[-1]["id"] == count  # ended ones leave the list after a while
 
 
+@pytest.mark.alone
 def test_files_dropped_while_the_daemon_is_stopped(mill: Mill, full: bool) -> None:
     count = 5000 if full else 300
     for file in written(mill, count):
@@ -93,6 +94,7 @@ def test_files_dropped_while_the_daemon_is_stopped(mill: Mill, full: bool) -> No
     watcher.report(count, seconds)
 
 
+@pytest.mark.alone
 def test_files_dropped_while_it_runs(mill: Mill, full: bool) -> None:
     count = 10_000 if full else 500
     mill.start("--limit", "4")

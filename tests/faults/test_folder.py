@@ -108,6 +108,24 @@ def test_a_folder_that_is_replaced_by_a_link_is_refused_and_what_it_leads_to_is_
     assert not (turning.base / "ran").exists()
 
 
+def test_a_job_that_ends_while_a_link_has_the_folders_name_is_filed_when_the_folder_is_back(turning: Mill) -> None:
+    programs = turning.base / "programs"
+    programs.mkdir(mode=0o755)
+    turning.drop("holds.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n')
+    turning.running("holds")
+    turning.jobs.rename(turning.base / "moved")
+    turning.jobs.symlink_to(programs)
+    says(turning, f"leads to {programs} now")
+    (turning.base / "go").touch()
+    assert turning.ended("holds")["state"] == "done"
+    turning.until(lambda: "files of jobs stay" in turning.errors.read_text(), "nobody tried to file it")
+    assert os.listdir(programs) == []
+    turning.jobs.unlink()
+    (turning.base / "moved").rename(turning.jobs)
+    turning.until((turning.jobs / "done" / "holds.toml").exists, "not filed")
+    assert placed(turning) == {"holds.toml": b"done/holds.toml"}
+
+
 def test_a_second_daemon_does_not_share_a_folder_that_was_remade(turning: Mill) -> None:
     assert turning.process is not None
     remove(turning)

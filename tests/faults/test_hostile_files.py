@@ -394,6 +394,7 @@ def test_any_file_is_a_job_or_has_its_problems(reader: Reader, kind: str, seed: 
 # ── a whole daemon ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.alone
 def test_a_daemon_that_is_fed_hostile_files_answers_and_goes_on(
     turning: Mill, chance: random.Random, full: bool
 ) -> None:

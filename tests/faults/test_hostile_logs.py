@@ -10,10 +10,12 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
 from fcntl import ioctl
+from typing import Any
 
 import pytest
 
@@ -141,10 +143,15 @@ while ! test -e go; do sleep 0.02; done; echo over
 [limits]
 log = "64 KiB"
 """
+TORRENT = """
+import os
+for number in range(400_000):
+    os.write(1, b"<%06d>\\n" % number)
+"""
 
 
-def follow(mill: Mill, *words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(mill.command("log", "-f", *words), env=mill.env, stdout=subprocess.PIPE)
+def follow(mill: Mill, *words: str, **how: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(mill.command("log", "-f", *words), env=mill.env, stdout=subprocess.PIPE, **how)
 
 
 def was_cut(mill: Mill) -> None:
@@ -177,6 +184,20 @@ def test_a_follower_goes_on_where_the_middle_is_left_out(turning: Mill) -> None:
     now = turning.grist("log", "chatty")
     assert len(now) <= 65_536 + 200
     assert now.count("bytes left out here") == 1
+
+
+def test_a_follower_of_a_task_that_never_stops_printing_sees_nothing_twice(turning: Mill) -> None:
+    (turning.base / "torrent.py").write_text(TORRENT)
+    turning.drop("torrent.toml", f'command = ["{sys.executable}", "torrent.py"]\n[limits]\nlog = "64 KiB"\n')
+    turning.running("torrent")
+    with follow(turning, "torrent", stderr=subprocess.PIPE) as reader:
+        seen, said = reader.communicate()
+        assert reader.returncode == 0
+    assert said == b""
+    numbers = [int(number) for number in re.findall(rb"<(\d{6})>\n", seen)]
+    assert numbers == sorted(set(numbers))
+    assert b"bytes left out here: limits.log = 65536]" in seen
+    assert seen.endswith(b"<399999>\n")
 
 
 def test_a_frozen_follower_goes_on_as_well(turning: Mill) -> None:

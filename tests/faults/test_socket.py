@@ -14,6 +14,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,19 @@ def test_every_operation_answers_every_shape_with_one_line(turning: Mill, chance
     assert not wrong, "\n".join(f"{error}\n    {request}" for error, request in wrong.items())
 
 
+@pytest.mark.parametrize(("op", "key"), [
+    ("tasks", "offset"), ("tasks", "limit"), ("job", "offset"), ("results", "after"),
+])  # fmt: skip
+def test_a_number_that_the_record_can_not_hold_is_refused_by_its_name(turning: Mill, op: str, key: str) -> None:
+    turning.drop("known.toml", 'command = "echo hi"\n')
+    turning.ended("known")
+    for state in ("", "done"):
+        with pytest.raises(GristError, match=f"^{key} is a whole number from -?[01] to 9223372036854775807$"):
+            turning.ask(op, job="known", state=state, **{key: 2**63})
+        turning.ask(op, job="known", state=state, **{key: 2**63 - 1})
+
+
+@pytest.mark.alone
 def test_a_line_of_256_mb_ends_with_a_word_and_costs_no_memory(turning: Mill) -> None:
     before, sent = memory(pid_of(turning)), 0
     with Witness(turning.state / "socket") as others, line(turning) as sock:
@@ -238,6 +252,7 @@ def test_half_a_line_is_waited_for_and_one_left_half_harms_nobody(turning: Mill)
 # ── too slow, too many ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.alone
 def test_a_client_that_never_reads_is_answered_no_further_and_holds_nobody_up(turning: Mill) -> None:
     before = memory(pid_of(turning))
     with line(turning) as deaf, Witness(turning.state / "socket") as others:
@@ -268,6 +283,7 @@ while left:
 """
 
 
+@pytest.mark.alone
 def test_a_client_that_asks_without_end_does_not_keep_others_waiting(turning: Mill) -> None:
     with Witness(turning.state / "socket") as others:
         command = [sys.executable, "-c", EAGER, str(turning.state / "socket")]
@@ -276,6 +292,7 @@ def test_a_client_that_asks_without_end_does_not_keep_others_waiting(turning: Mi
     assert max(others.waits) < 0.5
 
 
+@pytest.mark.alone
 def test_watchers_that_never_read_cost_little_and_hold_nobody_up(turning: Mill) -> None:
     before = memory(pid_of(turning))
     with contextlib.ExitStack() as room:
@@ -292,6 +309,7 @@ def test_watchers_that_never_read_cost_little_and_hold_nobody_up(turning: Mill) 
     assert others.usual < SOON_S
 
 
+@pytest.mark.alone
 def test_a_thousand_clients_at_once_are_all_answered(turning: Mill) -> None:
     with contextlib.ExitStack() as room:
         clients = crowd(turning, 1000, room)
@@ -306,6 +324,7 @@ def test_a_thousand_clients_at_once_are_all_answered(turning: Mill) -> None:
     assert max(others.waits) < 1.0
 
 
+@pytest.mark.alone
 def test_a_thousand_silent_clients_give_way_to_those_who_ask(turning: Mill) -> None:
     resource.prlimit(pid_of(turning), resource.RLIMIT_NOFILE, (1024, 1024))
     with contextlib.ExitStack() as room:
@@ -401,12 +420,13 @@ def test_a_state_folder_too_long_for_a_socket_needs_a_runtime_folder_and_says_so
     said = mill.grist("daemon", "--allow-root", code=2)
     assert "No such file or directory" in said
     assert "Traceback" not in said
-    runtime = mill.base / "runtime"
-    runtime.mkdir(mode=0o755)
-    mill.env["XDG_RUNTIME_DIR"] = str(runtime)
-    assert "is not yours alone" in mill.grist("daemon", "--allow-root", code=2)
-    runtime.chmod(0o700)
-    mill.start()
-    assert json.loads(mill.grist("status", "--json"))["daemon"]["state"] == "ok"
-    mill.grist("shutdown")
-    assert not list(runtime.iterdir())
+    with tempfile.TemporaryDirectory(prefix="grist-") as short:  # its name and a socket's must fit into 108 bytes
+        runtime = Path(short)
+        runtime.chmod(0o755)
+        mill.env["XDG_RUNTIME_DIR"] = short
+        assert "is not yours alone" in mill.grist("daemon", "--allow-root", code=2)
+        runtime.chmod(0o700)
+        mill.start()
+        assert json.loads(mill.grist("status", "--json"))["daemon"]["state"] == "ok"
+        mill.grist("shutdown")
+        assert not list(runtime.iterdir())

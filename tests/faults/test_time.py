@@ -77,6 +77,7 @@ def test_a_timeout_goes_by_a_steady_clock(mill: Mill, shim: Shim) -> None:
     assert mill.tasks("slow")[0]["state"] == "timeout"
 
 
+@pytest.mark.alone
 def test_a_disk_that_takes_its_time_keeps_nobody_waiting(mill: Mill, shim: Shim) -> None:
     """Every fsync takes 300 ms more: answers come within 1.5 s, and all is done."""
     shim.slow_sync(300)

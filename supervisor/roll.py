@@ -1,0 +1,76 @@
+"""The jobs that memory knows: those that are not over, in the order in which they come to their turn, and views of the
+last that ended.
+
+Owns who is on it and answers who is; it changes no job and writes nothing down (see `ledger`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.journal import Key
+from gristmill.supervisor.core.protocol import JobView
+from gristmill.supervisor.core.task import Task, TaskState
+
+RECENT = 500
+"""Ended jobs of which a view is kept in memory for the screens; all else about them is asked of the store."""
+
+
+class Roll:
+    """All jobs that matter now, by id."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[int, Job] = {}
+        self.live: dict[int, Job] = {}
+        """Those of `jobs` that have tasks handed out."""
+        self.recent: OrderedDict[int, JobView] = OrderedDict()
+        self.order: list[tuple[int, int]] = []
+        self.forgotten: list[int] = []
+        """Ended jobs that left memory since the feed last looked."""
+        self.work = asyncio.Event()
+        """Set when something may be startable that was not before."""
+
+    def in_order(self) -> Iterable[Job]:
+        """Jobs in memory by falling priority, then age."""
+        return (self.jobs[number] for _, number in self.order)
+
+    def view(self, number: int) -> JobView | None:
+        """What is shown of a job, if anything of it is in memory."""
+        job = self.jobs.get(number)
+        return job.view() if job else self.recent.get(number)
+
+    def named(self, name: str) -> int | None:
+        """The id of the newest job of this name that memory knows."""
+        active = (number for number, job in self.jobs.items() if job.spec.name == name)
+        ended = (number for number, view in self.recent.items() if view.name == name)
+        return max(itertools.chain(active, ended), default=None)
+
+    def in_hand(self, key: Key) -> Task | None:
+        """The running or stopped task of which `key` is the present attempt."""
+        job = self.jobs.get(key.job)
+        task = job.live.get(key.number) if job else None
+        if task is None or task.key != key or task.state is TaskState.STARTING:
+            return None
+        return task
+
+    def shift(self, seconds: float) -> None:
+        """The clock was set: whatever waits, or counts, by it goes with it."""
+        for job in self.jobs.values():
+            job.shift(seconds)
+
+    def _admit(self, job: Job) -> None:
+        self.jobs[job.id] = job
+        bisect.insort(self.order, (-job.spec.priority, job.id))
+        self.work.set()
+
+    def _release(self, job: Job) -> None:
+        del self.jobs[job.id]
+        del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]
+        self.recent[job.id] = job.view()
+        while len(self.recent) > RECENT:
+            self.forgotten.append(self.recent.popitem(last=False)[0])
