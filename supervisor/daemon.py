@@ -244,7 +244,7 @@ class Daemon:
         now, found = files.local(), self._files.settings
         return House(
             share=settings.share(found, now), polite=settings.words(found, now),
-            reserve=float(found.memory_reserve.of(sample.memory_total)),
+            reserve=float(found.memory_reserve.of(sample.memory_total)), niced=found.nice > 0,
         )
 
     # ── what the parts ask ────────────────────────────────────────────────────────────────────────────────────

@@ -34,12 +34,14 @@ REMEMBERED_S = 7200.0
 
 
 class House(NamedTuple):
-    """What the user has set: the part of the machine that is ours now and why, the limit, the reserve in bytes."""
+    """What the user has set: the part of the machine that is ours now and why, the limit, the reserve in bytes, whether
+    tasks are niced."""
 
     share: float = 1.0
     polite: str = ""
     fixed: int | None = None
     reserve: float | None = None
+    niced: bool = True
 
 
 @dataclass(slots=True)
@@ -74,6 +76,7 @@ class Observer:
             pressure_cpu=sample.pressure_cpu, pressure_memory=sample.pressure_memory, pressure_io=sample.pressure_io,
             busy=busy, running=tuple(running), ended=tuple(self._ended(now)), waiting=tuple(self._waiting(now)),
             relieved=relieved, share=house.share, polite=house.polite, reserve=house.reserve, fixed=house.fixed,
+            niced=house.niced,
             chance=self._chance(),
         )
 

@@ -90,8 +90,11 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
     `jobs` come by falling priority, then rising age. Of one priority the job with the fewest running tasks comes next,
     of equal ones that which was served longest ago; one that never was wins outright, so that a long queue costs no
     long search. When every worker is busy, tiny tasks may still be sent ahead to those that have some; but not past a
-    job that waits for a worker and has a smaller share: theirs run dry, and the next free one is its.
+    job that waits for a worker and has a smaller share: theirs run dry, and the next free one is its. Nor when more are
+    busy than may be, since the limit fell.
     """
+    if busy > limit:
+        return None
     best: Job | None = None
     best_rank = (math.inf, math.inf)
     waiting = math.inf  # the smallest share among jobs that would need one more worker

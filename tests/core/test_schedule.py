@@ -65,6 +65,18 @@ def test_the_limit_is_never_passed() -> None:
     assert start([job(1), job(2)], 9, limit=3) == [1, 2, 1]
 
 
+@pytest.mark.parametrize(("limit", "sent"), [(3, True), (2, False), (0, False)])
+def test_workers_beyond_a_limit_that_fell_run_dry(limit: int, sent: bool) -> None:
+    """Tiny tasks are sent ahead to busy workers as long as those may all be busy."""
+    tiny = job(1, total=10_000)
+    tiny.footprint = Footprint(ends=20, wall_s=0.002, memory_bytes=1000)
+    assert tiny.ahead > 1
+    start([tiny], 2 * tiny.ahead + 1, limit=3)
+    busy = width([tiny])
+    assert busy == 3
+    assert (choose([tiny], room(), 0.0, busy, limit) is tiny) is sent
+
+
 def test_a_task_that_fits_passes_one_that_does_not_which_is_told_why() -> None:
     big, small = job(1, memory_bytes=int(8 * GB)), job(2)
     assert start([big, small], 3, room(memory=9 * GB)) == [1, 2, 2]
