@@ -1,13 +1,20 @@
 """Why so many workers run, as a user sees it: asked over a real socket, drawn at two sizes and below."""
 
+import asyncio
 import time
+from typing import Any
 
 import pytest
+from textual.widget import Widget
 
 from gristmill.supervisor.core.protocol import DecisionView, KindView, LimitView, PointView
+from gristmill.tui.app import MillApp
 from gristmill.tui.screens.why import Plan, WhyScreen, plan
+from gristmill.tui.widgets.details import JobHead
+from gristmill.tui.widgets.logview import LogView
+from gristmill.tui.widgets.reasons import Limits
 
-from .stage import OSC52, Daemon, Opened, reasons
+from .stage import OSC52, Daemon, Eye, Opened, reasons
 
 GOLDEN = """\
  6 workers: memory binds ──────────────────────────────────────── auto, 6 busy ─
@@ -254,3 +261,37 @@ def test_a_curve_of_nothing_takes_two_lines() -> None:
 ])  # fmt: skip
 def test_the_plan_follows_the_size(width: int, height: int, rows: int, shared: Plan) -> None:
     assert plan(width, height, rows) == shared
+
+
+class Late(MillApp):
+    """An app in which an answer comes when the screen that asked has lost what would show it."""
+
+    def __init__(self, *args: Any, op: str, shown_by: type[Widget]) -> None:
+        super().__init__(*args)
+        self.op, self.shown_by, self.asked = op, shown_by, asyncio.Event()
+
+    async def ask(self, op: str, **fields: Any) -> Any:
+        """The answer is held back."""
+        answer = await super().ask(op, **fields)
+        if op == self.op:
+            screen = self.screen
+            self.asked.set()
+            while screen.query(self.shown_by):  # noqa: ASYNC110 - nobody is told when it is gone
+                await asyncio.sleep(0)
+        return answer
+
+
+@pytest.mark.parametrize(("keys", "op", "shown_by"), [
+    (("2",), "why", Limits), (("enter",), "tasks", JobHead), (("enter", "enter"), "log", LogView),
+], ids=["why", "job", "log"])  # fmt: skip
+async def test_an_answer_that_comes_while_the_screens_are_taken_down_harms_nobody(
+    daemon: Daemon, keys: tuple[str, ...], op: str, shown_by: type[Widget]
+) -> None:
+    app = Late(str(daemon.path), "/home/me/jobs", op=op, shown_by=shown_by)
+    async with app.run_test() as pilot:
+        eye = Eye(app, pilot)
+        await eye.sees("sweep")
+        for key in keys:
+            await eye.press(key)
+        async with asyncio.timeout(20):
+            await app.asked.wait()

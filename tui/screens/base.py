@@ -5,7 +5,8 @@ Owns the order of the bars. A screen adds its body, `show`, and the actions of i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -53,6 +54,14 @@ class MillScreen(Screen[None]):
     def mill_app(self) -> MillApp:
         """The app, by its own type."""
         return cast("MillApp", self.app)
+
+    async def ask(self, op: str, **fields: Any) -> Any:
+        """Ask the daemon; an errand that gets its answer while its screen is taken down ends here."""
+        try:
+            return await self.mill_app.ask(op, **fields)
+        finally:
+            if not self.display:  # what the answer would be shown on may be gone already, before the errand is ended
+                raise asyncio.CancelledError
 
     def compose(self) -> ComposeResult:
         """The bars around the body."""

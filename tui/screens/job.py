@@ -123,8 +123,7 @@ class JobScreen(ListScreen):
         total = 0
         for number in numbers[:3]:
             try:
-                data = await self.mill_app.ask("tasks", job=str(self.job), offset=number * PAGE, limit=PAGE,
-                                               state=state or None)  # fmt: skip
+                data = await self.ask("tasks", job=str(self.job), offset=number * PAGE, limit=PAGE, state=state or None)
             except GristError as error:
                 self.query_one(JobHead).show(self.view, table.context.now if table.context else 0, str(error))
                 return

@@ -79,7 +79,7 @@ class LogScreen(MillScreen):
 
     async def _look_up(self) -> None:
         try:
-            data = await self.mill_app.ask("log", task=self.task_id)
+            data = await self.ask("log", task=self.task_id)
         except GristError as error:
             self.home().open(self.home().path, str(error))
             return

@@ -97,7 +97,7 @@ class WhyScreen(MillScreen):
 
     async def _fetch(self) -> None:
         try:
-            answer = msgspec.convert(await self.mill_app.ask("why"), WhyView)
+            answer = msgspec.convert(await self.ask("why"), WhyView)
         except (GristError, msgspec.ValidationError) as error:
             self._refused = str(error)
         else:
