@@ -70,6 +70,17 @@ def read(master: int, until: Callable[[bytes], object]) -> bytes:
     return bytes(seen)
 
 
+def shown(*parts: bytes) -> Callable[[bytes], object]:
+    """For `read`: whether each of these has come by now; a screen draws what does not change once."""
+    left = set(parts)
+
+    def over(tail: bytes) -> bool:
+        left.difference_update([part for part in left if part in tail])
+        return not left
+
+    return over
+
+
 @pytest.fixture
 def hostile(turning: Mill) -> Mill:
     """A mill with a finished task that printed all of that."""
@@ -109,10 +120,10 @@ def test_a_pipe_gets_the_bytes_as_they_are(hostile: Mill) -> None:
 
 def test_the_screens_open_such_a_log_safely_and_stay_small(hostile: Mill) -> None:
     with terminal(hostile, "tui") as (process, master):
-        seen = read(master, lambda tail: b"hostile" in tail and b"the end" in tail)
+        seen = read(master, shown(b"hostile", b"the end"))
         before = memory(process.pid)
         os.write(master, b"l")
-        seen += read(master, lambda tail: b"lines" in tail and b"the end" in tail)
+        seen += read(master, shown(b"lines", b"the end"))
         for keys in (b"g", b"\x1b[6~" * 20, b"w", b"\x1b[6~" * 20, b"\x1b[C" * 50, b"G", b"/"):
             os.write(master, keys)
         seen += read(master, lambda tail: b"lower case finds both" in tail)
