@@ -7,7 +7,7 @@ import random
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -160,15 +160,25 @@ def stage(library: Library, base: Path) -> Iterator[tuple[Mill, Shim]]:
         yield mill, shim
 
 
-def count(library: Library, base: Path, kind: type[Script], group: str) -> int:
-    """How many calls of `group` the script makes when nobody kills."""
-    with stage(library, base) as (mill, shim):
-        script = kind(mill)
-        script.prepare()
-        shim.count(below=base)
-        assert script.play()
-        script.check()
-        return shim.seen(group)
+@pytest.fixture(scope="module")
+def count(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Callable[[type[Script]], dict[str, int]]:
+    """How many calls of each group a script makes when nobody kills; one play of it tells all."""
+
+    known: dict[type[Script], dict[str, int]] = {}
+
+    def calls(kind: type[Script]) -> dict[str, int]:
+        if kind not in known:
+            base = tmp_path_factory.mktemp("count") / "mill"
+            with stage(library, base) as (mill, shim):
+                script = kind(mill)
+                script.prepare()
+                shim.count(below=base)
+                assert script.play()
+                script.check()
+                known[kind] = {group: shim.seen(group) for group in GROUPS}
+        return known[kind]
+
+    return calls
 
 
 def try_point(library: Library, base: Path, kind: type[Script], group: str, number: int, after: bool) -> bool:
@@ -189,9 +199,10 @@ def try_point(library: Library, base: Path, kind: type[Script], group: str, numb
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("kind", [Intake, Recovery])
 def test_a_daemon_killed_at_any_of_its_calls_leaves_work_that_the_next_one_finishes(
-    library: Library, tmp_path: Path, full: bool, chance: random.Random, kind: type[Script], group: str
-) -> None:
-    calls = count(library, tmp_path / "count", kind, group)
+    library: Library, tmp_path: Path, full: bool, chance: random.Random, kind: type[Script], group: str,
+    count: Callable[[type[Script]], dict[str, int]],
+) -> None:  # fmt: skip
+    calls = count(kind)[group]
     if calls == 0:
         pytest.skip(f"the daemon makes no call of {group} in this script")
     if full:
