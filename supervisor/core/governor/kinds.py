@@ -33,7 +33,7 @@ LOOKED_S = 10.0
 OTHERS = 0.1
 """Share of the cores from which on others have a part in their being full."""
 AGES, STRIDE = 32, 1.25
-"""Ages at which the memory of tasks is remembered while nobody knows how long they take: each so many times the last."""
+"""Ages at which memory is remembered while nobody knows how long tasks take: each so many times the last."""
 KEPT = 200
 """Kinds that are remembered at most."""
 
@@ -227,8 +227,8 @@ def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
 
 def _wanted(kind: Kind, tasks: list[Running], reading: Reading) -> float | None:
     """Cores that a worker would use, as far as the kernel tells; weighed by what is known of each: who waited all the
-    time had no occasion to sleep. Of tasks that don't outlast a look those are seen that wait for longest: where that is
-    only for each other, nothing is taken from it."""
+    time had no occasion to sleep. Of tasks that don't outlast a look, those are seen that wait for longest: where that
+    is only for each other, nothing is taken from it."""
     if reading.cpu_total - reading.cpu_ours < OTHERS * reading.cores:
         if kind.known and kind.wall < 2 * LOOKED_S:
             return None
