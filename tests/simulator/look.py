@@ -25,6 +25,7 @@ class Look:
         self._numbers = [n for n, kind in enumerate(machine.scenario.kinds) if kind.pool == pool]
         self._names = [kind.name for kind in machine.scenario.kinds]
         self._items: dict[str, tuple[int, int]] = {}
+        self._waited_at = 0.0
         self._counts: dict[str, deque[tuple[float, float, float]]] = {}
         """By task, for the last seconds: when, CPU seconds, and those that its threads waited for a core."""
         self._last = self._totals()
@@ -76,13 +77,13 @@ class Look:
             pressure_io=shares[2],
             busy=busy / period,
             niced=machine.scenario.weight < 1,
-            running=self._running(period, waits.matter(hardware.cores, total, ours_use)),
+            running=self._running(period, waits.every(hardware.cores, total, ours_use)),
             ended=self._ended(),
             waiting=self._waiting(),
             chance=float(chance.random()),
         )
 
-    def _running(self, period: float, full: bool) -> tuple[Running, ...]:
+    def _running(self, period: float, pause: float | None) -> tuple[Running, ...]:
         machine, chance = self._machine, self._chance
         table = machine.table[:, : machine.count]
         mine = np.isfinite(table[Row.WORK])
@@ -97,9 +98,11 @@ class Look:
         progress = np.floor(100 * table[Row.POSITION] / table[Row.WORK]) / 100
         machine.table[Row.SEEN, : machine.count][mine] = table[Row.CPU]
         self._items = {}
-        wanted = self._wanted(table) if full else {}
-        if not full:
+        wanted: dict[str, tuple[float, float]] = {}
+        if pause is None:
             self._counts = {}
+        elif machine.now - self._waited_at >= pause:
+            wanted, self._waited_at = self._wanted(table), machine.now
         running = []
         kinds = machine.scenario.kinds
         for number, item, one_age, one_cpu, one_memory, one_spent, done, stopped in zip(

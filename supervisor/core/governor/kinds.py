@@ -28,8 +28,12 @@ SHORT_S = 2.0
 STARVED = 9.3
 """Beside unniced work on a full machine a niced thread gets so many times less (the kernel's weights), where the
 kernel does not tell how long it waited."""
+LOOKED_S = 10.0
+"""For so long it is looked back upon how tasks waited for a core."""
+OTHERS = 0.1
+"""Share of the cores from which on others have a part in their being full."""
 AGES, STRIDE = 32, 1.25
-"""Ages at which the memory of tasks is remembered while nobody knows how long they take: each so many times the last."""
+"""Ages at which memory is remembered while nobody knows how long tasks take: each so many times the last."""
 KEPT = 200
 """Kinds that are remembered at most."""
 
@@ -208,10 +212,7 @@ def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
     grown = [task for task in tasks if task.age >= min(1.0, 0.3 * kind.wall)]
     use = kind.use
     if grown and not (kind.known and kind.wall < SHORT_S):
-        # weighed by what is known of each: who waited all the time had no occasion to sleep
-        known = sum(task.awake for task in grown if task.wanted is not None)
-        wanted = sum(task.awake * task.wanted for task in grown if task.wanted is not None) / known if known else None
-        use = _use(use, sum(task.cpu for task in grown) / len(grown), reading, wanted)
+        use = _use(use, sum(task.cpu for task in grown) / len(grown), reading, _wanted(kind, grown, reading))
     life = kind.life
     if kind.known and kind.wall > 0:
         moments = list(life or _as_life(kind))
@@ -222,6 +223,18 @@ def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
     largest = max(kind.largest, *(task.memory for task in tasks))
     youth = () if kind.known else _youth(kind, tasks)
     return msgspec.structs.replace(kind, use=use, life=life, youth=youth, largest=largest, at=reading.at)
+
+
+def _wanted(kind: Kind, tasks: list[Running], reading: Reading) -> float | None:
+    """Cores that a worker would use, as far as the kernel tells; weighed by what is known of each: who waited all the
+    time had no occasion to sleep. Of tasks that don't outlast a look, those are seen that wait for longest: where that
+    is only for each other, nothing is taken from it."""
+    if reading.cpu_total - reading.cpu_ours < OTHERS * reading.cores:
+        if kind.known and kind.wall < 2 * LOOKED_S:
+            return None
+        tasks = [task for task in tasks if task.age >= LOOKED_S]
+    known = sum(task.awake for task in tasks if task.wanted is not None)
+    return sum(task.awake * task.wanted for task in tasks if task.wanted is not None) / known if known else None
 
 
 def _use(before: float | None, now: float, reading: Reading, wanted: float | None = None) -> float:

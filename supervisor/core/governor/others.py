@@ -1,9 +1,9 @@
 """What other people's work wants of the cores, and what is left for us.
 
 Master and equal are told apart: what runs at a usual niceness comes first, all of it; what is niced is batch work
-like ours, and no more than its equal share is yielded to it. Where our tasks are not niced, batch work gives way to
-them by itself, and on a full machine everybody else gets less than he wants. Two governors that know nothing of each other so meet
-in the middle: each sees the other as niced, and neither is pressed below its half.
+like ours, and no more than its equal share is yielded to it. Two governors that know nothing of each other so meet in
+the middle: each sees the other as niced, and neither is pressed below its half. Where our tasks are not niced, batch
+work gives way to them by itself, and on a full machine everybody else gets less than he wants.
 """
 
 from __future__ import annotations

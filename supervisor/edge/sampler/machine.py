@@ -17,7 +17,7 @@ from gristmill.supervisor.edge.sampler.memory import Memory
 from gristmill.supervisor.edge.sampler.portions import Portions
 from gristmill.supervisor.edge.sampler.pressure import Pressure
 from gristmill.supervisor.edge.sampler.sample import Sample, Tree
-from gristmill.supervisor.edge.sampler.waits import Waits, Wish, matter
+from gristmill.supervisor.edge.sampler.waits import Waits, Wish, every
 
 NOTABLE = 0.02
 """Share of the cores from which on niced work of others has somebody behind it, whether we see whom or not."""
@@ -59,7 +59,8 @@ class Sampler:
         """Reads the machine; `ours` are the roots of all our processes, `workers` the pids of workers among them and
         `tasks` those of tasks that have lost theirs."""
         now = self._clock()
-        period, self._at = max(1e-3, now - self._at), now
+        previous, self._at = self._at, now
+        period = max(1e-3, now - previous)
         self._place()
         before, self._count = self._count, self._cores.read()
         roll = self._census.take({*ours, *workers, *tasks}, now)
@@ -69,14 +70,15 @@ class Sampler:
         cpu_ours = min(cores, use.total / period)
         cpu_total = min(cores, max(0.0, _rate(before, self._count, "busy", period, cpu_ours)))
         cpu_nice = self._nice(before, use, period, cpu_total - cpu_ours)
-        if not (full := matter(cores, cpu_total, cpu_ours)):
+        pause = every(cores, cpu_total, cpu_ours)
+        if pause is None:
             self._waits.forget()
         users = len(self._census.strangers.users(now))
         self._memory.find_bounds()
         memory_total, memory_available = self._memory.read()
         cpu, memory, io = self._press(period, self._count)
         disk = os.statvfs(self._state_dir)
-        trees, memory_ours = self._trees(roll, use, period, {*workers}, {*tasks}, full)
+        trees, memory_ours = self._trees(roll, use, period, {*workers}, {*tasks}, pause, previous)
         return Sample(
             cores=cores, cpu_total=cpu_total, cpu_ours=cpu_ours,
             memory_total=memory_total, memory_available=memory_available, memory_ours=memory_ours,
@@ -112,7 +114,8 @@ class Sampler:
         return max(0.0, min(nice, others))
 
     def _trees(
-        self, roll: Roll, use: Use, period: float, workers: set[int], tasks: set[int], full: bool
+        self, roll: Roll, use: Use, period: float, workers: set[int], tasks: set[int], pause: float | None,
+        previous: float,
     ) -> tuple[dict[int, Tree], int]:
         """The tree of each of them, and the memory of all of ours."""
         memory = dict.fromkeys(workers | tasks, 0)
@@ -124,7 +127,9 @@ class Sampler:
                 memory[process.root] += size
         spent = self._accounts.spent
         cpu = {root: min(self._count.cores, use.trees[root] / period) for root in memory if root in use.trees}
-        wanted: dict[int, Wish] = self._waits.wanted(roll, self._at, {root: spent[root] for root in cpu}) if full else {}
+        wanted: dict[int, Wish] = {}
+        if pause is not None and self._at - self._waits.at >= pause:
+            wanted = self._waits.wanted(roll, self._at, {root: spent[root] for root in cpu}, previous)
         return {
             root: Tree(cores, memory[root], spent[root], *wanted.get(root, (None, 0.0))) for root, cores in cpu.items()
         }, total

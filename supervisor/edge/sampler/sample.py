@@ -10,9 +10,9 @@ class Tree:
     """All below one worker: CPU in cores over the last period, memory of its task in bytes now.
 
     Both count what several processes share once. `spent` are the CPU seconds, ended processes included, since the
-    sampler first saw the root; it never falls. `wanted` are the cores that it would use if it had not to wait for one:
-    told while the machine is full and others have a part in that, None else and where it can't be known;
-    `awake` the seconds that its threads ran or slept, by which that is known: the rest they waited.
+    sampler first saw the root; it never falls. `wanted` are the cores that it would use if it had not to wait for one,
+    told now and then while the machine is full, None else and where it can't be known; `awake` the seconds that its
+    threads ran or slept, by which that is known: the rest they waited.
     """
 
     cpu: float

@@ -20,7 +20,9 @@ from gristmill.supervisor.edge.sampler.census import Process, Roll
 FULL = 0.92
 """From this share of the cores in use on the machine is full."""
 OTHERS = 0.1
-"""From this share on others have a part in it."""
+"""From this share on others have a part in it, and change it at any moment."""
+ALONE_S = 5.0
+"""Seconds between two looks where we fill it alone."""
 WINDOW_S = 10.0
 """Seconds that are looked back upon, once there are as many; who gets little comes to run only now and then."""
 BUDGET = 128
@@ -31,9 +33,11 @@ BLUR = 0.02
 """CPU seconds: they are told in ticks, of which two may be missing here and there."""
 
 
-def matter(cores: float, cpu_total: float, cpu_ours: float) -> bool:
-    """Whether the machine is that full, and others have a part in it."""
-    return cpu_total >= FULL * cores and cpu_total - cpu_ours >= OTHERS * cores
+def every(cores: float, cpu_total: float, cpu_ours: float) -> float | None:
+    """Seconds between two looks, None while the machine is not full: there workers have what they want."""
+    if cpu_total < FULL * cores:
+        return None
+    return 0.0 if cpu_total - cpu_ours >= OTHERS * cores else ALONE_S
 
 
 class Count(NamedTuple):
@@ -71,16 +75,19 @@ class Waits:
         mine = self._read("self/schedstat", 0.0)
         self._counted = mine is not None and mine.ran > 0  # without the feature there is no file, or zeros
         self._trees: dict[int, Followed] = {}
-        self._at = 0.0
+        self.at = 0.0
+        """When it looked last."""
         self._turn: dict[int, None] = {}  # roots in the order in which they are read
 
     def forget(self) -> None:
         """The machine is not full."""
         self._trees, self._turn = {}, {}
 
-    def wanted(self, roll: Roll, now: float, spent: Mapping[int, float]) -> dict[int, Wish]:
-        """What each root's tree would use, of those that are read now and for which it can be told; `spent`
-        are their CPU seconds so far."""
+    def wanted(
+        self, roll: Roll, now: float, spent: Mapping[int, float], idle_since: float | None = None
+    ) -> dict[int, Wish]:
+        """What each root's tree would use, of those that are read now and for which it can be told; `spent` are their
+        CPU seconds so far. What the roll calls idle has been so since `idle_since`, else the last look."""
         if not self._counted:
             return {}
         trees: dict[int, list[Process]] = {root: [] for root in spent}
@@ -88,14 +95,15 @@ class Waits:
             if process.root in trees:
                 trees[process.root].append(process)
         self._trees = {root: tree for root, tree in self._trees.items() if root in trees}
+        idle_since = self.at if idle_since is None else idle_since
         found = {}
         for root in self._choose(trees):
             before = self._trees.get(root)
             after = self._trees[root] = Followed(now, spent[root])
-            ran, wish, fresh = self._follow(trees[root], before, after)
+            ran, wish, fresh = self._follow(trees[root], before, after, before is not None and before.at == idle_since)
             if before is not None and (whole := _whole(after.spent - before.spent, ran, wish, fresh)) is not None:
                 found[root] = whole
-        self._at = now
+        self.at = now
         return found
 
     def _choose(self, trees: Mapping[int, list[Process]]) -> list[int]:
@@ -113,13 +121,15 @@ class Waits:
             self._turn[root] = self._turn.pop(root)
         return chosen
 
-    def _follow(self, processes: list[Process], before: Followed | None, after: Followed) -> tuple[float, Wish, bool]:
+    def _follow(
+        self, processes: list[Process], before: Followed | None, after: Followed, lately: bool
+    ) -> tuple[float, Wish, bool]:
         """(CPU seconds of these processes' threads since they were last read, what they would use, whether some
-        are read for the first time), with all that is read put into `after`."""
+        are read for the first time), with all that is read put into `after`; they were read `lately` where the roll
+        tells who was idle since then."""
         ran = cores = awake = 0.0
         fresh, left = False, BUDGET
         known = before.counts if before is not None else {}
-        lately = before is not None and before.at == self._at
         for process in processes:
             if process.state == b"T":
                 continue  # stopped it does not sleep: it is looked at anew when it goes on
