@@ -114,9 +114,10 @@ class Tuner:
         )
         for name in decision.resume:
             self._pool.resume_task(Key.parse(name))
+        why = decision.held if decision.held.startswith("memory") else decision.reason
         for name in decision.stop:
-            log.info("task %s is stopped for a while: %s", name, decision.reason)
-            self._pool.stop_task(Key.parse(name), f"stopped for a while: {decision.reason}")
+            log.info("task %s is stopped for a while: %s", name, why)
+            self._pool.stop_task(Key.parse(name), f"stopped for a while: {why}")
         self._evict(decision.kill)
         self._pool.tick(decision.limit)
         self._ledger.work.set()

@@ -93,8 +93,6 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
     job that waits for a worker and has a smaller share: theirs run dry, and the next free one is its. Nor when more are
     busy than may be, since the limit fell.
     """
-    if busy > limit:
-        return None
     best: Job | None = None
     best_rank = (math.inf, math.inf)
     waiting = math.inf  # the smallest share among jobs that would need one more worker
@@ -106,7 +104,7 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
             continue
         live, ahead = len(job.live), job.ahead
         rank = (live / ahead, job.served_at)
-        wants_worker = busy >= limit and live % ahead == 0
+        wants_worker = busy > limit or (busy == limit and live % ahead == 0)
         if rank >= best_rank or (wants_worker and rank[0] >= waiting):
             continue
         job.waits = obstacle(job, room, busy > 0)

@@ -77,6 +77,15 @@ def test_workers_beyond_a_limit_that_fell_run_dry(limit: int, sent: bool) -> Non
     assert (choose([tiny], room(), 0.0, busy, limit) is tiny) is sent
 
 
+@pytest.mark.parametrize("limit", [0, 1, 2])
+def test_a_job_says_what_holds_it_also_while_more_are_busy_than_may_be(limit: int) -> None:
+    waits, space = job(1), room()
+    space.held = "polite hours at all times: nothing is started"
+    start([waits], 2)
+    assert choose([waits], space, 0.0, 2, limit) is None
+    assert waits.waits == space.held
+
+
 def test_a_task_that_fits_passes_one_that_does_not_which_is_told_why() -> None:
     big, small = job(1, memory_bytes=int(8 * GB)), job(2)
     assert start([big, small], 3, room(memory=9 * GB)) == [1, 2, 2]
