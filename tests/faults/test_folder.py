@@ -123,7 +123,7 @@ def test_a_job_that_ends_while_a_link_has_the_folders_name_is_filed_when_the_fol
     turning.jobs.unlink()
     (turning.base / "moved").rename(turning.jobs)
     turning.until((turning.jobs / "done" / "holds.toml").exists, "not filed")
-    assert placed(turning) == {"holds.toml": b"done/holds.toml"}
+    turning.until(lambda: placed(turning) == {"holds.toml": b"done/holds.toml"}, "its place is not recorded")
 
 
 def test_a_second_daemon_does_not_share_a_folder_that_was_remade(turning: Mill) -> None:
