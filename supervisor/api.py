@@ -193,7 +193,7 @@ class Api:
                 live = [task] if task is not None else []
                 said.append(f"task {job.id}/{number} " + ("told to end" if live else "canceled"))
             for task in live:
-                self._pool.end(task)
+                self._pool.orders.end(task)
         return {"message": "; ".join(said)}
 
     def _active(self, job: Job) -> Job:

@@ -103,7 +103,8 @@ class Observer:
             courses[name] = course
             found.append(
                 Running(
-                    task=name, kind=job.kind, age=max(0.0, now - task.started_at - self._pool.stopped_s(task.key)),
+                    task=name, kind=job.kind,
+                    age=max(0.0, now - task.started_at - self._pool.orders.stopped_s(task.key)),
                     cpu=tree.cpu, memory=float(tree.memory_bytes), spent=max(0.0, tree.spent - course.since),
                     progress=course.progress, stopped=stopped, wanted=tree.wanted,
                     awake=tree.awake,

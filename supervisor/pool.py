@@ -60,8 +60,6 @@ class Pool:
         stops = Stops()
         self.legacy = Legacy(ledger, self._endings, runs, conditions, stops, self._hiring.guard)
         self.orders = Orders(ledger, stops, self.slots, self.legacy)
-        self.stop_task, self.resume_task, self.evict = self.orders.stop, self.orders.resume, self.orders.evict
-        self.end, self.stopped_s = self.orders.end, self.orders.stopped_s
         self.draining = False
 
     # ── starting and stopping ─────────────────────────────────────────────────────────────────────────────────
@@ -103,11 +101,6 @@ class Pool:
         """How many workers have a task in hand."""
         return sum(1 for slot in self.slots.values() if slot.flight) + len(self.legacy.workers)
 
-    @property
-    def paused(self) -> int:
-        """How many tasks are stopped, or about to be."""
-        return self.orders.paused
-
     def open_slot(self) -> bool:
         """Adds a worker; False while the machine refuses one."""
         taken = set(self.slots) | {task.worker for _, task in self.legacy.workers.values()}
@@ -128,7 +121,7 @@ class Pool:
         now = time.monotonic()
         self.orders.renew()
         self._hiring.watch([now - slot.since for slot in self.slots.values() if slot.pid is None])
-        spare = len(self.slots) + len(self.legacy.workers) - self.paused - limit
+        spare = len(self.slots) + len(self.legacy.workers) - self.orders.paused - limit
         for slot in sorted(self.slots.values(), key=lambda slot: -slot.number):
             if slot.idle and (spare > 0 or now - slot.since > IDLE_S):
                 slot.retire()

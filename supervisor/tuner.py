@@ -113,11 +113,11 @@ class Tuner:
             held=decision.held,
         )
         for name in decision.resume:
-            self._pool.resume_task(Key.parse(name))
+            self._pool.orders.resume(Key.parse(name))
         why = decision.held if decision.held.startswith("memory") else decision.reason
         for name in decision.stop:
             log.info("task %s is stopped for a while: %s", name, why)
-            self._pool.stop_task(Key.parse(name), f"stopped for a while: {why}")
+            self._pool.orders.stop(Key.parse(name), f"stopped for a while: {why}")
         self._evict(decision.kill)
         self._pool.tick(decision.limit)
         self._ledger.work.set()
@@ -126,7 +126,7 @@ class Tuner:
         for name in names:
             key = Key.parse(name)
             log.warning("task %d/%d is ended and queued again: memory runs short", key.job, key.number)
-            self._pool.evict(key)
+            self._pool.orders.evict(key)
 
     def _glance(self) -> None:
         now = time.monotonic()

@@ -26,9 +26,6 @@ class Stops:
     def __init__(self) -> None:
         self._known: dict[Key, _Stop] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._known)
-
     def wanted(self) -> list[Key]:
         """Those that are to be stopped, the longest asked for first."""
         return [key for key, stop in self._known.items() if stop.reason is not None]

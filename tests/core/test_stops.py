@@ -25,7 +25,7 @@ def test_only_the_time_between_a_begin_and_its_end_counts() -> None:
 
 def test_what_is_wanted_is_kept_until_it_is_released_and_its_time_until_it_is_forgotten() -> None:
     stops = Stops()
-    assert not stops
+    assert stops.seconds(A, 2.0) == 0.0
     stops.want(B, "memory: short")
     stops.want(A, "pressure")
     assert (stops.wanted(), stops.reason(B)) == ([B, A], "memory: short")
@@ -41,7 +41,7 @@ def test_what_is_wanted_is_kept_until_it_is_released_and_its_time_until_it_is_fo
 def test_stops_under_an_earlier_daemon_count_too() -> None:
     stops = Stops()
     stops.add(A, 0.0)
-    assert not stops
+    assert stops.seconds(A, 2.0) == 0.0
     stops.add(A, 4.0)
     stops.began(A, 1.0)
     assert stops.seconds(A, 2.0) == 5.0

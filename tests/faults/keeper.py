@@ -81,14 +81,14 @@ class Keeper:
                 await self.ledger.settled()
                 return [json.loads(data) for _, data in await self.record.ask("results", ask["job"], -1, 1000)]
             case "paused":
-                return self.pool.paused
+                return self.pool.orders.paused
             case "cancel":
                 task = await self.ledger.cancel_task(self.ledger.jobs[ask["job"]], ask["number"])
-                self.pool.end(task)  # type: ignore[arg-type]
+                self.pool.orders.end(task)  # type: ignore[arg-type]
                 return True
             case what:
                 key = self.key(ask["job"], ask["number"])
-                return getattr(self.pool, what)(key, *ask.get("words", ()))
+                return getattr(self.pool.orders, what)(key, *ask.get("words", ()))
 
     def key(self, job: int, number: int) -> Key:
         return self.ledger.jobs[job].live[number].key

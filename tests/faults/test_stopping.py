@@ -77,7 +77,7 @@ class Keep:
         """Stops a running task, and sees that nothing of it moves."""
         pid = self.reach("running", number)["pid"]
         self.until(self.beats, "it has not begun")
-        assert self.ask("stop_task", number=number) is True
+        assert self.ask("stop", number=number) is True
         self.reach("paused", number)
         self.until(lambda: set(tree(pid)) == {"T"}, "it does not stop")
 
@@ -132,17 +132,17 @@ def keep(tmp_path: Path) -> Iterator[Keep]:
 def test_a_stopped_task_is_shown_as_such_with_the_reason_and_goes_on(keep: Keep) -> None:
     keep.add(BEAT + "exit 7")
     pid = keep.reach("running")["pid"]
-    assert keep.ask("stop_task", words=["memory: 0.2 GB of reserve 0.5 GB left"]) is True
+    assert keep.ask("stop", words=["memory: 0.2 GB of reserve 0.5 GB left"]) is True
     assert keep.reach("paused")["reason"] == "memory: 0.2 GB of reserve 0.5 GB left"
     assert keep.ask("paused") == 1
     before = keep.beats()
     after(0.3)
     assert (keep.beats(), set(tree(pid))) == (before, {"T"})
-    assert keep.ask("resume_task") is True
+    assert keep.ask("resume") is True
     assert keep.reach("running")["reason"] == ""
     assert keep.ask("paused") == 0
     keep.moves()
-    assert keep.ask("resume_task") is False
+    assert keep.ask("resume") is False
     keep.end(7)
 
 
@@ -152,7 +152,7 @@ def test_stopped_time_counts_neither_to_the_timeout_nor_to_what_is_learned(keep:
     after(2.0)
     keep.reach("paused")
     assert keep.ask("stopped_s") > 1.99
-    keep.ask("resume_task")
+    keep.ask("resume")
     task = keep.end()
     assert task["ended_at"] - task["started_at"] > 2.0
     assert re.fullmatch(r"it was stopped for \d+ s meanwhile", task["reason"])
@@ -164,7 +164,7 @@ def test_a_timeout_comes_after_the_stop(keep: Keep) -> None:
     keep.stop()
     after(1.2)
     keep.reach("paused")
-    keep.ask("resume_task")
+    keep.ask("resume")
     assert keep.reach("timeout")["reason"] == "ran longer than 1 s"
 
 
@@ -187,7 +187,7 @@ def test_the_next_daemon_stops_a_task_and_goes_too(keep: Keep, how: str) -> None
     keep.stop()
     after(1.0)
     keep.reach("paused")
-    assert keep.ask("resume_task") is True
+    assert keep.ask("resume") is True
     keep.moves()
     keep.stop()
     keep.kill() if how == "killed" else keep.leave()
@@ -236,7 +236,7 @@ def test_a_task_without_a_worker_is_stopped_and_the_daemon_goes(keep: Keep, surv
     os.kill(keep.worker(task), signal.SIGKILL)
     keep.until(lambda: "its worker was killed" in keep.task()["reason"], "that its worker is gone is not seen")
     keep.stop()
-    assert keep.ask("resume_task") is True
+    assert keep.ask("resume") is True
     assert "its worker was killed" in keep.reach("running")["reason"]
     keep.moves()
     keep.stop()
@@ -271,7 +271,7 @@ def test_a_task_without_a_worker_has_its_timeout_and_no_stopped_time_in_it(keep:
     keep.stop()
     after(3.0)
     pid = keep.reach("paused")["pid"]
-    keep.ask("resume_task")
+    keep.ask("resume")
     keep.moves()
     keep.until(lambda: not alive(str(pid)), "it has no timeout any more")
 
@@ -311,7 +311,7 @@ def test_an_evicted_task_runs_again_with_a_raised_claim_and_no_attempt_less(
         keep.env = dict(os.environ)
         keep.start()
     if holder == EARLIER:
-        assert keep.ask("stop_task") is False
+        assert keep.ask("stop") is False
     if halted:
         keep.stop()
     assert keep.ask("evict") is True
@@ -348,12 +348,12 @@ def test_what_was_sent_ahead_behind_a_stopped_task_is_done_by_others(keep: Keep)
     keep.add(slow, total=200)
     keep.until((keep.base / "begun").exists, "it has not begun")
     keep.reach("running", 40)
-    assert keep.ask("stop_task", number=40) is True
+    assert keep.ask("stop", number=40) is True
     keep.reach("paused", 40)
     keep.until(lambda: keep.beats() == 199, "the others wait behind it")
     assert keep.task(40)["state"] == "paused"
     (keep.base / "go").touch()
-    keep.ask("resume_task", number=40)
+    keep.ask("resume", number=40)
     keep.reach("done", 40)
 
 
