@@ -59,8 +59,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `cost` is the mean logarithm of what one task costs (CPU seconds, or wall seconds where it hardly computes), over
     `costed` of them. `recent` is the mean peak of the last three or so, `largest` forgets slowly. `life` is the memory
     against age / wall, `youth` that against age alone, by which the younger of an unknown kind are forecast as their
-    elder have grown. `claim` is what the user says a task needs, which nothing
-    learned overrides; `raised` what it is taken to need at least after a lack of memory. `at` is when it was last seen.
+    elder have grown. `claim` is what the user says a task needs, which nothing learned overrides; `raised` what it is
+    taken to need at least after a lack of memory. `at` is when it was last seen.
     """
 
     ends: int = 0

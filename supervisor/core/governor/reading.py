@@ -21,9 +21,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `age` counts since its start without the time that it was stopped; `cpu` is in cores over the last period, `spent`
     the CPU seconds since its start; `progress` is 0…1 as the task reports it itself. `wanted` are the cores that it
-    would use if it had not to wait for one, as far as the kernel tells, on a full machine;
-    `awake` are the seconds that
-    its threads ran or slept, by which that is known, and which it weighs beside others' by.
+    would use if it had not to wait for one, as far as the kernel tells, on a full machine; `awake` are the seconds that
+    its threads ran or slept, by which that is known: the weight of it beside other tasks'.
     """
 
     task: str

@@ -67,8 +67,7 @@ class Search(msgspec.Struct, frozen=True, omit_defaults=True):
 class Scene(NamedTuple):
     """What the search looks at: `ceiling` as by `ceiling.alone`, `use` cores a worker, `wall` seconds a task, `busy`
     workers on the mean, `pressing` whether more work waits than the limit lets through, `held` whether it waits for
-    memory, `told` whether tasks of over
-    two minutes report their progress."""
+    memory, `told` whether tasks of over two minutes report their progress."""
 
     at: float
     dt: float
