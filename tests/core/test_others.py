@@ -29,7 +29,9 @@ def told(at: float, running: tuple[Running, ...], **facts: object) -> Reading:
 # ── what others want ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def beside(usual: float, batch: float = 0.0, ours: float | None = None, niced: bool = True) -> Decision:
+def beside(
+    usual: float, batch: float = 0.0, ours: float | None = None, niced: bool = True, runnable: float | None = None
+) -> Decision:
     """The decision a while after others came to eight workers of ours that want a core each: what is read of work of
     theirs at a usual niceness, of batch work, and of ours, which is all the rest; `niced` is what our tasks are."""
     state = State(
@@ -40,7 +42,11 @@ def beside(usual: float, batch: float = 0.0, ours: float | None = None, niced: b
     running = tuple(Running(task=f"1.{n}.1", kind="k#1", age=3.0, cpu=used / 8, memory=0.01 * GB) for n in range(8))
     for at in range(1, 61):
         state, decision = governor.decide(
-            told(float(at), running, cpu_total=used + usual + batch, cpu_ours=used, cpu_nice=batch, niced=niced), state
+            told(
+                float(at), running, cpu_total=used + usual + batch, cpu_ours=used, cpu_nice=batch, niced=niced,
+                runnable=runnable,
+            ),
+            state,
         )
     return decision
 
@@ -56,6 +62,11 @@ def test_where_ours_are_not_niced_usual_work_on_full_cores_wants_as_much_more_as
     assert (decision.limit, decision.binding) == (1, Binding.OTHERS)
 
 
+def test_how_much_more_is_told_by_the_threads_that_want_to_run_as_well() -> None:
+    assert "their work wants 3.0 of 8 cores" in others(beside(1.0, niced=False, runnable=24.0))
+    assert "their work wants 4.0 of 8 cores" in others(beside(1.0, niced=False, runnable=80.0)), "four times at most"
+
+
 def test_where_ours_are_niced_usual_work_has_all_that_it_wants() -> None:
     decision = beside(4.0)
     assert "their work wants 4.0 of 8 cores, 3.8 are ours" in others(decision)
@@ -63,8 +74,9 @@ def test_where_ours_are_niced_usual_work_has_all_that_it_wants() -> None:
 
 
 def test_where_cores_are_idle_everybody_has_what_he_wants() -> None:
-    assert "their work wants 3.0 of 8 cores" in others(beside(3.0, ours=4.0, niced=False))
-    assert "their work wants 3.0 of 8 cores" in others(beside(3.0, ours=4.0))
+    """However many threads there are in the moment of the look."""
+    for niced in (False, True):
+        assert "their work wants 3.0 of 8 cores" in others(beside(3.0, ours=4.0, niced=niced, runnable=16.0))
 
 
 def test_where_ours_are_not_niced_batch_work_gives_way_by_itself() -> None:
