@@ -114,6 +114,23 @@ def test_hardly_younger_than_the_oldest_a_task_goes_by_its_own_growth() -> None:
     assert forecast(decision) == pytest.approx((6.5 + 6.5 + 110 * 0.05) * GB)
 
 
+@pytest.mark.parametrize("ends", [0, 1])
+@pytest.mark.parametrize("again", [False, True])
+def test_when_the_oldest_is_over_the_younger_are_still_taken_to_grow_as_it_did(ends: int, again: bool) -> None:
+    """It ended, or failed; and the daemon may have been started again, which all that ran is queued for anew."""
+    cohort = Cohort(plateau)
+    cohort.until(100.0, 0.0, *([80.0] * 12))
+    one = Ended(kind="k#1", wall=100.0, cpu=10.0, peak=2 * GB, busy=13.0)
+    starts = [OVER, *([80.0] * 12)]
+    if again:
+        cohort.state, starts = governor.lasting(cohort.state), [OVER, *([100.0] * 12)]
+    cohort.look(starts, ended=(one,) * ends)
+    for _ in range(60):
+        decision = cohort.look(starts)
+        if cohort.at - starts[1] > 2:  # what takes no time at first tells little of what comes
+            assert forecast(decision) == pytest.approx(12 * 2 * GB, rel=0.15)
+
+
 # ── a kind becomes known ──────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -171,6 +171,15 @@ def test_tasks_that_are_stopped_because_fewer_are_tried_are_not_laid_to_memory()
         assert "stopped" not in words[Binding.MEMORY]
 
 
+def test_when_the_number_of_before_is_given_back_those_that_were_stopped_go_on_and_memory_is_not_blamed() -> None:
+    machine = Machine(20.0, 10, "down", wall=600.0)
+    machine.look(10)
+    while machine.probe is not None:
+        decision = machine.look(10, stopped=2)
+    assert decision.resume == ("1.8.1", "1.9.1")
+    assert (decision.held, decision.binding) == ("stopped tasks go on first", Binding.MEASURED)
+
+
 # ── full cores ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -191,11 +191,12 @@ def _held(reading: Reading, grip: Grip, cap: int | None, wanted: int) -> str:
     """What holds starts back: a brake, stopped tasks that go first, tasks that had to be ended."""
     if not reading.running:
         return ""  # on an idle machine one task always gets its chance
-    if grip.words or grip.kill:
-        return grip.words or "memory: tasks had to be ended"
+    if grip.words:
+        return grip.words
     stopped = sum(task.stopped for task in reading.running)
     if grip.stop or stopped:
-        waits = "memory: " if len(reading.running) - stopped < wanted else ""  # else fewer are wanted
+        going = len(reading.running) - stopped + len(grip.resume)
+        waits = "memory: " if going < wanted else ""  # else fewer are wanted
         return f"{waits}stopped tasks go on first"
     if cap is not None and len(reading.running) >= cap:
         return f"memory: tasks had to be ended when more than {cap} ran"

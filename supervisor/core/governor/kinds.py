@@ -125,6 +125,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return None
         return max(1.0, self.youth[there].mean / self.youth[here].mean)
 
+    def oldest(self, age: float) -> bool:
+        """Whether none was seen that was clearly older."""
+        return _age_bin(age) >= len(self.youth) - 1
+
     def cost_of(self, wall: float, cpu: float) -> float:
         """The logarithm of what a task cost that took so long and computed so much."""
         return math.log(max(1e-5, wall if self.waits else cpu))

@@ -65,8 +65,8 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is remembered from reading to reading: each task's trail."""
 
     trails: dict[str, Trail] = {}
-    slope: dict[str, float] = {}
-    """By kind: bytes a second by which its oldest task grows."""
+    slope: dict[str, tuple[float, float]] = {}
+    """By kind: (age, bytes a second by which it grew then) of the oldest task seen."""
 
     def follow(self, reading: Reading) -> Memory:
         """After one more reading."""
@@ -77,9 +77,11 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
         for task in reading.running:
             if task.kind not in oldest or oldest[task.kind].age < task.age:
                 oldest[task.kind] = task
-        return Memory(
-            trails, {kind: trails[task.task].slope(task.age, task.memory) for kind, task in oldest.items()}
-        )
+        slope = {
+            kind: (task.age, trails[task.task].slope(task.age, task.memory)) for kind, task in oldest.items()
+            if task.age >= self.slope.get(kind, (0.0, 0.0))[0]  # the younger go by what it held at their age
+        }
+        return Memory(trails, {kind: self.slope[kind] for kind in oldest if kind in self.slope} | slope)
 
     def final(self, task: Running, kind: Kind) -> float:
         """Bytes that a task of an unknown kind is taken to grow to: as its elder have from its age on, then as it (or
@@ -92,10 +94,11 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
         trail = self.trails.get(task.task, Trail())
         elder = kind.grown(task.age)
         if elder is not None:
-            grown = task.memory * elder + self.slope.get(task.kind, 0.0) * horizon
+            age, slope = self.slope.get(task.kind, (0.0, 0.0))
+            grown = task.memory * elder + (slope * horizon if kind.oldest(age) else 0.0)
         else:
             grown = task.memory + trail.slope(task.age, task.memory) * horizon
-        return max(task.memory, grown if kind.claim is None else min(grown, max(kind.claim, kind.raised)))
+        return max(task.memory, grown)
 
 
 class Group(msgspec.Struct):
