@@ -45,7 +45,7 @@ def _binding(facts: Facts) -> Binding:
     reading, search = facts.reading, facts.search
     if reading.share <= 0:
         return Binding.POLITE
-    held = facts.fits is not None and facts.fits < facts.wanted and bool(reading.waiting)
+    held = facts.fits is not None and facts.fits < facts.wanted and bool(reading.waiting) and not facts.held
     if facts.held.startswith("memory") and reading.waiting:
         return Binding.MEMORY
     if held and not (facts.canary and reading.fixed is not None):
