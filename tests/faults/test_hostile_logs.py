@@ -40,6 +40,8 @@ def terminal(mill: Mill, *words: str) -> Iterator[tuple[subprocess.Popen[bytes],
     master, slave = pty.openpty()
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 45, 160, 0, 0))
     env = {**mill.env, "TERM": "xterm-256color"}
+    for size in ("COLUMNS", "LINES"):  # set in xdist's workers, and believed rather than the terminal
+        env.pop(size, None)
     try:
         process = subprocess.Popen(
             mill.command(*words), env=env, cwd=mill.base, stdin=slave, stdout=slave, stderr=slave,
