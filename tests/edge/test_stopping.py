@@ -45,7 +45,19 @@ def states(root: int) -> list[str]:
     while size != len(found):
         size = len(found)
         found |= {pid for pid, (parent, _) in parents.items() if parent in found}
-    return [parents[pid][1] for pid in found - {root} if parents[pid][1] not in "ZX"]
+    return ["T" if parents[pid][1] == "D" and bound_to_stop(pid) else parents[pid][1]
+            for pid in found - {root} if parents[pid][1] not in "ZX"]
+
+
+def bound_to_stop(pid: int) -> bool:
+    """Whether a process in the kernel's hands has its stop before it: a shell whose child was stopped in `vfork`, so
+    before it became another program, wakes up only to stop."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    pending = next(line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd:"))
+    return bool(int(pending, 16) >> (signal.SIGSTOP - 1) & 1)
 
 
 def until(what: Callable[[], bool], why: str) -> None:
