@@ -422,3 +422,11 @@ def test_tasks_that_are_stopped_because_fewer_are_wanted_are_not_laid_to_memory(
         state, decision = governor.decide(crowded, state)
     assert decision.held == "stopped tasks go on first"
     assert decision.binding is Binding.OTHERS, decision.reason
+
+
+@pytest.mark.parametrize("peak", [0.0, 5e-324, 0.5])
+def test_tasks_that_need_not_a_byte_are_not_bounded_by_memory(peak: float) -> None:
+    ended = tuple(Ended(kind="k#1", wall=0.1, cpu=0.0, peak=peak, busy=1.0) for _ in range(3))
+    _, decision = governor.decide(reading(0.0, ended=ended), State())
+    memory = next(allow for allow in decision.allows if allow.binding is Binding.MEMORY)
+    assert memory.workers is None

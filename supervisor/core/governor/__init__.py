@@ -230,6 +230,6 @@ def _allowed(fit: Fit | None, busy: int, reading: Reading) -> int | None:
     if fit.most is not None:
         running = sum(task.kind == reading.waiting[0].kind for task in reading.running)
         return busy + max(0, fit.most - running)
-    if fit.need <= 0:
+    if fit.need < 1:  # not a byte
         return None
     return busy + max(0, math.floor(fit.room / fit.need))
