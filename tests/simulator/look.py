@@ -6,6 +6,7 @@ from collections import deque
 
 import numpy as np
 
+from gristmill.supervisor.core.governor.kinds import LOOKED_S
 from gristmill.supervisor.core.governor.reading import Claim, Ended, Reading, Running, Waiting
 from gristmill.supervisor.edge.sampler import waits
 from tests.simulator.machine import Machine
@@ -134,7 +135,7 @@ class Look:
                 then, cpu_then, waited_then = counts[0]
                 had = threads * (now - then) - (waited - waited_then)
                 wanted[name] = threads * min(1.0, (cpu - cpu_then) / max(had, 1e-9)), max(had, cpu - cpu_then)
-                while len(counts) > 1 and counts[1][0] <= now - waits.WINDOW_S:
+                while len(counts) > 1 and counts[1][0] <= now - LOOKED_S:
                     counts.popleft()
             counts.append((now, cpu, waited))
         return wanted

@@ -20,7 +20,7 @@ KNOWN = 3
 FROZEN = 40.0
 """After so many ends the cost that others are compared with stays as it is: a drifting one destroys the table."""
 FULL = 0.92
-"""Above this share of the cores a worker's use understates what it could use."""
+"""From this share of the cores in use on the machine is full: a worker's use understates what it could use."""
 RECENT = 0.3
 """Gain of the mean over the last few ends."""
 SHORT_S = 2.0
@@ -29,9 +29,9 @@ STARVED = 9.3
 """Beside unniced work on a full machine a niced thread gets so many times less (the kernel's weights), where the
 kernel does not tell how long it waited."""
 LOOKED_S = 10.0
-"""For so long it is looked back upon how tasks waited for a core."""
+"""For so long it is looked back upon how tasks waited for a core; who gets little comes to run only now and then."""
 OTHERS = 0.1
-"""Share of the cores from which on others have a part in their being full."""
+"""Share of the cores from which on others have a part in their being full, and change it at any moment."""
 AGES, STRIDE = 32, 1.25
 """Ages at which memory is remembered while nobody knows how long tasks take: each so many times the last."""
 KEPT = 200

@@ -9,6 +9,7 @@ import math
 
 import msgspec
 
+from gristmill.supervisor.core import progress
 from gristmill.supervisor.core.governor.decision import Fit
 from gristmill.supervisor.core.governor.kinds import BINS, LIFE, Kind
 from gristmill.supervisor.core.governor.reading import Reading, Running
@@ -89,8 +90,8 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
         horizon = min(240.0, max(100.0, task.age))
         if kind.ends:  # few have ended, but those tell about how long it takes
             horizon = min(horizon, max(CHECK_S, 1.5 * kind.wall - task.age))
-        if task.progress is not None and task.progress > 0.02:
-            horizon = task.age / task.progress - task.age
+        if task.progress is not None and (promised := progress.left(task.age, task.progress)) is not None:
+            horizon = promised
         trail = self.trails.get(task.task, Trail())
         elder = kind.grown(task.age)
         if elder is not None:

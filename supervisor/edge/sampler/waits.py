@@ -15,16 +15,11 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gristmill.supervisor.core.governor.kinds import FULL, LOOKED_S, OTHERS
 from gristmill.supervisor.edge.sampler.census import Process, Roll
 
-FULL = 0.92
-"""From this share of the cores in use on the machine is full."""
-OTHERS = 0.1
-"""From this share on others have a part in it, and change it at any moment."""
 ALONE_S = 5.0
 """Seconds between two looks where we fill it alone."""
-WINDOW_S = 10.0
-"""Seconds that are looked back upon, once there are as many; who gets little comes to run only now and then."""
 BUDGET = 128
 """Threads that are looked at each time."""
 MOST_OF_ONE = 64
@@ -148,7 +143,7 @@ class Waits:
                     ran += (count.ran - course[-1].ran) / 1e9
                     share, seconds = _share(course[0], count)
                     cores, awake = cores + share, awake + seconds
-                    while len(course) > 1 and course[1].at <= count.at - WINDOW_S:
+                    while len(course) > 1 and course[1].at <= count.at - LOOKED_S:
                         course.popleft()
                 else:
                     course, fresh = deque(), True
