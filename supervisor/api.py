@@ -214,7 +214,8 @@ class Api:
             else:
                 page = await self._page(job, number, 1)
                 tasks = [task for task in page if task.state in TASK_FINAL and task.attempts]
-            if not tasks and not (job.state is JobState.CANCELED and job.cursor < job.tasks):
+            unbegun = job.state in (JobState.CANCELED, JobState.FAILED) and job.cursor < job.tasks
+            if not tasks and not unbegun:
                 how = " badly" if failed_only else ""
                 raise RequestError(f"{which}: nothing to retry – no task of it has ended{how}")
             left = await self._ledger.retry(job, tasks)

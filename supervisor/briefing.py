@@ -13,16 +13,19 @@ from typing import Any
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.launch import launch, shared
 from gristmill.supervisor.core.settings import Settings
+from gristmill.supervisor.core.spec import Call
 from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.core.tools import Tools, tools
 from gristmill.supervisor.edge import environment
 
 
 def context(job: Job, settings: Settings, environ: Mapping[str, str], state: Path) -> dict[str, Any]:
     """What all tasks of a job share; raises `GristError` where its environment is gone."""
     spec = job.spec
+    base = {} if spec.call is not None else environment.base(spec, environ)  # a call's interpreter has it already
     return {
         "cwd": spec.cwd,
-        "env": environment.base(spec, environ) | shared(spec, job.id),
+        "env": base | shared(spec, job.id),
         "timeout": spec.timeout_s,
         "grace": spec.grace_s,
         "nice": settings.nice if spec.nice is None else spec.nice,
@@ -32,13 +35,29 @@ def context(job: Job, settings: Settings, environ: Mapping[str, str], state: Pat
         "err": spec.stderr == "own",
         "logs": str(state / "logs" / str(job.id)),
         "results": str(state / "results" / str(job.id)),
+        **({} if spec.call is None else _manner(spec.call)),
     }
+
+
+def _manner(call: Call) -> dict[str, Any]:
+    """How calls are made: each in a process of its own (`once`), or when such a process is replaced."""
+    recycle = call.recycle
+    return {"once": recycle is None, "recycle": None if recycle is None else [recycle.tasks, recycle.memory_bytes]}
+
+
+def tools_of(job: Job, environ: Mapping[str, str]) -> Tools:
+    """What the interpreter of a job of calls needs; raises `GristError` where its environment is gone."""
+    return tools(job.spec, environment.interpreter(job.spec, environ), environment.base(job.spec, environ))
 
 
 def order(job: Job, task: Task) -> dict[str, Any]:
     """The message that starts a task."""
     start = launch(job.spec, job=job.id, number=task.number, attempt=task.attempts, script=job.spec.script)
-    message: dict[str, Any] = {"do": str(task.key), "argv": start.argv, "env": start.env}
+    message: dict[str, Any] = {"do": str(task.key), "env": start.env}
+    if job.spec.call is None:
+        message["argv"] = start.argv
+    else:
+        message["args"], message["kwargs"] = start.args, start.kwargs
     if start.stdin is not None:
         message["stdin"] = start.stdin
     return message

@@ -40,11 +40,13 @@ from gristmill.supervisor.edge.sampler import Sample, Sampler
 from gristmill.supervisor.edge.server import Server
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.feed import Feed
+from gristmill.supervisor.hiring import Hiring
 from gristmill.supervisor.intake import Intake
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.observation import House, Observer
 from gristmill.supervisor.pool import Pool
 from gristmill.supervisor.tuner import Tuner
+from gristmill.supervisor.workshops import Workshops
 
 log = logging.getLogger(__name__)
 
@@ -126,10 +128,12 @@ class Daemon:
         rebooted = record.queries.meta("boot") not in (None, boot)
         self.ledger = Ledger(record, time.time, random.random)
         self.runs = Runs(self.settings.state)
-        self.pool = Pool(
-            self.ledger, self.runs, self._context, briefing.order, logbook.descriptor(self.settings.state),
-            self.conditions,
+        output = logbook.descriptor(self.settings.state)
+        shops = Workshops(
+            self.ledger, lambda job: briefing.tools_of(job, self._environ), output, self.settings.state / "logs"
         )
+        hiring = Hiring(self.runs, self.conditions, output, shops, self.ledger.work.set)
+        self.pool = Pool(self.ledger, self.runs, self._context, briefing.order, hiring, self.conditions)
         take_all_files()
         self.intake = Intake(
             self.folder, record, self.ledger, self.settings.state / "scripts", self._environ, time.time,

@@ -13,6 +13,7 @@ from gristmill.supervisor.core.conditions import Conditions
 from gristmill.supervisor.core.schedule import Room
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.pool import Pool
+from gristmill.supervisor.workshops import Workshop
 
 
 class Dispatcher:
@@ -33,21 +34,53 @@ class Dispatcher:
     def _fill(self) -> None:
         running = schedule.widths(self._ledger.live.values())
         busy = sum(running.values())
-        self._widen(busy)
+        wanted = self._crews()
+        self._widen(busy, None, wanted)
+        self._prepare_calls()
         if self.room is None:
             return
         self.room.running = running
-        while not (self._conditions.held or self._pool.queue.full()):
+        while not (self._conditions.held or self._pool.full):
             job = schedule.choose(self._ledger.in_order(), self.room, self._clock(), busy, self.limit)
             if job is None:
                 return
-            busy += schedule.charge(job, self.room)
+            more = schedule.charge(job, self.room)
+            busy += more
             task = self._ledger.take(job)
-            self._widen(busy)
-            self._pool.queue.put_nowait(task)  # never waited for: whoever waits here could not replace dead workers
+            shop = self._pool.shops.of(job)
+            wanted[shop] = wanted.get(shop, 0) + more
+            self._widen(busy, shop, wanted)
+            self._pool.hand_in(job, task)
 
-    def _widen(self, busy: int) -> None:
-        """Opens workers for what has been handed out, up to the limit."""
-        wanted = min(self.limit, busy)
-        while len(self._pool.slots) + len(self._pool.legacy.workers) < wanted and self._pool.open_slot():
-            pass
+    def _prepare_calls(self) -> None:
+        """Has interpreters made ready for jobs of calls."""
+        shops = self._pool.shops
+        while self._ledger.fresh_calls:
+            shops.take_on(self._ledger.fresh_calls.popleft())
+        if self.limit and not self._conditions.held:
+            shops.begin()
+
+    def _crews(self) -> dict[Workshop | None, int]:
+        """How many workers of each workshop what was handed out keeps busy; without calls nobody has to count."""
+        found: dict[Workshop | None, int] = {}
+        for job in self._ledger.live.values() if self._pool.shops.any else ():
+            shop = self._pool.shops.of(job)
+            found[shop] = found.get(shop, 0) - (-len(job.live) // job.ahead)
+        for _, task in self._pool.legacy.workers.values() if found else ():
+            found[self._pool.shops.of(self._ledger.jobs[task.job])] -= 1
+        return found
+
+    def _widen(self, busy: int, shop: Workshop | None, wanted: dict[Workshop | None, int]) -> None:
+        """Opens workers for what has been handed out, up to the limit; idle ones of another kind make room."""
+        pool = self._pool
+        if not pool.shops.any:
+            while len(pool.slots) + len(pool.legacy.workers) < min(self.limit, busy) and pool.open_slot():
+                pass
+            return
+        for each in (shop,) if shop is not None else tuple(wanted):
+            while pool.crew(each) < wanted[each]:
+                staying = sum(1 for slot in pool.slots.values() if not slot.retiring) + len(pool.legacy.workers)
+                if staying >= self.limit and not pool.make_room(wanted):
+                    return
+                if not pool.open_slot(each):
+                    break

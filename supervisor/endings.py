@@ -51,6 +51,8 @@ class Endings:
             self._raise_need(job, closed)
         if end.result is not None:
             closed = self._collect(closed, Path(end.result))
+        elif end.value is not None:
+            self._ledger.add_result(closed, results.inline(end.value))
         self._ledger.end(job, closed, end.stopped_s)
 
     def lost(self, job: Job, number: int, log: str) -> None:

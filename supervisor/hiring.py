@@ -16,6 +16,7 @@ from typing import Any
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.spawner import Spawner
+from gristmill.supervisor.workshops import Workshop, Workshops
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,13 @@ KINDS = {
 class Hiring:
     """Asks for workers, and keeps the spawner that makes them."""
 
-    def __init__(self, runs: Runs, conditions: Conditions, spawner_log: int, lost: Callable[[], None]) -> None:
+    def __init__(
+        self, runs: Runs, conditions: Conditions, spawner_log: int, shops: Workshops, lost: Callable[[], None]
+    ) -> None:
         """`lost` hears when the spawner has ended, and another has to be asked for."""
         self._runs, self._conditions, self._lost = runs, conditions, lost
+        self.shops = shops
+        shops.heard = self._told
         self._spawner = Spawner(spawner_log, self._told, self._gone)
         self._refused_until = 0.0
         self._closing = False
@@ -51,16 +56,18 @@ class Hiring:
         except OSError as error:
             self.refuse("the spawner can't be started", error.errno, str(error))
 
-    def hire(self, number: int) -> tuple[int, socket.socket] | None:
-        """A new worker's run folder and socket; None while the machine refuses one, or has just done so."""
-        if time.monotonic() < self._refused_until:
+    def hire(self, number: int, shop: Workshop | None = None) -> tuple[int, socket.socket] | None:
+        """A new worker's run folder and socket; None while the machine refuses one, or has just done so, or the
+        workshop is not ready."""
+        spawner = self._spawner if shop is None else shop.spawner
+        if time.monotonic() < self._refused_until or spawner is None or (shop is not None and not shop.warm):
             return None
         try:
-            if self._spawner.pid is None:
-                self._spawner.start()
+            if spawner.pid is None:
+                spawner.start()
             run = self._runs.create()
             try:
-                return run, self._spawner.fork(self._runs.path(run), number)
+                return run, spawner.fork(self._runs.path(run), number)
             except OSError:
                 self._runs.remove(run)
                 raise
@@ -98,6 +105,7 @@ class Hiring:
         """Lets the spawner go; its workers stay until they have finished."""
         self._closing = True
         self._spawner.close()
+        self.shops.close()
 
     def _gone(self, how: str) -> None:
         """Another is started with the next worker: at once, or after a pause where spawners don't live."""

@@ -97,6 +97,11 @@ class Ledger(Roll):
         await self.flush()
         return list(job.live.values())
 
+    def fail(self, job: Job, reason: str) -> None:
+        """Ends a job as failed, though not all of its tasks have run; what runs of it goes on to its end."""
+        job.enter(JobState.FAILED, reason)
+        self._touch(job)
+
     async def cancel_task(self, job: Job, number: int) -> Task | None:
         """Cancels one task; returns it when it is live, so that the pool can ask for its end."""
         if number in job.live:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gristmill.supervisor import hiring
@@ -29,6 +29,7 @@ from gristmill.supervisor.ledger import CANCELING, Ledger
 from gristmill.supervisor.legacy import Legacy
 from gristmill.supervisor.orders import Orders
 from gristmill.supervisor.slot import Slot
+from gristmill.supervisor.workshops import Workshop
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +48,14 @@ class Pool:
         runs: Runs,
         context: Callable[[Job], dict[str, Any]],
         order: Callable[[Job, Task], dict[str, Any]],
-        spawner_log: int,
+        hiring: Hiring,
         conditions: Conditions,
     ) -> None:
         self._ledger, self._runs = ledger, runs
         self._endings = Endings(ledger)
         self._context, self._order = context, order
-        self._hiring = Hiring(runs, conditions, spawner_log, ledger.work.set)
+        self._hiring, self.shops = hiring, hiring.shops
+        self.shops.lost = self._put_back_waiting
         self._group: asyncio.TaskGroup | None = None
         self.queue: asyncio.Queue[Task] = asyncio.Queue(maxsize=256)
         self.slots: dict[int, Slot] = {}
@@ -90,9 +92,25 @@ class Pool:
 
     def withdraw(self) -> None:
         """Takes back what no worker has got yet."""
-        while not self.queue.empty():
-            task = self.queue.get_nowait()
+        for shop in (None, *self.shops):
+            self._put_back_waiting(shop)
+
+    def _put_back_waiting(self, shop: Workshop | None) -> None:
+        queue = self.queue if shop is None else shop.queue
+        while not queue.empty():
+            task = queue.get_nowait()
             self._ledger.put_back(self._ledger.jobs[task.job], task.number)
+
+    def hand_in(self, job: Job, task: Task) -> None:
+        """Takes a task of a job, for the next worker that can do it. Never waits: whoever waits here could not replace
+        dead workers."""
+        shop = self.shops.of(job)
+        (self.queue if shop is None else shop.queue).put_nowait(task)
+
+    @property
+    def full(self) -> bool:
+        """Whether too much waits for workers already."""
+        return self.queue.full() or any(shop.queue.full() for shop in self.shops)
 
     # ── size ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -101,15 +119,27 @@ class Pool:
         """How many workers have a task in hand."""
         return sum(1 for slot in self.slots.values() if slot.flight) + len(self.legacy.workers)
 
-    def open_slot(self) -> bool:
+    def crew(self, shop: Workshop | None) -> int:
+        """How many workers there are for commands, or of a workshop; those that are leaving are none."""
+        return sum(1 for slot in self.slots.values() if slot.shop is shop and not slot.retiring)
+
+    def make_room(self, wanted: Mapping[Workshop | None, int]) -> bool:
+        """Lets an idle worker go of whose kind there are more than are wanted; False where there is none."""
+        for slot in self.slots.values():
+            if slot.idle and self.crew(slot.shop) > wanted.get(slot.shop, 0):
+                slot.retire()
+                return True
+        return False
+
+    def open_slot(self, shop: Workshop | None = None) -> bool:
         """Adds a worker; False while the machine refuses one."""
         taken = set(self.slots) | {task.worker for _, task in self.legacy.workers.values()}
         number = next(n for n in range(1, len(taken) + 2) if n not in taken)
-        hired = self._hiring.hire(number)
+        hired = self._hiring.hire(number, shop)
         if hired is None:
             return False
         run, sock = hired
-        slot = Slot(number, run, since=time.monotonic())
+        slot = Slot(number, run, shop, since=time.monotonic())
         self.slots[number] = slot
         assert self._group is not None
         slot.feeder = self._group.create_task(self._feed(slot, sock), name=f"slot-{number}")
@@ -120,6 +150,7 @@ class Pool:
         stopped what is to be stopped. A stopped task takes no place under the limit."""
         now = time.monotonic()
         self.orders.renew()
+        self.shops.tick()
         self._hiring.watch([now - slot.since for slot in self.slots.values() if slot.pid is None])
         spare = len(self.slots) + len(self.legacy.workers) - self.orders.paused - limit
         for slot in sorted(self.slots.values(), key=lambda slot: -slot.number):
@@ -137,13 +168,14 @@ class Pool:
         _, slot.line = await loop.create_unix_connection(
             lambda: Line(lambda messages: self._hear(slot, messages), lambda: self._hung_up(slot)), sock=sock
         )
+        queue = self.queue if slot.shop is None else slot.shop.queue
         while True:
-            task = await self.queue.get()
+            task = await queue.get()
             if slot.held is not None:  # its task was stopped while it waited for one to send ahead
                 self._ledger.put_back(self._ledger.jobs[task.job], task.number)
                 await slot.left()
                 continue
-            batch = self._gather(slot, task)
+            batch = self._gather(slot, task, queue)
             if not batch:
                 continue
             await asyncio.shield(self._ledger.starting(batch, slot.run, slot.number))
@@ -155,7 +187,7 @@ class Pool:
         job = self._ledger.jobs.get(task.job)
         return job.ahead if job else 1
 
-    def _gather(self, slot: Slot, first: Task) -> list[Task]:
+    def _gather(self, slot: Slot, first: Task, queue: asyncio.Queue[Task]) -> list[Task]:
         """`first` and what else may be sent with it; tasks whose job was canceled meanwhile fall out here."""
         batch: list[Task] = []
         task: Task | None = first
@@ -168,7 +200,7 @@ class Pool:
                 batch.append(task)
                 slot.flight[task.key] = task
             room = self._ahead(task) > max(1, len(slot.flight))
-            task = self.queue.get_nowait() if room and not self.queue.empty() else None
+            task = queue.get_nowait() if room and not queue.empty() else None
         return batch
 
     def _send(self, slot: Slot, batch: list[Task]) -> None:

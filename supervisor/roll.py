@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import itertools
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 from gristmill.supervisor.core.job import Job
@@ -32,6 +32,8 @@ class Roll:
         self.order: list[tuple[int, int]] = []
         self.forgotten: list[int] = []
         """Ended jobs that left memory since the feed last looked."""
+        self.fresh_calls: deque[Job] = deque()
+        """Jobs of calls for which nobody has seen to an interpreter yet."""
         self.work = asyncio.Event()
         """Set when something may be startable that was not before."""
 
@@ -65,6 +67,9 @@ class Roll:
 
     def _admit(self, job: Job) -> None:
         self.jobs[job.id] = job
+        if job.spec.call is not None:
+            job.cold = True
+            self.fresh_calls.append(job)
         bisect.insort(self.order, (-job.spec.priority, job.id))
         self.work.set()
 

@@ -15,6 +15,7 @@ from typing import Any
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.edge.spawner import Line
+from gristmill.supervisor.workshops import Workshop
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +24,8 @@ class Slot:
 
     number: int
     run: int
+    shop: Workshop | None = None
+    """Where it makes calls; None for commands."""
     line: Line | None = None
     pid: int | None = None
     flight: dict[Key, Task] = field(default_factory=dict)

@@ -71,6 +71,9 @@ def describe(file: str, spec: Spec, everything: bool) -> None:
             print("  …")
         start = launch.launch(spec, job=0, number=number, attempt=1, script=spec.script or "{script}")
         words = start.argv[2] if start.argv[:2] == ("/bin/sh", "-c") else " ".join(start.argv)
+        if spec.call is not None:
+            given = [*map(repr, start.args), *(f"{name}={value!r}" for name, value in start.kwargs.items())]
+            words = f"{spec.call.target}({', '.join(given)})"
         fed = f"  < {start.stdin!r}" if start.stdin is not None else ""
         print(f"  {number}: {safe(words)}{safe(fed)}")
 

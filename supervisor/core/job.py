@@ -109,6 +109,10 @@ class Job:
     """What tasks of this name and command are called, in this job and any other."""
     waits: str = ""
     """Why nothing of it is started now; shown, never stored."""
+    cold: bool = False
+    """Whether the interpreter that its calls are made in is not there yet."""
+    warmth: str = ""
+    """What is to be said of that interpreter; shown, never stored."""
 
     def __post_init__(self) -> None:
         self.kind = self.kind or launch.kind(self.spec)
@@ -146,7 +150,7 @@ class Job:
 
     def ready(self, now: float) -> bool:
         """Whether a task could be handed out now, as far as the job itself is concerned."""
-        if not self.open or (self.spec.limits.workers is not None and len(self.live) >= self._most()):
+        if not self.open or self.cold or (self.spec.limits.workers is not None and len(self.live) >= self._most()):
             return False
         return self.cursor < self.tasks or (bool(self.again) and self.again[0][0] <= now)
 
@@ -254,8 +258,8 @@ class Job:
 
     def verdict(self) -> JobState | None:
         """The state in which the job ends, None while something of it is to be done."""
-        if self.state is JobState.CANCELED:
-            return JobState.CANCELED if not self.live else None
+        if self.state in (JobState.CANCELED, JobState.FAILED):
+            return self.state if not self.live else None
         if self.tasks_ended < self.tasks:
             return None
         return JobState.FAILED if self.items_failed else JobState.DONE
@@ -280,7 +284,7 @@ class Job:
             name=self.spec.name,
             file=self.file,
             state=self.state.value,
-            reason=self.reason or self.waits,
+            reason=self.reason or (self.warmth if self.cold else self.waits or self.warmth),
             items=self.spec.items.total,
             items_done=self.items_done,
             items_failed=self.items_failed,

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
-from gristmill.supervisor.core import cases, document, entries, grid, items, keys, script, usage, walker
+from gristmill.supervisor.core import calls, cases, document, entries, grid, items, keys, script, usage, walker
 from gristmill.supervisor.core.errors import JobFileError, Problem
 from gristmill.supervisor.core.findings import Fault, Findings, Path, place, shown
 from gristmill.supervisor.core.spec import Items, Spec
 
-_SAY = 'say what a task runs, such as command = "python3 train.py"'
+_SAY = 'say what a task runs, such as command = "python3 train.py" or call = "module:function"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +77,29 @@ def _parse(file: _File, findings: Findings) -> Spec:
         findings.add_at(found.problem.line, found.problem.column, found.problem.what, found.problem.mend)
     values = found.values if file.kind == "command" else _without_command(found.values, file.kind, findings)
     layout = walker.walk(values, keys.JobFile, (), findings)
-    if not (found.problem or file.kind != "command" or "command" in values or findings.touched("call")):
+    if not (found.problem or file.kind != "command" or "command" in values or "call" in values):
         what = "command is missing" if file.text.strip() else "the file is empty"
         findings.add((), what, _SAY)
     command = _command(file, layout, findings)
+    call = calls.read(layout, file.where, findings)
     env = entries.env(layout, plain, findings)
     stdin = None if layout.stdin is UNSET else layout.stdin
     made = _items(file, layout, values, findings)
     uses = usage.Uses(
-        texts=usage.templates(() if file.kind == "script" else command, stdin, env),
+        texts=usage.templates(() if file.kind == "script" or call else command, stdin, env),
         names=("line",) if file.kind == "list" else _names(values, made, findings),
         script=file.text if file.kind == "script" else "",
     )
     made = usage.settle(made, layout.items.per_task if layout.items is not UNSET else UNSET, uses, findings)
+    if call is not None:
+        call = structs.replace(call, takes=calls.taking(layout, made))
     if layout.venv is not UNSET and layout.conda is not UNSET:
         findings.add(("conda",), "both venv and conda", "keep the one that the job runs in")
     return Spec(
         name=findings.take(("name",), partial(entries.name, layout.name, file.name), ""),
-        kind=file.kind,
-        command=command,
+        kind=file.kind if call is None else "call",
+        command=command if call is None else (),
+        call=call,
         cwd=entries.path(layout.cwd, ("cwd",), file.where, findings) or file.where.cwd,
         items=made,
         stdin=stdin,

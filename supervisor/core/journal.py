@@ -2,16 +2,18 @@
 
 Owns the reading of the format that `edge/worker.py` writes. The format is the contract between versions: a record
 is a line `CRC32 JSON`; `{"v": VERSION}` comes first; `{"c": key}` is a claim, `{"s": key, "pid": …}` the start of a
-task that lives a while, `{"e": key, …}` an exit, `{"n": key, …}` a start that the machine refused, `{"p": key,
-"stopped": …}` how many seconds a task was stopped by now, `{"fence": …}` the mark of a later daemon. A torn line is no
-record. Fields may be added; a change of meaning is a new version, which stands in the record that has it: the exit of
-an evicted task has 2, so that no older reader takes it for a failure, and all others are still read by it.
+task that lives a while, `{"r": pid, "k": start}` the process in which calls are made from now on, `{"e": key, …}` an
+exit, `{"n": key, …}` a start that the machine refused, `{"p": key, "stopped": …}` how many seconds a task was stopped
+by now, `{"fence": …}` the mark of a later daemon. A torn line is no record. Fields may be added; a change of meaning
+is a new version, which stands in the record that has it: the exit of an evicted task has 2, so that no older reader
+takes it for a failure, and all others are still read by it.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -63,6 +65,10 @@ class Exit:
     text: str
     oom: bool = False
     stopped_s: float = 0.0
+    value: str | None = None
+    """What a call returned, as JSON."""
+    raised: str = ""
+    """The exception that a call ended by, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,8 @@ def read_exit(record: dict[str, Any]) -> Exit:
         text=record.get("text", ""),
         oom=record.get("oom", False),
         stopped_s=record.get("stopped", 0.0),
+        value=record.get("value"),
+        raised=record.get("raised", ""),
     )
 
 
@@ -102,17 +110,21 @@ def seal(record: dict[str, Any]) -> bytes:
     return b"\n%08x %s\n" % (zlib.crc32(body), body)
 
 
+def _records(data: bytes) -> Iterator[dict[str, Any]]:
+    for line in data.split(b"\n"):
+        crc, _, body = line.partition(b" ")
+        if body and crc == b"%08x" % zlib.crc32(body):
+            yield json.loads(body)
+
+
 def read(data: bytes) -> Fates:
     """The fates in a journal's bytes; claims after a fence are void, for the worker started nothing for them."""
     running: dict[Key, Start] = {}
     ended: dict[Key, Exit] = {}
     refused: dict[Key, str] = {}
     fenced = stops = False
-    for line in data.split(b"\n"):
-        crc, _, body = line.partition(b" ")
-        if not body or crc != b"%08x" % zlib.crc32(body):
-            continue
-        record = json.loads(body)
+    runner: tuple[int | None, int | None] = (None, None)
+    for record in _records(data):
         if record.get("v", VERSION) > VERSION:
             raise FolderError("a run folder was written by a newer Gristmill – install that version again")
         stops = stops or record.get("stops", False)
@@ -121,9 +133,12 @@ def read(data: bytes) -> Fates:
         elif "c" in record:
             if not fenced:
                 key = Key.parse(record["c"])
-                running[key] = Start(record["t"])
+                running[key] = Start(record["t"], *runner)
                 ended.pop(key, None)  # evicted, or run again by its user: the same attempt once more
                 refused.pop(key, None)
+        elif "r" in record:
+            runner = record["r"], record["k"]
+            running = {key: start._replace(pid=runner[0], ticks=runner[1]) for key, start in running.items()}
         elif "s" in record:
             key = Key.parse(record["s"])
             if key in running:

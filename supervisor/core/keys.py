@@ -135,6 +135,16 @@ class RetryTable(Table, frozen=True):
     ] = UNSET
 
 
+class RecycleTable(Table, frozen=True):
+    """When a process that makes one call after another is replaced by a fresh one."""
+
+    tasks: Annotated[Count | UnsetType, Meta(description="After so many calls. Default: no bound.")] = UNSET
+    memory: Annotated[
+        Size | UnsetType,
+        Meta(description='When it holds so much more than after its first call. Default: "256 MiB".'),
+    ] = UNSET
+
+
 class LimitsTable(Table, frozen=True):
     """Bounds of this job alone."""
 
@@ -148,15 +158,50 @@ class LimitsTable(Table, frozen=True):
 
 
 class JobFile(Table, frozen=True):
-    """A job for Gristmill: one command, run once or for each of many items."""
+    """A job for Gristmill: one command or function, run once or for each of many items."""
 
     name: Annotated[Text | UnsetType, Meta(description="Name of the job. Default: the file's name.")] = UNSET
     command: Annotated[
         Command | UnsetType,
         Meta(
             description="What a task runs. Text is run by sh -c, with each {placeholder} quoted for the shell; "
-            "a list is an argv without a shell. {{ and }} are literal braces. Required."
+            "a list is an argv without a shell. {{ and }} are literal braces. Required, unless there is a call."
         ),
+    ] = UNSET
+    call: Annotated[
+        Text | UnsetType,
+        Meta(
+            description='A Python function, "module:function", called for each task in an interpreter that has '
+            "imported the module already. It gets an item's parameters by name, or its index; (start, count) where "
+            "per_task is not 1. What it returns is the task's result.",
+            examples=["cubes:make"],
+        ),
+    ] = UNSET
+    preload: Annotated[
+        Text | UnsetType,
+        Meta(
+            description='A Python function, "module:function", called once before all calls; what it loads is shared '
+            "by all of them. Default: none."
+        ),
+    ] = UNSET
+    python: Annotated[
+        Text | UnsetType,
+        Meta(description="Interpreter for call, 3.8 or newer. Default: that of venv or conda, else Gristmill's own."),
+    ] = UNSET
+    isolation: Annotated[
+        Annotated[Literal["fork", "reuse"], Meta(extra={"wants": '"fork" or "reuse"'})] | UnsetType,
+        Meta(
+            description='Whether each call has a process of its own ("fork"), or one process makes call after call '
+            '("reuse"). Default: "fork".'
+        ),
+    ] = UNSET
+    recycle: Annotated[
+        Annotated[
+            Annotated[int, Meta(ge=1, le=10**9)] | RecycleTable,
+            Meta(extra={"wants": 'a number of calls, or a table: recycle = { tasks = 1000, memory = "200 MiB" }'}),
+        ]
+        | UnsetType,
+        Meta(description='When a process that is used again is replaced: after so many calls. Default: see the table.'),
     ] = UNSET
     cwd: Annotated[
         Text | UnsetType, Meta(description="Folder that tasks run in. Default: the folder that holds jobs/.")
@@ -223,11 +268,6 @@ class JobFile(Table, frozen=True):
 
 
 LATER: dict[tuple[str, ...], str] = {
-    ("call",): 'remove it and start Python by command, such as ["python3", "-m", "module"]',
-    ("preload",): "remove it; each task loads what it needs",
-    ("python",): "remove it and give venv or conda",
-    ("isolation",): "remove it; each task is a process of its own",
-    ("recycle",): "remove it; each task is a process of its own",
     ("after",): "remove it and drop this file when the other job has ended (`grist wait JOB`)",
     ("after_any",): "remove it and drop this file when the other job has ended (`grist wait JOB`)",
     ("after_failed",): "remove it and drop this file when the other job has failed (`grist wait JOB`)",
@@ -242,7 +282,9 @@ LATER: dict[tuple[str, ...], str] = {
 
 SYNONYMS: dict[str, str] = {
     "cmd": "command", "run": "command", "exec": "command", "argv": "command", "args": "command", "shell": "command",
-    "script": "command", "title": "name", "job_name": "name", "workdir": "cwd", "working_dir": "cwd",
+    "script": "command", "function": "call", "func": "call", "entry_point": "call", "interpreter": "python",
+    "initializer": "preload", "setup": "preload", "max_tasks_per_child": "recycle", "maxtasksperchild": "recycle",
+    "title": "name", "job_name": "name", "workdir": "cwd", "working_dir": "cwd",
     "working_directory": "cwd", "dir": "cwd", "directory": "cwd", "folder": "cwd", "chdir": "cwd",
     "environment": "env", "vars": "env", "virtualenv": "venv", "conda_env": "conda", "input": "stdin",
     "time": "timeout", "walltime": "timeout", "time_limit": "timeout", "matrix": "grid", "params": "grid",
@@ -273,7 +315,7 @@ def schema() -> dict[str, Any]:
         "description": "A parameter: the list of its values, or {range = [first, end, step]}, the end left out.",
     }
     made["$defs"]["GridTable"]["additionalProperties"] = parameter
-    made["$defs"]["JobFile"]["required"] = ["command"]
+    made["$defs"]["JobFile"]["oneOf"] = [{"required": ["command"]}, {"required": ["call"]}]
     for table in made["$defs"].values():  # docstrings, whose line breaks differ between versions of Python
         table["description"] = " ".join(table["description"].split())
     parameter["anyOf"][1]["description"] = " ".join(parameter["anyOf"][1]["description"].split())

@@ -10,24 +10,29 @@ from __future__ import annotations
 import math
 import shlex
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from gristmill.supervisor.core import items, parameters, template
-from gristmill.supervisor.core.spec import Spec
+from gristmill.supervisor.core.spec import Spec, Value
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One start of a task. `env` holds only what the task adds to the environment of its job, or has otherwise."""
+    """One start of a task. `env` holds only what the task adds to the environment of its job, or has otherwise.
+
+    Of a call `argv` is empty; it gets `args` by place and `kwargs` by name.
+    """
 
     argv: tuple[str, ...]
     cwd: str
     env: dict[str, str]
     stdin: str | None
+    args: tuple[int, ...] = ()
+    kwargs: dict[str, Value] = field(default_factory=dict)
 
 
 def launch(spec: Spec, *, job: int, number: int, attempt: int, script: str | None) -> Launch:
@@ -53,28 +58,38 @@ def launch(spec: Spec, *, job: int, number: int, attempt: int, script: str | Non
     env.update({name: template.render(value, values) for name, value in spec.env.items()})
     if is_python(spec) and "PYTHONPATH" in env:
         env["PYTHONPATH"] = f"{spec.cwd}:{env['PYTHONPATH']}"
+    stdin = None if spec.stdin is None else template.render(spec.stdin, values)
+    if spec.call is not None:
+        args = {"nothing": (), "parameters": (), "index": (start,), "range": (start, count)}[spec.call.takes]
+        return Launch((), spec.cwd, env, stdin, args, given if spec.call.takes == "parameters" else {})
     if isinstance(spec.command, str):
         argv: tuple[str, ...] = ("/bin/sh", "-c", template.render(spec.command, values, shlex.quote))
     else:
         argv = tuple(template.render(part, values) for part in spec.command)
-    return Launch(argv, spec.cwd, env, None if spec.stdin is None else template.render(spec.stdin, values))
+    return Launch(argv, spec.cwd, env, stdin)
 
 
 def shared(spec: Spec, job: int) -> dict[str, str]:
     """The variables that are the same for all tasks of a job; those of `launch` have the last word."""
+    return {"GRIST_JOB": str(job), "GRIST_JOB_NAME": spec.name, **width(spec)}
+
+
+def width(spec: Spec) -> dict[str, str]:
+    """Of these variables those that a program may read once, when it begins; they are no job's own."""
     cores = str(max(1, math.ceil(spec.resources.cpus or 1)))
-    return {
-        "GRIST_JOB": str(job),
-        "GRIST_JOB_NAME": spec.name,
-        "SLURM_CPUS_PER_TASK": cores,
-        "PYTHONUNBUFFERED": "1",
-        **dict.fromkeys(_THREADS, cores),
-    }
+    return {"SLURM_CPUS_PER_TASK": cores, "PYTHONUNBUFFERED": "1", **dict.fromkeys(_THREADS, cores)}
+
+
+def settled(spec: Spec) -> dict[str, str]:
+    """The job's own variables that are the same for all its tasks: what a module may read when it is imported."""
+    return {name: template.render(value, {}) for name, value in spec.env.items() if not template.holes(value)}
 
 
 def kind(spec: Spec) -> str:
     """What tasks of this name and command share a footprint under, today and next week: `NAME#CHECKSUM`."""
     command = spec.command if spec.kind != "list" else str(spec.items.cases[0]["line"]).split(None, 1)[:1]
+    if spec.call is not None:
+        command = ("call", spec.call.target)
     return f"{spec.name}#{zlib.crc32(msgspec.json.encode((command, spec.cwd))):08x}"
 
 
@@ -88,6 +103,8 @@ def summary(spec: Spec, width: int = 80) -> str:
     if spec.kind == "list":
         first = str(spec.items.cases[0]["line"])
         text = first if spec.items.total == 1 else f"{spec.items.total:,} commands: {first}"
+    elif spec.call is not None:
+        text = f"call {spec.call.target}"
     elif isinstance(spec.command, str):
         text = spec.command
     else:

@@ -68,18 +68,42 @@ class Resources(Frozen, frozen=True, kw_only=True):
     memory_bytes: int | None = None
 
 
+class Recycle(Frozen, frozen=True, kw_only=True):
+    """When a process that makes one call after another is replaced by a fresh one; None: not for that."""
+
+    tasks: int | None = None
+    memory_bytes: int | None = None
+    """Growth past what it held after its first call."""
+
+
+class Call(Frozen, frozen=True, kw_only=True):
+    """A function that is called for each task, in an interpreter that has imported its module.
+
+    `python` is that interpreter (a path, or a name on PATH), None for that of the job's environment, else our own.
+    `takes` says what it is given: nothing; the parameters of an item, by name; the index of an item; or the first item
+    and the number of items. `recycle` None: each call has a process of its own.
+    """
+
+    target: str
+    preload: str | None = None
+    python: str | None = None
+    takes: Literal["nothing", "parameters", "index", "range"] = "nothing"
+    recycle: Recycle | None = None
+
+
 class Spec(Frozen, frozen=True, kw_only=True):
     """A job in full, every default filled in, every path absolute.
 
     `command` is a template: a string is run by `sh -c`, a tuple is an argv. `kind` says where it came from: for a
     `script` the placeholder `{script}` is `script`, the path of the frozen copy, which is set at acceptance; for a
-    `list` each item's `line` is a shell command, taken as written.
+    `list` each item's `line` is a shell command, taken as written; for a `call` the command is empty.
     """
 
     name: str
-    kind: Literal["command", "script", "list"]
+    kind: Literal["command", "script", "list", "call"]
     command: str | tuple[str, ...]
     script: str | None = None
+    call: Call | None = None
     cwd: str
     items: Items = Items()
     stdin: str | None = None

@@ -110,6 +110,8 @@ def judge(end: Exit, timeout_s: float | None) -> tuple[TaskState, str, str]:
         return T.CANCELED, "", "canceled by the user"
     if end.oom:
         return T.OOM, "oom", f"killed for lack of memory at {end.memory_bytes / 1e9:.2g} GB"
+    if end.raised:
+        return T.FAILED, f"exit:{end.exit_code}", f"{end.raised}; {end.text}" if end.text else end.raised
     if end.signal is not None:
         name = signal_name(end.signal)
         return T.FAILED, f"signal:{end.signal}", f"{name}; {end.text}" if end.text else name

@@ -86,6 +86,19 @@ def base(spec: Spec, environ: Mapping[str, str]) -> dict[str, str]:
     return env
 
 
+def interpreter(spec: Spec, environ: Mapping[str, str]) -> str:
+    """The Python that the job's calls are made in; raises `GristError` where it is not found any more."""
+    given = spec.call.python if spec.call is not None else None
+    env = base(spec, environ)
+    if given is not None:
+        found = given if "/" in given else shutil.which(given, path=_search_path(spec, env))
+        if found is None:
+            raise GristError(f"python: {shown(given)} is not found on PATH any more – write its full path")
+        return found
+    prefix = env.get("CONDA_PREFIX") if spec.conda is not None else spec.venv
+    return f"{prefix}/bin/python" if prefix is not None else env["GRIST_PYTHON"]
+
+
 def examine(spec: Spec, environ: Mapping[str, str]) -> list[Complaint]:
     """What the job names and the machine lacks: folders, environments, programs; empty if all is there."""
     complaints = [*_folder(spec.cwd), *_venv(spec), *_conda(spec, environ)]
@@ -182,8 +195,13 @@ def _listed(file: str) -> list[str]:
 
 def _program(spec: Spec, environ: Mapping[str, str]) -> Iterator[Complaint]:
     """Whether what is started first can be run: of an argv its head, of a shell line its first word if it is plain."""
-    path = spec.env.get("PATH") or base(spec, environ).get("PATH") or os.defpath
+    path = _search_path(spec, base(spec, environ))
     if template.holes(path):  # differs from task to task
+        return
+    if spec.call is not None:
+        fault = None if spec.call.python is None else _unfit(spec.call.python, spec.cwd, path)
+        if fault is not None:
+            yield Complaint(("python",), f"python: {fault[0]}", fault[1])
         return
     if isinstance(spec.command, str):
         first = _BARE.match(spec.command)
@@ -200,6 +218,10 @@ def _program(spec: Spec, environ: Mapping[str, str]) -> Iterator[Complaint]:
         fault = _unfit(inner, spec.cwd, path) if inner else None
     if fault is not None:
         yield Complaint(("command",) if spec.kind == "script" else ("command", 0), *fault)
+
+
+def _search_path(spec: Spec, env: Mapping[str, str]) -> str:
+    return spec.env.get("PATH") or env.get("PATH") or os.defpath
 
 
 def _settled(command: tuple[str, ...]) -> Iterator[str]:

@@ -39,6 +39,11 @@ def collect(path: Path) -> Result:
     return Result(data, path)
 
 
+def inline(text: str) -> Result:
+    """What a call returned, JSON."""
+    return Result(text.encode(), None)
+
+
 def leave(path: Path, fault: str = "") -> Result:
     """A result that stays the file that it is."""
     return Result(msgspec.json.encode({"file": str(path), "bytes": path.stat().st_size}), None, fault)

@@ -17,11 +17,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
+from gristmill.supervisor.core.tools import Tools
+
 WORKER = Path(__file__).with_name("worker.py")
+WARM = Path(__file__).with_name("warm.py")
 SPAWNER_LEAVES_S = 2.0
 """How long a spawner that was hung up on may take to leave."""
 PACKET_MOST = 1 << 16
@@ -77,8 +80,13 @@ class Line(asyncio.Protocol):
 class Spawner:
     """The process that workers are forked from; `tell` hears of forks, failures and ends, `gone` of its death."""
 
-    def __init__(self, log: int, tell: Callable[[dict[str, Any]], None], gone: Callable[[str], None]) -> None:
+    def __init__(
+        self, log: int, tell: Callable[[dict[str, Any]], None], gone: Callable[[str], None],
+        tools: Tools | None = None, words: Path | None = None,
+    ) -> None:
+        """With `tools` it is one for calls, which imports first, and prints meanwhile to the file `words`."""
         self._log, self._tell, self._gone = log, tell, gone
+        self._tools, self._words = tools, words
         self._files = resource.getrlimit(resource.RLIMIT_NOFILE)  # what tasks get, whatever the daemon takes for itself
         self.since = 0.0
         """When the process was started, by the monotonic clock."""
@@ -93,12 +101,14 @@ class Spawner:
     def start(self) -> None:
         """Starts the process; raises OSError when the machine has no room for it."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            command = [sys.executable, "-I", "-S", os.fspath(WORKER), str(theirs.fileno())]
+        with theirs, self._setup() as setup:
+            command, env, cwd = [sys.executable, "-I", "-S", os.fspath(WORKER)], None, "/"
+            if (tools := self._tools) is not None:
+                command, env, cwd = [tools.python, os.fspath(WARM)], dict(tools.env), tools.cwd
             try:
                 self._process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, cwd="/",
-                    pass_fds=[theirs.fileno()], start_new_session=True,
+                    [*command, str(theirs.fileno())], stdin=setup, stdout=self._log, stderr=self._log, cwd=cwd,
+                    env=env, pass_fds=[theirs.fileno()], start_new_session=True,
                 )
             except OSError:
                 ours.close()
@@ -108,6 +118,19 @@ class Spawner:
         self._sock = ours
         self.since = time.monotonic()
         asyncio.get_running_loop().add_reader(ours.fileno(), self._read)
+
+    def _setup(self) -> IO[bytes]:
+        """What the process is to find on its standard input: nothing, or what to import."""
+        if (tools := self._tools) is None:
+            return open(os.devnull, "rb")
+        setup = {
+            "call": tools.call, "preload": tools.preload, "count": tools.count, "names": tools.names,
+            "cwd": tools.cwd, "log": str(self._words), "daemon": os.getpid(),
+        }
+        file = os.fdopen(os.memfd_create("setup", os.MFD_CLOEXEC), "r+b")
+        file.write(json.dumps(setup).encode())
+        file.seek(0)
+        return file
 
     def fork(self, run: Path, slot: int) -> socket.socket:
         """Asks for a worker on run folder `run`; returns the daemon's end of its socket. OSError when it can't."""
@@ -149,6 +172,18 @@ class Spawner:
             process.kill()  # it holds no task, only its own duty
             code = process.wait()
         return f"signal {-code}" if code < 0 else f"exit {code}"
+
+    def end(self) -> None:
+        """Ends one for calls at once, whatever its module does now, and does not wait; its workers stay."""
+        sock, self._sock = self._sock, None
+        process, self._process = self._process, None
+        loop = asyncio.get_running_loop()
+        if sock is not None:
+            loop.remove_reader(sock.fileno())
+            sock.close()
+        if process is not None:
+            process.kill()
+            loop.run_in_executor(None, process.wait)  # it may have much memory to give back
 
     def _read(self) -> None:
         if self._sock is None:

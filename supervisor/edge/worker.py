@@ -33,6 +33,7 @@ import socket
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 VERSION = 1  # of the journal's records; a reader refuses a newer one
@@ -99,6 +100,16 @@ def name_process(name: str) -> None:
     """What `ps` and `top` show."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
     _libc.prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
+
+
+def set_process(option: int, value: int) -> None:
+    """Sets an attribute of this process, by the number that prctl has for it."""
+    _libc.prctl(option, value, 0, 0, 0)
+
+
+def become_subreaper() -> None:
+    """Takes on what its descendants leave behind."""
+    set_process(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def read_stat(pid: int) -> tuple[int, int, bytes]:
@@ -280,12 +291,14 @@ class Output:
     def __init__(self, run: str, kind: str) -> None:
         self.run, self.kind = run, kind
         self.fd = -1
+        self.serial = 0  # of how many files it has been the latest
 
     def open(self) -> int:
         """Its descriptor; the empty file of the task before is used again."""
         if self.fd < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             self.fd = os.open(f"{self.run}/{self.kind}", flags, 0o600)
+            self.serial += 1
         return self.fd
 
     def begin(self, target: str, key: str, most: int, now: float) -> None:
@@ -388,6 +401,7 @@ class Task:
         self.sweeps = 0
         self.kill_at: float | None = None
         self.status: int | None = None
+        self.said: dict[str, Any] = {}  # what goes into the record of its exit beside the usual
         self.cpu = 0.0
         self.rss = 0
 
@@ -412,6 +426,8 @@ class Worker:
         self.birthright = Birthright()
         self.out, self.err = Output(run, "log"), Output(run, "err")
         self.null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self.poll = select.poll()
+        self.wakes: tuple[int, ...] = ()  # the pipe that signals wake it by
         self.flushed = 0.0
         self.orphaned = False  # the daemon is gone
         self.retiring = False  # finish, then leave
@@ -420,8 +436,8 @@ class Worker:
 
     def serve(self, wake: int) -> None:
         """Runs until there is nothing left to do. `wake` is readable after a signal, one byte each."""
-        poll = select.poll()
-        poll.register(self.sock, select.POLLIN)
+        poll, daemon = self.poll, self.sock.fileno()
+        poll.register(daemon, select.POLLIN)
         poll.register(wake, select.POLLIN)
         try:
             self.journal.append(encode({"v": VERSION, "stops": True}))
@@ -441,10 +457,12 @@ class Worker:
                     for number in os.read(wake, 4096):
                         if number in ORDERS:
                             self.hear_signal(ORDERS[number])
-                else:
+                elif fd == daemon:
                     self.read_socket()
                     if self.orphaned:
-                        poll.unregister(self.sock)
+                        poll.unregister(daemon)
+                else:
+                    self.hear_task()
             self.look_after()
 
     def patience(self) -> int | None:
@@ -497,6 +515,9 @@ class Worker:
         if task.kill_at is not None and now >= task.kill_at:
             self.signal_tree(signal.SIGKILL)
             task.kill_at = now + KILL_EVERY
+
+    def hear_task(self) -> None:
+        """What a task says itself: a command says nothing, a call does (see `warm`)."""
 
     # ── talking to the daemon ─────────────────────────────────────────────────────────────────────────────────
 
@@ -601,12 +622,8 @@ class Worker:
 
     def spawn(self, key: str, message: dict[str, Any], outputs: list[Output]) -> None:
         context = self.context(key)
-        if time.monotonic() > self.counted + COUNT_EVERY:
-            self.memory_ran_out()  # whatever it was, it was before this task
-        env = dict(context["env"], **message["env"])
-        env["GRIST_WORKER"] = str(self.slot)
-        env["GRIST_RESULT"] = self.run + "/result"
-        env["GRIST_PROGRESS"] = self.run + "/progress"
+        self.count_kills()
+        env = self.variables(context, message)
         argv = message["argv"]
         os.chdir(context["cwd"])
         stdin = self.null
@@ -636,6 +653,14 @@ class Worker:
             self.birthright.go_first(False)
         self.task = Task(key, pid, context, outputs)
         make_nice(pid, context["nice"])
+
+    def variables(self, context: dict[str, Any], message: dict[str, Any]) -> dict[str, str]:
+        """A task's environment."""
+        env = dict(context["env"], **message["env"])
+        env["GRIST_WORKER"] = str(self.slot)
+        env["GRIST_RESULT"] = self.run + "/result"
+        env["GRIST_PROGRESS"] = self.run + "/progress"
+        return env
 
     def not_spawned(self, key: str, error: Exception) -> None:
         """A start that failed: the machine's "not now" goes back, the task's own fault is its exit."""
@@ -812,19 +837,13 @@ class Worker:
             "e": task.key, "code": code, "signal": signum, "why": task.why, "t0": began, "t": now,
             "cpu": round(task.cpu, 6), "rss": task.rss,
         }
+        record.update(task.said)
         log, *_ = [output.keep() for output in task.outputs]
         cut = sum(output.cut for output in task.outputs)
-        notes = []
-        if task.why is None and (code or signum) and self.memory_ran_out():
-            if signum == signal.SIGKILL or code == 128 + signal.SIGKILL:  # a shell reports its child's end like this
-                record["oom"] = True
-            else:
-                notes.append("the kernel killed a process for lack of memory meanwhile")
-        if task.stopped >= 1:
-            notes.append(f"it was stopped for {task.stopped:.0f} s meanwhile")
-        if cut:
-            notes.append(f"{cut / 1e6:.1f} MB of its log were left out (limits.log)")
-        if notes:
+        short = task.why is None and bool(code or signum) and self.memory_ran_out()
+        if short and (signum == signal.SIGKILL or code == 128 + signal.SIGKILL):  # a shell tells of its child like this
+            record["oom"] = True
+        if notes := self.notes(task, short and "oom" not in record, cut):
             record["text"] = "; ".join(notes)
         if log:
             record["log"] = log
@@ -832,10 +851,23 @@ class Worker:
             record["stopped"] = round(task.stopped, 3)
         if task.why == "evict":
             record["v"] = VERSION_EVICTED
+            record.pop("value", None)
         if os.access(self.run + "/result", os.F_OK):
             self.keep_result(task, record)
         self.forget_progress()
         self.record(record)
+
+    @staticmethod
+    def notes(task: Task, short: bool, cut: int) -> list[str]:
+        """What else is to be said of a task that has ended; of its log `cut` bytes are gone."""
+        notes = []
+        if short:
+            notes.append("the kernel killed a process for lack of memory meanwhile")
+        if task.stopped >= 1:
+            notes.append(f"it was stopped for {task.stopped:.0f} s meanwhile")
+        if cut:
+            notes.append(f"{cut / 1e6:.1f} MB of its log were left out (limits.log)")
+        return notes
 
     def forget_progress(self) -> None:
         """Removes what the task said of its progress, before anybody takes it for the next one's."""
@@ -848,7 +880,7 @@ class Worker:
 
     def keep_result(self, task: Task, record: dict[str, Any]) -> None:
         """Moves a result to where the daemon reads it; that of an evicted task, which is run again, goes."""
-        if task.why == "evict":
+        if task.why == "evict" or "value" in record:  # what a call returned comes before what it wrote
             os.unlink(self.run + "/result")
             return
         try:
@@ -857,6 +889,11 @@ class Worker:
         except OSError:
             os.rename(self.run + "/result", f"{self.run}/result.{task.key}")  # the daemon finds it here
             record["result"] = f"{self.run}/result.{task.key}"
+
+    def count_kills(self) -> None:
+        """Before a task begins: whoever was killed for lack of memory by now was none of it."""
+        if time.monotonic() > self.counted + COUNT_EVERY:
+            self.memory_ran_out()
 
     def memory_ran_out(self) -> bool:
         """Whether the kernel has killed anything for lack of memory since this was last asked."""
@@ -894,16 +931,17 @@ class Worker:
             self.write_at = time.monotonic() + WRITE_AGAIN
 
 
-def work(sock: socket.socket, run: str, slot: int) -> None:
+def work(hire: Callable[[socket.socket, str, int], Worker], sock: socket.socket, run: str, slot: int) -> None:
     """The life of a worker process, from the fork on."""
     os.setsid()
     name_process(f"grist-{slot}")
-    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    become_subreaper()
     wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     for number in ORDERS:
         signal.signal(number, lambda *_: None)
-    worker = Worker(sock, run, slot)
+    worker = hire(sock, run, slot)
+    worker.wakes = (wake, wake_write)
     worker.serve(wake)
     os.fsync(worker.journal.fd)
 
@@ -911,8 +949,8 @@ def work(sock: socket.socket, run: str, slot: int) -> None:
 class Spawner:
     """Forks workers on request and reaps them; a packet of the daemon's carries the new worker's socket."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
+    def __init__(self, sock: socket.socket, hire: Callable[[socket.socket, str, int], Worker] = Worker) -> None:
+        self.sock, self.hire = sock, hire
         self.guarded: list[list[int]] = []  # processes, by pid and start, that the daemon has stopped itself
 
     def serve(self) -> None:
@@ -960,7 +998,7 @@ class Spawner:
             status = 1
             try:
                 self.sock.close()
-                work(sock, order["run"], order["slot"])
+                work(self.hire, sock, order["run"], order["slot"])
                 status = 0
             finally:
                 if status and os.path.isdir(order["run"]):  # if not, a later daemon has removed it: nothing is lost
@@ -983,9 +1021,8 @@ class Spawner:
                 return  # the daemon is gone
 
 
-def main() -> None:
-    """Runs the spawner on the socket whose descriptor is the only argument."""
-    name_process("grist-spawner")
+def settle() -> None:
+    """Makes a process fit to be what workers are forked from."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -993,6 +1030,12 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, pages that all workers share
     gc.set_threshold(100_000)  # next to nothing here is in cycles, and each collection is time that a task waits
+
+
+def main() -> None:
+    """Runs the spawner on the socket whose descriptor is the only argument."""
+    name_process("grist-spawner")
+    settle()
     Spawner(socket.socket(fileno=int(sys.argv[1]))).serve()
 
 

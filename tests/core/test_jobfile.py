@@ -108,9 +108,8 @@ workers = 8
         ('command = "x"\n[limits]\npriority = 3', "move it above the first [table], out of [limits]"),
         ('command = "x"\n[grid]\na = [1]\ntimeout = "2h"', "move timeout above the first [table]"),
         ('command = "x"\n[env]\nA = "1"\ntimeout = "2h"', "pose.toml:4:1: timeout stands below [env]"),
-        ('command = "x"\nxyzzy = 1', "the keys here are name, command, cwd"),
+        ('command = "x"\nxyzzy = 1', "the keys here are name, command, call"),
         ('command = "x"\nafter = ["a"]', "pose.toml:2:1: after is not there yet in this version – remove it"),
-        ('call = "m:f"', "pose.toml:1:1: call is not there yet in this version"),
         ('command = "x"\n[finally]\ncommand = "y"', "finally is not there yet"),
         ('command = "x"\n[resources]\ngpu_memory = "6 GiB"', "resources.gpu_memory is not there yet"),
         ('command = "x"\n[resources]\ngpus = 1', "resources.gpus is not there yet"),
@@ -202,7 +201,8 @@ def test_all_problems_come_at_once_in_order() -> None:
 
 def test_what_follows_from_a_slip_is_not_told() -> None:
     assert complaints('comand = "x {a}"\n[grid]\na = 3') == [
-        'pose.toml: command is missing – say what a task runs, such as command = "python3 train.py"',
+        ('pose.toml: command is missing – say what a task runs, such as command = "python3 train.py" '
+        'or call = "module:function"'),
         "pose.toml:1:1: unknown key comand – did you mean command?",
         "pose.toml:3:1: grid.a: 3, where a parameter takes a list – write a = [3]",
     ]

@@ -18,6 +18,7 @@ LAYOUTS: dict[str, type[keys.Table]] = {
     "resources": keys.ResourcesTable,
     "retry": keys.RetryTable,
     "limits": keys.LimitsTable,
+    "recycle": keys.RecycleTable,
 }
 SHIPPED = Path(keys.__file__).with_name("job.schema.json")
 

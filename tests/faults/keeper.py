@@ -25,12 +25,19 @@ from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.launch import launch
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.core.tools import Tools
 from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.store import Store
+from gristmill.supervisor.hiring import Hiring
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.pool import Pool
+from gristmill.supervisor.workshops import Workshops
 
 TICK_S = 0.2
+
+
+def no_calls(job: Job) -> Tools:
+    raise NotImplementedError(f"job {job.id} is one of calls")
 
 
 class Keeper:
@@ -41,7 +48,9 @@ class Keeper:
         self.ledger = Ledger(record, time.time, random.random)
         self.conditions = Conditions(time.monotonic, time.time, lambda *_: None)
         log = os.open(state / "spawner.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
-        self.pool = Pool(self.ledger, Runs(state), self.context, order, log, self.conditions)
+        runs, shops = Runs(state), Workshops(self.ledger, no_calls, log, state / "logs")
+        hiring = Hiring(runs, self.conditions, log, shops, self.ledger.work.set)
+        self.pool = Pool(self.ledger, runs, self.context, order, hiring, self.conditions)
 
     def context(self, job: Job) -> dict[str, Any]:
         spec = job.spec

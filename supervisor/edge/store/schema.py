@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gristmill.supervisor.core.errors import FolderError, NoRoomError
 
-SCHEMA = 2
+SCHEMA = 3
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -38,6 +38,7 @@ CREATE TABLE results (job INTEGER, number INTEGER, result BLOB NOT NULL, PRIMARY
 
 MIGRATIONS: dict[int, str] = {
     2: "",  # jobs may say what becomes of leftovers and how long a log may grow; no table is different
+    3: "",  # jobs may be calls; no table is different
 }
 """By schema number: the statements that make a file of the number before into one of this."""
 

@@ -1,0 +1,192 @@
+"""The spawner of calls: a user's interpreter that has imported his module, and the workers that are forked from it.
+
+Run by its path, in whatever Python ≥ 3.8 the user names; standard library only, and `worker.py`, `caller.py` and
+`runner.py` beside it. It imports the module and runs `preload`, once; whatever that took is shared, copy on write, by
+all that is forked from it afterwards.
+
+    spawner (module, data) ─fork─► worker 1…n ─fork─► runner: one call and its end, or one call after another
+
+A worker stays what it is for commands: it keeps the journal, the time and the log, and no user's code runs in it. That
+runs in a *runner*, in a session of its own, which gets orders over a socket pair and answers there. A process that was
+forked shows no task's environment by which it could be known, should its worker be killed: so its pid and start are in
+the journal before it gets its first order. A runner whose worker is gone ends the call in hand, and leaves.
+"""
+
+from __future__ import annotations
+
+import sys
+
+_HERE = __file__.rpartition("/")[0]
+if __name__ == "__main__" and sys.path[:1] == [_HERE]:
+    del sys.path[0]  # our neighbours are nobody's modules
+
+import faulthandler
+import functools
+import inspect
+import json
+import os
+import signal
+import socket
+import threading
+import traceback
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+if __package__:
+    from gristmill.supervisor.edge import caller, runner, worker
+else:
+    sys.path.insert(0, _HERE)
+    _write, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # an installation is not theirs to write to
+    import caller  # type: ignore[import-not-found, no-redef]
+    import runner  # type: ignore[import-not-found, no-redef]
+    import worker  # type: ignore[import-not-found, no-redef]
+
+    sys.dont_write_bytecode = _write
+    for _name in ("caller", "runner", "worker"):
+        del sys.modules[_name]  # names that modules of the user's own may have
+    del sys.path[0]
+
+PR_SET_PDEATHSIG = 1
+FILES_MOST = 200  # files of modules that are watched for changes
+WORDS_MOST = 1 << 14  # characters of a traceback that go to the daemon, from its end
+
+
+class UnfitError(Exception):
+    """What a job names is there, and can't be called as the job asks; the text says why."""
+
+
+def find(target: str) -> Callable[..., Any]:
+    """The function that `module:name` means; raises UnfitError, or whatever its module raises at import."""
+    module_name, _, name = target.partition(":")
+    __import__(module_name)
+    found: Any = sys.modules[module_name]
+    for part in name.split("."):
+        if not hasattr(found, part):
+            there = [each for each, value in vars(found).items() if callable(value) and not each.startswith("_")]
+            known = ", ".join(sorted(there)[:12]) or "nothing that can be called"
+            raise UnfitError(f"{module_name} has no {name} – it has {known}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise UnfitError(f"{target} is no function, but a {type(found).__name__}")
+    if inspect.iscoroutinefunction(found) or inspect.isgeneratorfunction(found):
+        raise UnfitError(f"{target} is a coroutine or a generator – name a plain function")
+    function: Callable[..., Any] = found
+    return function
+
+
+def check_signature(function: Callable[..., Any], target: str, count: int, names: list[str]) -> None:
+    """Raises UnfitError where a function does not take what its calls will give: `count` values by place, the rest by
+    name."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # written in C: the first call shows it
+    try:
+        signature.bind(*range(count), **dict.fromkeys(names))
+    except TypeError as error:
+        given = ", ".join(["start", "count"][:count] if count != 1 else ["index"]) if count else ", ".join(names)
+        raise UnfitError(f"{target}{signature} is called with ({given}): {error}") from error
+
+
+def name_threads() -> list[str]:
+    """All threads beside the main one: Python's by their names, others by what the kernel calls them."""
+    named = {thread.native_id: thread.name for thread in threading.enumerate()}
+    found = []
+    for entry in os.listdir("/proc/self/task"):
+        if int(entry) != os.getpid():
+            try:
+                with open(f"/proc/self/task/{entry}/comm", encoding="utf-8", errors="replace") as file:
+                    found.append(named.get(int(entry)) or file.read().strip())
+            except OSError:
+                continue  # it has just ended
+    return sorted(found)
+
+
+def list_files(cwd: str, targets: list[str]) -> list[tuple[str, int, int]]:
+    """(path, mtime in ns, bytes) of the module files whose change makes what was imported stale: those in the job's
+    folder, and those that hold the functions."""
+    chosen = {target.partition(":")[0] for target in targets}
+    found = []
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if isinstance(path, str) and (name in chosen or path.startswith(cwd.rstrip("/") + "/")):
+            try:
+                stat = os.stat(path)
+            except OSError:
+                continue  # from a zip file, or gone since
+            found.append((path, stat.st_mtime_ns, stat.st_size))
+    return found[:FILES_MOST]
+
+
+def prepare(setup: dict[str, Any]) -> tuple[Callable[..., Any], list[str]]:
+    """Imports and preloads; the function, and the names of the threads that this left running."""
+    function = find(setup["call"])
+    check_signature(function, setup["call"], setup["count"], setup["names"])
+    if setup["preload"] is not None:
+        preload = find(setup["preload"])
+        check_signature(preload, setup["preload"], 0, [])
+        preload()
+    return function, name_threads()
+
+
+def tell_failure(error: BaseException) -> dict[str, Any]:
+    """The message that nothing can be called here, with the reason and the traceback."""
+    if isinstance(error, UnfitError):
+        return {"unfit": str(error), "trace": ""}
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    lines = traceback.format_exception(type(error), error, trace)
+    return {"unfit": runner.last_words(error), "trace": "".join(lines)[-WORDS_MOST:]}
+
+
+def redirect(path: str) -> int:
+    """Has output go to this file; a descriptor of where it went before."""
+    kept = os.dup(2)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    runner.Runner.point_output(fd, fd)
+    os.close(fd)
+    return kept
+
+
+def main() -> None:
+    """Serves on the socket whose descriptor is the only argument; standard input says what to import."""
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    setup: dict[str, Any] = json.load(sys.stdin)
+    sys.stdin = open(os.devnull)  # noqa: SIM115  # for what is imported, and all that is forked afterwards
+    os.dup2(sys.stdin.fileno(), 0)
+    worker.name_process("grist-warm")
+    worker.set_process(PR_SET_PDEATHSIG, signal.SIGKILL)  # an import that hangs is not to outlive who waits for it
+    if os.getppid() != setup["daemon"]:
+        return
+    kept = redirect(setup["log"])
+    faulthandler.enable(2)  # whatever file that is at the time
+    sys.argv[:] = [setup["call"]]
+    sys.path.insert(0, setup["cwd"])
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        function, threads = prepare(setup)
+    except BaseException as error:  # noqa: BLE001 - a user's own, whatever it is
+        message = tell_failure(error)
+        print(message["trace"] or message["unfit"], end="" if message["trace"] else "\n", file=sys.stderr, flush=True)
+        sock.send(worker.encode(message))
+        os._exit(0)
+    numbers = (*worker.IGNORED, *worker.ORDERS, signal.SIGCHLD)
+    found = {number: signal.getsignal(number) for number in numbers}
+    shop = caller.Shop(function, setup["cwd"], {n: signal.SIG_DFL if how is None else how for n, how in found.items()})
+    runner.flush()
+    runner.Runner.point_output(kept, kept)
+    os.close(kept)
+    worker.set_process(PR_SET_PDEATHSIG, 0)
+    worker.settle()
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # said already
+    files = list_files(setup["cwd"], [setup["call"], setup["preload"] or ""])
+    sock.send(worker.encode({"warm": os.getpid(), "threads": threads, "files": files}))
+    worker.Spawner(sock, functools.partial(caller.Caller, shop)).serve()
+    os._exit(0)  # handlers that the module has for its end are not for this
+
+
+if __name__ == "__main__":
+    main()

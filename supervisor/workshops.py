@@ -1,0 +1,262 @@
+"""Workshops: interpreters in which calls are made, one for each that is needed, its module imported and ready.
+
+Owns their lives: an import is begun when a job waits for it, few at a time; what it says of itself becomes the reason
+of its jobs; one that can't be had fails them, once, each as a whole; one that nobody needs is closed after a while. A
+job is `cold`, and hands out nothing, until its workshop is there. Which worker does what is the pool's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gristmill.supervisor.core import figures
+from gristmill.supervisor.core.errors import GristError
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.sanitise import safe
+from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.core.tools import Tools
+from gristmill.supervisor.edge import tail
+from gristmill.supervisor.edge.spawner import Spawner
+from gristmill.supervisor.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+IMPORTS = 2
+"""So many import at a time: each may take memory and disk for a while."""
+MOST = 32
+"""So many are open at a time; further ones wait until one is not needed any more."""
+IMPORT_S = 1800.0
+"""Longest that an import with its preload may take."""
+IDLE_S = 60.0
+"""One that no job needs any more is closed after so long."""
+TRIES = 3
+"""An import that somebody kills (SIGKILL: for lack of memory, say) is tried so often."""
+AGAIN_S = 2.0
+"""Seconds before such a try."""
+LOG_NAME = "import.log"
+WAITS = "waits for other imports to end"
+
+
+@dataclass(slots=True, eq=False)
+class Workshop:
+    """One of them. `since` is when its import began, and later when the last job that needed it ended."""
+
+    tools: Tools
+    jobs: dict[int, Job] = field(default_factory=dict)
+    queue: asyncio.Queue[Task] = field(default_factory=lambda: asyncio.Queue(maxsize=256))
+    spawner: Spawner | None = None
+    log: Path = Path()
+    since: float = 0.0
+    not_before: float = 0.0
+    warm: bool = False
+    files: list[tuple[str, int, int]] = field(default_factory=list)
+    caution: str = ""
+    """What its users had better know."""
+    tries: int = 0
+
+    @property
+    def module(self) -> str:
+        """The module that it imports."""
+        return self.tools.call.partition(":")[0]
+
+    def is_stale(self) -> bool:
+        """Whether a file of what was imported is another one by now; new jobs want that."""
+        for path, mtime_ns, size in self.files:
+            try:
+                stat = os.stat(path)
+            except OSError:
+                return True
+            if (stat.st_mtime_ns, stat.st_size) != (mtime_ns, size):
+                return True
+        return False
+
+
+class Workshops:
+    """All of them."""
+
+    def __init__(self, ledger: Ledger, tools: Callable[[Job], Tools], output: int, logs: Path) -> None:
+        """`output` is where workers' own words go; what an import prints, goes into a job's folder below `logs`."""
+        self._ledger, self._tools, self._output, self._logs = ledger, tools, output, logs
+        self._open: list[Workshop] = []
+        self._known: dict[Tools, Workshop] = {}
+        self._of: dict[int, Workshop] = {}
+        self._closing = False
+        self.heard: Callable[[dict[str, Any]], None] = lambda _: None
+        """Hears what a spawner says of the workers that it was asked for."""
+        self.lost: Callable[[Workshop], None] = lambda _: None
+        """Hears of one whose spawner has ended."""
+
+    def __iter__(self) -> Iterator[Workshop]:
+        return iter(self._open)
+
+    @property
+    def any(self) -> bool:
+        """Whether there are any."""
+        return bool(self._open)
+
+    def of(self, job: Job) -> Workshop | None:
+        """Where a job's calls are made; None for commands."""
+        return None if job.spec.call is None else self._of.get(job.id)
+
+    # ── who needs one ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def take_on(self, job: Job) -> None:
+        """Finds the workshop that a job of calls needs, or plans one."""
+        try:
+            tools = self._tools(job)
+        except GristError as error:  # what was there at acceptance is gone
+            self._ledger.fail(job, str(error))
+            return
+        shop = self._known.get(tools)
+        if shop is None or (shop.warm and shop.is_stale()):
+            shop = self._known[tools] = Workshop(tools)
+            self._open.append(shop)
+        shop.jobs[job.id] = job
+        self._of[job.id] = shop
+        job.cold = not shop.warm
+        job.warmth = shop.caution if shop.warm else WAITS
+
+    def begin(self) -> None:
+        """Begins imports that are waited for, the most urgent first, as many as may run at a time."""
+        now = time.monotonic()
+        busy = sum(1 for shop in self._open if shop.spawner is not None and not shop.warm)
+        opened = sum(1 for shop in self._open if shop.spawner is not None)
+        waiting = [shop for shop in self._open if shop.spawner is None and shop.jobs and shop.not_before <= now]
+        if busy >= IMPORTS or not waiting:
+            return
+        waiting.sort(key=lambda shop: min((-job.spec.priority, job.id) for job in shop.jobs.values()))
+        for shop in waiting[: min(IMPORTS - busy, MOST - opened)]:
+            self._import(shop)
+
+    def _import(self, shop: Workshop) -> None:
+        first = min(shop.jobs)
+        folder = self._logs / str(first)
+        shop.log = folder / LOG_NAME
+        shop.since = time.monotonic()
+        spawner = Spawner(
+            self._output, lambda message: self._told(shop, message), lambda how: self._gone(shop, how), shop.tools,
+            shop.log,
+        )
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            spawner.start()
+        except OSError as error:
+            if error.filename == shop.tools.python:
+                self._fail(shop, f"python: {error.filename}: {error.strerror}")
+            else:
+                shop.not_before = time.monotonic() + AGAIN_S
+                self._say(shop, f"importing {shop.module} can't begin yet: {error}")
+            return
+        shop.spawner = spawner
+        self._say(shop, f"importing {shop.module}")
+
+    # ── what a spawner says ───────────────────────────────────────────────────────────────────────────────────
+
+    def _told(self, shop: Workshop, message: dict[str, Any]) -> None:
+        if "warm" in message:
+            self._ready(shop, message)
+        elif "unfit" in message:
+            if message["trace"]:
+                log.warning("importing %s failed:\n%s", shop.module, "\n".join(map(safe, message["trace"].split("\n"))))
+                words = f"importing {shop.module} failed: {safe(message['unfit'])} – its traceback is in {shop.log}"
+            else:
+                words = f"call: {safe(message['unfit'])}"
+            self._fail(shop, words)
+        else:
+            self.heard(message)
+
+    def _ready(self, shop: Workshop, message: dict[str, Any]) -> None:
+        shop.warm, shop.tries = True, 0
+        shop.files = [(path, mtime_ns, size) for path, mtime_ns, size in message["files"]]
+        if threads := message["threads"]:
+            names = ", ".join(map(safe, threads[:6]))
+            shop.caution = (
+                f"threads that the import left running ({names}) are not there in calls, and locks that they hold stay "
+                "locked: start none before the first call"
+            )
+            log.warning("%s: %s", shop.module, shop.caution)
+        seconds = time.monotonic() - shop.since
+        log.info("%s was imported in %.1f s by %s", shop.module, seconds, safe(shop.tools.python))
+        for job in shop.jobs.values():
+            job.cold = False
+        self._say(shop, shop.caution)
+        shop.since = time.monotonic()
+        self._ledger.work.set()
+
+    def _gone(self, shop: Workshop, how: str) -> None:
+        """A spawner has ended: its workers go on, and another is started if it was not its own doing."""
+        if self._closing or shop not in self._open:
+            return
+        shop.spawner = None
+        if shop.warm:
+            log.warning("the spawner of %s ended (%s); another is started when it is needed", shop.module, how)
+        elif how != "signal 9" or shop.tries + 1 >= TRIES:
+            last = tail.read(shop.log).decode("utf-8", "replace").strip().rpartition("\n")[2]
+            words = f"importing {shop.module} ended its interpreter ({how})" + (f": {safe(last[:200])}" if last else "")
+            self._fail(shop, f"{words} – what it printed is in {shop.log}")
+            return
+        shop.warm, shop.tries = False, shop.tries + 1
+        shop.not_before = time.monotonic() + AGAIN_S * (shop.tries - 1)
+        for job in shop.jobs.values():
+            job.cold = True
+        self._say(shop, f"importing {shop.module} once more: its interpreter was ended ({how})")
+        self.lost(shop)
+        self._ledger.work.set()
+
+    def _fail(self, shop: Workshop, reason: str) -> None:
+        """Nothing can be called there: its jobs have failed, each as a whole."""
+        log.warning("%s", reason)
+        jobs = list(shop.jobs.values())
+        self._close(shop)
+        self.lost(shop)
+        for job in jobs:
+            if self._ledger.jobs.get(job.id) is job and job.open:
+                self._ledger.fail(job, reason)
+        self._ledger.work.set()
+
+    def _say(self, shop: Workshop, words: str) -> None:
+        for job in shop.jobs.values():
+            job.warmth = words
+            self._ledger.changed.add(job.id)
+
+    # ── once a second ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def tick(self) -> None:
+        """Says how imports go, ends one that takes too long, closes what is not needed."""
+        now = time.monotonic()
+        for shop in list(self._open):
+            for number in [number for number in shop.jobs if number not in self._ledger.jobs]:
+                del shop.jobs[number], self._of[number]
+                shop.since = now
+            age = now - shop.since
+            if not shop.jobs and (not shop.warm or age > IDLE_S):
+                self._close(shop)
+            elif shop.spawner is not None and not shop.warm:
+                if age > IMPORT_S:
+                    self._fail(shop, f"importing {shop.module} took longer than {figures.about(IMPORT_S)} and was ended"
+                                     f" – what it printed is in {shop.log}")
+                else:
+                    self._say(shop, f"importing {shop.module}: {age:.0f} s")
+
+    def close(self) -> None:
+        """Lets all spawners go; their workers stay until they have finished."""
+        self._closing = True
+        for shop in list(self._open):
+            self._close(shop)
+
+    def _close(self, shop: Workshop) -> None:
+        self._open.remove(shop)
+        if self._known.get(shop.tools) is shop:
+            del self._known[shop.tools]
+        for number in shop.jobs:
+            self._of.pop(number, None)
+        if shop.spawner is not None:
+            shop.spawner.end()
+            shop.spawner = None
