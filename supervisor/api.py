@@ -7,7 +7,6 @@ messages that say what was done or why not.
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,13 +18,14 @@ from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.governor import Running
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import SCHEMA, TaskView, WhyView, number_of
-from gristmill.supervisor.core.task import TASK_FINAL, TASK_LIVE, JobState, Task, TaskState
+from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
 from gristmill.supervisor.edge import store
 from gristmill.supervisor.edge.server import Connection
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.feed import Feed
 from gristmill.supervisor.intake import Intake
 from gristmill.supervisor.ledger import Ledger
+from gristmill.supervisor.pages import Pages
 from gristmill.supervisor.pool import Pool
 from gristmill.supervisor.tuner import Tuner
 
@@ -44,6 +44,7 @@ class Api:
     ) -> None:
         self._ledger, self._pool, self._feed, self._tuner = ledger, pool, feed, tuner
         self._intake, self._store, self._stop = intake, record, stop
+        self._pages = Pages(record)
         self._table: dict[str, Callable[[Connection, dict[str, Any]], Awaitable[Any]]] = {
             "status": self._status, "tasks": self._tasks, "job": self._job_status, "log": self._log,
             "results": self._results, "cancel": self._cancel, "retry": self._retry, "limit": self._limit,
@@ -85,50 +86,17 @@ class Api:
     async def _tasks(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
         job = await self._find(request)
         offset, most = _whole(request, "offset", 0), min(PAGE, _whole(request, "limit", 100))
-        state = request.get("state")
+        state, number = request.get("state"), request.get("number")
         await self._ledger.settled()
-        if state:
-            rows, total = await self._page_of(job, str(state), offset, most)
+        if number is not None:
+            rows, total = [await self._pages.find(job, _whole(request, "number", 0))], job.tasks
+        elif state:
+            rows, total = await self._pages.page_of(job, str(state), offset, most)
         else:
-            rows, total = await self._page(job, offset, most), job.tasks
+            rows, total = await self._pages.page(job, offset, most)
         running = {} if self._tuner.reading is None else {one.task: one for one in self._tuner.reading.running}
         views = [self._task_view(job, task, running.get(str(task.key))) for task in rows]
         return {"job": job.view(), "tasks": views, "total": total}
-
-    async def _page(self, job: Job, offset: int, most: int) -> list[Task]:
-        """Tasks `offset`… by number: from the store, from memory where they live, and made up where none was yet."""
-        last = min(job.tasks, offset + most)
-        stored = await self._store.ask("numbered", job.id, offset, last)
-        rows = []
-        for number in range(offset, last):
-            task = job.live.get(number) or stored.get(number)
-            rows.append(task if task is not None else self._unrecorded(job, number))
-        return rows
-
-    async def _page_of(self, job: Job, state: str, offset: int, most: int) -> tuple[list[Task], int]:
-        """A page of the tasks in one state, and how many there are: live, recorded, and never handed out."""
-        live = [task for _, task in sorted(job.live.items()) if task.state == state]
-        stored = 0 if state in TASK_LIVE else await self._store.ask("count", job.id, state)
-        beyond = range(0)
-        if job.cursor < job.tasks and self._unrecorded(job, job.cursor).state == state:
-            beyond = range(job.cursor, job.tasks)
-        rows = live[offset : offset + most]
-        if stored and len(rows) < most:
-            rows += await self._store.ask("tasks", job.id, [state], max(0, offset - len(live)), most - len(rows))
-        if not beyond:
-            return rows, len(live) + stored
-        recorded = await self._store.ask("numbers_from", job.id, job.cursor)
-        first = beyond.start + max(0, offset - len(live) - stored)
-        numbers = (number for number in range(first, beyond.stop) if number not in recorded)
-        rows += [self._unrecorded(job, number) for number in itertools.islice(numbers, most - len(rows))]
-        return rows, len(live) + stored + len(beyond) - len(recorded)
-
-    @staticmethod
-    def _unrecorded(job: Job, number: int) -> Task:
-        """A task that was never handed out: its job's rule says what it would be."""
-        start, count = items.span(job.spec.items, number)
-        state = TaskState.CANCELED if job.state is JobState.CANCELED else TaskState.QUEUED
-        return Task(job=job.id, number=number, start=start, count=count, state=state)
 
     def _task_view(self, job: Job, task: Task, seen: Running | None) -> TaskView:
         """A task; `seen` is what the last look at the machine told of it."""
@@ -144,13 +112,13 @@ class Api:
             exit_code=task.exit_code, signal=task.signal, started_at=task.started_at, ended_at=task.ended_at,
             cpu_s=task.cpu_s, memory_peak_bytes=task.memory_peak_bytes, log=log,
             params=items.params(job.spec.items, task.start) if task.count == 1 else {},
-            progress=done, ran_s=None if now is None else round(now.age, 3),
+            stands_for=task.stands_for, progress=done, ran_s=None if now is None else round(now.age, 3),
             left_s=None if now is None or done is None else progress.left(now.age, done),
         )
 
     async def _log(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
         job, number = await self._find_task(str(request.get("task")))
-        task = (await self._page(job, number, 1))[0]
+        task = await self._pages.find(job, number)
         live = number in job.live
         path = str(self._feed.log_path(task)) if live else task.log
         if request.get("err"):
@@ -165,11 +133,10 @@ class Api:
         await self._ledger.settled()
         rows: list[dict[str, Any]] = []
         size, last = 0, None
-        for number, data in await self._store.ask("results", job.id, after, 200):
+        for start, count, number, data in await self._store.ask("results", job.id, after, 200):
             if rows and size + len(data) > RESULTS_BYTES:
                 break
-            size, last = size + len(data), number
-            start, count = items.span(job.spec.items, number)
+            size, last = size + len(data), start
             result = msgspec.json.decode(data)
             spread = isinstance(result, list) and len(result) == count
             rows += [
@@ -212,15 +179,16 @@ class Api:
             if number is None:
                 tasks = await self._ended(job, states)
             else:
-                page = await self._page(job, number, 1)
-                tasks = [task for task in page if task.state in TASK_FINAL and task.attempts]
-            unbegun = job.state in (JobState.CANCELED, JobState.FAILED) and job.cursor < job.tasks
+                task = await self._pages.find(job, number)
+                tasks = [task] if task.state in TASK_FINAL and task.attempts else []
+            unbegun = job.state in (JobState.CANCELED, JobState.FAILED) and job.handout.more
             if not tasks and not unbegun:
                 how = " badly" if failed_only else ""
                 raise RequestError(f"{which}: nothing to retry – no task of it has ended{how}")
             left = await self._ledger.retry(job, tasks)
             await self._intake.bring_back(job.id)
-            said.append(f"job {job.id} ({job.spec.name}): {len(tasks)} tasks queued again, {left} to do")
+            again = sum(task.stands_for for task in tasks)
+            said.append(f"job {job.id} ({job.spec.name}): {again} tasks queued again, {left} to do")
         return {"message": "; ".join(said)}
 
     async def _ended(self, job: Job, states: list[str]) -> list[Task]:
@@ -286,7 +254,7 @@ class Api:
         job: Job | None = await self._store.ask("job", which if number is None else str(number))
         if job is None:
             raise RequestError(f"no job {which!r} – `grist status` lists them")
-        job.resume(await self._store.ask("numbers_from", job.id, job.cursor))
+        job.resume(await self._store.ask("recorded", job))
         return job
 
     async def _find_task(self, which: str) -> tuple[Job, int]:
@@ -303,8 +271,9 @@ class Api:
         if not slash:
             return await self._job(which), None
         job, number = await self._job(name), number_of(tail)
-        if number is None or number >= job.tasks:
-            raise RequestError(f"no task {which!r} – job {job.id} has tasks {job.id}/0 … {job.id}/{job.tasks - 1}")
+        if number is None or number >= job.handout.numbers:
+            last = job.handout.numbers - 1
+            raise RequestError(f"no task {which!r} – job {job.id} has tasks {job.id}/0 … {job.id}/{last}")
         return job, number
 
 

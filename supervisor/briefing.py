@@ -52,7 +52,10 @@ def tools_of(job: Job, environ: Mapping[str, str]) -> Tools:
 
 def order(job: Job, task: Task) -> dict[str, Any]:
     """The message that starts a task."""
-    start = launch(job.spec, job=job.id, number=task.number, attempt=task.attempts, script=job.spec.script)
+    start = launch(
+        job.spec, job=job.id, number=task.number, span=(task.start, task.count), attempt=task.attempts,
+        script=job.spec.script,
+    )
     message: dict[str, Any] = {"do": str(task.key), "env": start.env}
     if job.spec.call is None:
         message["argv"] = start.argv

@@ -46,7 +46,7 @@ class Dispatcher:
                 return
             more = schedule.charge(job, self.room)
             busy += more
-            task = self._ledger.take(job)
+            task = self._ledger.take(job, self.limit)
             shop = self._pool.shops.of(job)
             wanted[shop] = wanted.get(shop, 0) + more
             self._widen(busy, shop, wanted)

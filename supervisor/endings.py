@@ -21,6 +21,8 @@ from gristmill.supervisor.core.task import (
     TaskState,
     advance,
     close,
+    divisible,
+    judge,
     note,
     settle,
     settle_loss,
@@ -43,6 +45,8 @@ class Endings:
         task = job.live[number]
         if task.reason == EVICTED and end.why == "cancel":
             end = replace(end, why="evict", result=None)  # by a worker that has no word for it
+        if self._divided(job, task, end):
+            return
         outcome = settle(end, job.spec.retry, task.attempts, job.spec.timeout_s, self._ledger.chance())
         if outcome.state is TaskState.QUEUED and (task.reason == CANCELING or job.state is JobState.CANCELED):
             outcome = _CANCELED
@@ -54,6 +58,17 @@ class Endings:
         elif end.value is not None:
             self._ledger.add_result(closed, results.inline(end.value))
         self._ledger.end(job, closed, end.stopped_s)
+
+    def _divided(self, job: Job, task: Task, end: Exit) -> bool:
+        """Whether this was a chosen range that failed: the items of it that are to blame are found by halving. How
+        often a single one is tried is the job's to say."""
+        if job.guided is None or not job.open or task.reason == CANCELING or not divisible(task, end):
+            return False
+        if end.oom:
+            self._raise_need(job, task)
+        reason = judge(end, job.spec.timeout_s)[2]
+        self._ledger.divide(job, task, reason, None if end.result is None else Path(end.result))
+        return True
 
     def lost(self, job: Job, number: int, log: str) -> None:
         """Settles an attempt whose worker vanished without an exit record; `log` is what it wrote, "" for nothing."""

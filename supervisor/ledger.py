@@ -9,17 +9,23 @@ for the feed, which shows them only once that write is durable.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from gristmill.supervisor.core import launch
 from gristmill.supervisor.core.errors import RequestError
-from gristmill.supervisor.core.job import Job, Tally
+from gristmill.supervisor.core.footprint import Tally
+from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Key
+from gristmill.supervisor.core.pace import Pace
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.core.task import EVICTED, JOB_FINAL, JobState, Task, TaskState, advance, backoff, note
 from gristmill.supervisor.edge import results, store
 from gristmill.supervisor.edge.store import Statement, Store
 from gristmill.supervisor.roll import RECENT, Roll
+
+log = logging.getLogger(__name__)
 
 FORSAKEN = "its worker was killed: it goes on, how it ends will not be known"
 CANCELING = "canceling"
@@ -41,6 +47,7 @@ class Ledger(Roll):
         self.finished = asyncio.Event()
         """Set, and replaced by a fresh one, whenever a job has ended."""
         self._rows: dict[tuple[int, int], Task] = {}
+        self._gone: list[Statement] = []
         self._results: list[Statement] = []
         self._collected: list[Path] = []
         self._dirty: set[int] = set()
@@ -58,7 +65,7 @@ class Ledger(Roll):
             self.recent[job.id] = job.view()
         for job in queries.unfinished():
             self._admit(job)
-            job.resume(queries.numbers_from(job.id, job.cursor))
+            job.resume(queries.recorded(job))
         live = []
         for task in queries.open_tasks():
             if task.job not in self.jobs:
@@ -81,10 +88,17 @@ class Ledger(Roll):
         """Takes a job in under its claim; returns once it is durable. `place` is where its file is to lie."""
         self._last += 1
         job = Job(id=self._last, spec=spec, file=file, submitted_at=self.clock(), claim=claim)
+        if job.guided is not None:
+            job.footprint.pace = await self._known_pace(spec)
         await self._store.write(store.add_job(job, source, place))
         self._admit(job)
         self.changed.add(job.id)
         return job
+
+    async def _known_pace(self, spec: Spec) -> Pace:
+        """What is known of ranges of the same command, from the newest job of that name."""
+        last: Job | None = await self._store.ask("job", spec.name)
+        return last.footprint.pace if last is not None and last.kind == launch.kind(spec) else Pace()
 
     async def cancel(self, job: Job) -> list[Task]:
         """Cancels all that is not over; returns the live tasks, whose ends the pool has to ask for."""
@@ -143,18 +157,25 @@ class Ledger(Roll):
         if job.state in JOB_FINAL:
             job.enter(JobState.QUEUED)
             job.ended_at = None
-        for task in job.reopen(ended):
+        fresh = job.reopen(ended)
+        kept = {task.number for task in fresh}
+        for task in ended:
+            if task.number not in kept:  # its items come again in other ranges
+                self._drop(job, task.number)
+                self._gone.append(store.drop_results(job.id, task.start, task.count))
+        for task in fresh:
             self._put(job, task)
         self._touch(job)
         await self.flush()
-        return job.tasks - job.tasks_ended
+        return job.waiting
 
     # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def take(self, job: Job) -> Task:
-        """Hands out the next task of a job; nothing is written before it has a worker."""
+    def take(self, job: Job, workers: int) -> Task:
+        """Hands out the next task of a job, of which `workers` may share what is left; nothing is written before it has
+        a worker."""
         self.live[job.id] = job
-        return job.take(self.clock())
+        return job.take(self.clock(), workers)
 
     def starting(self, tasks: list[Task], run: int, worker: int) -> asyncio.Future[None]:
         """Writes down to which worker tasks are about to be sent; durable when the future is done."""
@@ -218,7 +239,7 @@ class Ledger(Roll):
 
     def add_result(self, task: Task, result: results.Result) -> None:
         """Takes a task's result into the next write; after that its file is not needed any more."""
-        self._results.append(store.save_result(task.job, task.number, result.row))
+        self._results.append(store.save_result(task, result.row))
         if result.file is not None:
             self._collected.append(result.file)
 
@@ -239,7 +260,22 @@ class Ledger(Roll):
         """Puts down how an attempt ended; of its time it was stopped for `stopped_s`."""
         if (seen := job.settle(task, stopped_s)) is not None:
             self.tallies.setdefault(job.kind, Tally()).add(seen)
-        self._put(job, task)
+        change = job.handout.keep(task)
+        for number in change.gone:
+            self._drop(job, number)
+        self._put(job, change.put)
+        self._touch(job)
+
+    def divide(self, job: Job, task: Task, reason: str, leavings: Path | None) -> None:
+        """Puts two halves in the place of a range that failed, in one write. Its result file is not needed any more."""
+        self._drop(job, task.number)
+        first, second = job.divide(task)
+        log.info("task %d/%d (%d items from %d) failed (%s): tried again in halves, %d/%d and %d/%d",
+                 job.id, task.number, task.count, task.start, reason, job.id, first.number, job.id, second.number)
+        self._put(job, first)
+        self._put(job, second)
+        if leavings is not None:
+            self._collected.append(leavings)
         self._touch(job)
 
     # ── the way to the store ──────────────────────────────────────────────────────────────────────────────────
@@ -249,7 +285,12 @@ class Ledger(Roll):
         if task.state is TaskState.PAUSED:
             task = advance(task, TaskState.RUNNING)
         self._rows[job.id, task.number] = task
-        job.unrecorded.pop(task.number, None)
+        job.handout.put(task.number)
+
+    def _drop(self, job: Job, number: int) -> None:
+        """Takes a task's record away with the next write; what it said is in another that is written with it."""
+        self._rows.pop((job.id, number), None)
+        self._gone.append(store.drop_task(job.id, number))
 
     def _touch(self, job: Job) -> None:
         if not job.live:
@@ -273,7 +314,7 @@ class Ledger(Roll):
 
     async def settled(self) -> None:
         """Waits until all that memory says now is durable; not while the store is at fault, which is said."""
-        if self._rows or self._dirty:
+        if self._rows or self._gone or self._dirty:
             self.flush()
         await self._store.settled()
 
@@ -285,12 +326,13 @@ class Ledger(Roll):
         rows = [store.save_task(task) for task in self._rows.values()]
         collected, self._collected = self._collected, []
         given, self._results = self._results, []
+        gone, self._gone = self._gone, []
         accounts = [store.save_job(job) for number in self._dirty if (job := self.jobs.get(number))]
         closing, self._closing = self._closing, []
         self.changed |= self._dirty
         self._rows.clear()
         self._dirty.clear()
-        written = self._store.write(*rows, *given, *accounts)
+        written = self._store.write(*gone, *rows, *given, *accounts)
         for job in closing:
             self._release(job)
         if closing or collected:

@@ -143,7 +143,7 @@ class Observer:
             yield Ended(
                 kind=kind, count=count, wall=wall, cpu=tally.cpu_s / count,
                 peak=tally.memory_bytes / count, largest=float(tally.largest_bytes),
-                busy=self._mean_busy(now, wall),
+                busy=self._mean_busy(now, wall), telling=tally.telling,
             )
 
     def _mean_busy(self, now: float, wall: float) -> float:
@@ -160,7 +160,7 @@ class Observer:
             if not job.ready(now) or (len(first) >= KINDS_WAITING and job.kind not in first):
                 continue
             first.setdefault(job.kind, job)
-            counts[job.kind] = counts.get(job.kind, 0) + job.tasks - job.tasks_ended - len(job.live)
+            counts[job.kind] = counts.get(job.kind, 0) + job.waiting
         for kind, job in first.items():
             claims = job.spec.resources
             yield Waiting(

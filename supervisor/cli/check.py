@@ -61,15 +61,18 @@ def understand(path: Path, cwd: str) -> Spec:
 
 def describe(file: str, spec: Spec, everything: bool) -> None:
     """Says what would run."""
-    total = items.tasks(spec.items)
-    print(f"{safe(file)}: job {safe(spec.name)}: {total} tasks, {spec.items.total} items, in {safe(spec.cwd)}")
+    chosen = spec.items.per_task is None
+    total = 1 if chosen else items.tasks(spec.items)
+    tasks = "ranges chosen on the way" if chosen else f"{total} tasks"
+    print(f"{safe(file)}: job {safe(spec.name)}: {tasks}, {spec.items.total} items, in {safe(spec.cwd)}")
     numbers = list(range(total if everything else min(SHOWN, total)))
     if not everything and total > SHOWN:
         numbers.append(total - 1)
     for number in numbers:
         if number == total - 1 and total > SHOWN + 1 and not everything:
             print("  …")
-        start = launch.launch(spec, job=0, number=number, attempt=1, script=spec.script or "{script}")
+        span = (0, 1) if chosen else items.span(spec.items, number)  # the first range of a job never seen is one item
+        start = launch.launch(spec, job=0, number=number, span=span, attempt=1, script=spec.script or "{script}")
         words = start.argv[2] if start.argv[:2] == ("/bin/sh", "-c") else " ".join(start.argv)
         if spec.call is not None:
             given = [*map(repr, start.args), *(f"{name}={value!r}" for name, value in start.kwargs.items())]

@@ -51,7 +51,7 @@ def gather(client: Client, which: str) -> Known:
         why = None
     if not is_task:
         return Known(status, client.ask("tasks", job=which, offset=0, limit=0)["job"], None, None, why)
-    page = client.ask("tasks", job=name, offset=int(tail), limit=1)
+    page = client.ask("tasks", job=name, number=int(tail), offset=int(tail), limit=1)  # an older daemon counts tasks
     if not page["tasks"]:
         raise GristError(f"no task {which!r} – the job has {page['job']['tasks']} tasks, from 0 on")
     job, task = page["job"], page["tasks"][0]

@@ -1,6 +1,7 @@
 """Which item is which: index to parameters, and task number to a range of items. Both count from 0.
 
-Reads the rule in `spec.Items`; never holds the items themselves.
+Reads the rule in `spec.Items`; never holds the items themselves. Where the daemon chooses the ranges no rule says which
+task has which items: that is `guided`'s to know.
 """
 
 from __future__ import annotations
@@ -34,16 +35,24 @@ def params(items: Items, index: int) -> dict[str, Value]:
 
 
 def tasks(items: Items) -> int:
-    """The number of tasks that the items make."""
-    return -(-items.total // items.per_task)
+    """The number of tasks that the items make; `ValueError` where the daemon chooses the ranges."""
+    return -(-items.total // _per_task(items))
 
 
 def span(items: Items, number: int) -> tuple[int, int]:
-    """First item and number of items of a task; the last task may have fewer. `IndexError` beyond the last."""
+    """First item and number of items of a task; the last task may have fewer. `IndexError` beyond the last,
+    `ValueError` where the daemon chooses the ranges."""
+    each = _per_task(items)
     if not 0 <= number < tasks(items):
         raise IndexError(f"task {number} of {tasks(items)}")
-    start = number * items.per_task
-    return start, min(items.per_task, items.total - start)
+    start = number * each
+    return start, min(each, items.total - start)
+
+
+def _per_task(items: Items) -> int:
+    if items.per_task is None:
+        raise ValueError("the ranges of these items are chosen as they are handed out")
+    return items.per_task
 
 
 def _position(excluded: Sequence[int], index: int) -> int:

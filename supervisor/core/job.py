@@ -7,12 +7,12 @@ change down (see `ledger`).
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import InitVar, dataclass, field
 
-import msgspec
-
-from gristmill.supervisor.core import items, launch
+from gristmill.supervisor.core import launch
+from gristmill.supervisor.core.footprint import Footprint, Seen
+from gristmill.supervisor.core.guided import Guided
+from gristmill.supervisor.core.handout import Demand, Fixed, Handout, Recorded
 from gristmill.supervisor.core.protocol import JobView
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.core.task import JOB_FINAL, JobState, Task, TaskState, advance, move_job, note
@@ -20,67 +20,15 @@ from gristmill.supervisor.core.task import JOB_FINAL, JobState, Task, TaskState,
 TINY_S = 0.05
 """Mean wall time in seconds below which tasks are sent ahead of the commit that they would otherwise wait for."""
 AHEAD_S = 0.1
-OOM_RAISE = 1.5
 AHEAD_MOST = 24
-
-
-class Footprint(msgspec.Struct):
-    """What the tasks of a class were seen to need: means over the last ~20 ends, and the largest memory peak."""
-
-    ends: int = 0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    memory_bytes: int = 0
-    raised_bytes: int = 0
-    """What a task is taken to need at least since one was killed for lack of memory."""
-
-    def ran_out(self, memory_bytes: float) -> None:
-        """Counts one task that was killed at, or for claiming, so many bytes: the next gets half as much again."""
-        self.raised_bytes = max(self.raised_bytes, int(OOM_RAISE * memory_bytes))
-
-    def learn(self, wall_s: float, cpu_s: float, memory_bytes: int) -> None:
-        """Counts one task that ended by itself."""
-        self.ends += 1
-        gain = max(1.0 / self.ends, 0.05)
-        self.wall_s += gain * (wall_s - self.wall_s)
-        self.cpu_s += gain * (cpu_s - self.cpu_s)
-        self.memory_bytes = max(memory_bytes, self.memory_bytes)
-
-
-class Seen(NamedTuple):
-    """What one task that ended by itself used."""
-
-    wall_s: float
-    cpu_s: float
-    memory_bytes: int
-
-
-@dataclass(slots=True)
-class Tally:
-    """Such tasks since somebody looked: how many, sums of seconds and of peaks in bytes, the largest peak."""
-
-    count: int = 0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    memory_bytes: int = 0
-    largest_bytes: int = 0
-
-    def add(self, seen: Seen) -> None:
-        """One more."""
-        self.count += 1
-        self.wall_s += seen.wall_s
-        self.cpu_s += seen.cpu_s
-        self.memory_bytes += seen.memory_bytes
-        self.largest_bytes = max(self.largest_bytes, seen.memory_bytes)
 
 
 @dataclass(slots=True)
 class Job:
     """One job that is in the daemon's memory.
 
-    `cursor` is the number of the next task never handed out. `unrecorded` are numbers, ascending, that were handed
-    out and have no record in the store yet; `again` is a heap of queued tasks that have one. `skipped` are numbers
-    past the cursor that have one already: canceled beforehand, or recorded before a lower one was.
+    `handout` makes tasks of its items, from the stored `cursor` on; `live` are those that were handed out and have not
+    ended, `again` is a heap of queued tasks that have a record already.
     """
 
     id: int
@@ -90,7 +38,7 @@ class Job:
     claim: str = ""
     state: JobState = JobState.QUEUED
     reason: str = ""
-    cursor: int = 0
+    cursor: InitVar[int] = 0
     tasks_ended: int = 0
     items_done: int = 0
     items_failed: int = 0
@@ -99,8 +47,9 @@ class Job:
     footprint: Footprint = field(default_factory=Footprint)
     live: dict[int, Task] = field(default_factory=dict)
     again: list[tuple[float, int, Task]] = field(default_factory=list)
-    skipped: set[int] = field(default_factory=set)
-    unrecorded: dict[int, None] = field(default_factory=dict)
+    handout: Handout = field(init=False)
+    workers: int = 1
+    """How many workers shared what is left when it last handed out a task."""
     served_at: float = 0.0
     """When it last handed out a task; of jobs with equal shares the one served longest ago has its turn."""
     raised_at: float = 0.0
@@ -114,13 +63,29 @@ class Job:
     warmth: str = ""
     """What is to be said of that interpreter; shown, never stored."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, cursor: int) -> None:
         self.kind = self.kind or launch.kind(self.spec)
+        rule = self.spec.items
+        self.handout = Guided(rule, cursor) if rule.per_task is None else Fixed(rule, cursor)
+
+    @property
+    def guided(self) -> Guided | None:
+        """Its handing out, where that chooses the ranges."""
+        return self.handout if isinstance(self.handout, Guided) else None
 
     @property
     def tasks(self) -> int:
-        """How many tasks it has in all."""
-        return items.tasks(self.spec.items)
+        """How many tasks it has in all; where ranges are chosen on the way, about, until it has ended."""
+        return self.handout.numbers if self.guided is None else self.tasks_ended + len(self.live) + self.waiting
+
+    @property
+    def waiting(self) -> int:
+        """How many of its tasks have no worker yet."""
+        return len(self.again) + self.handout.left(self.demand())
+
+    def demand(self) -> Demand:
+        """What the next task is made by."""
+        return Demand(self.id, self.footprint.pace, self.workers, self.spec.timeout_s)
 
     @property
     def memory_need(self) -> float | None:
@@ -131,11 +96,6 @@ class Job:
         return max(claim or 1.1 * self.footprint.memory_bytes, self.footprint.raised_bytes)
 
     @property
-    def recorded(self) -> int:
-        """The cursor as it may be stored: no lower number is without a record, so that a crash forgets none."""
-        return next(iter(self.unrecorded), self.cursor)
-
-    @property
     def open(self) -> bool:
         """Whether it may hand out tasks."""
         return self.state in (JobState.QUEUED, JobState.RUNNING)
@@ -144,31 +104,29 @@ class Job:
     def ahead(self) -> int:
         """How many of its tasks a worker may be sent at a time: more than one only for a class known to be tiny."""
         seen = self.footprint
-        if seen.ends < 8 or seen.wall_s >= TINY_S:
+        wall_s = max(seen.wall_s, self.handout.expected_s)
+        if seen.ends < 8 or wall_s >= TINY_S:
             return 1
-        return AHEAD_MOST if AHEAD_MOST * seen.wall_s <= AHEAD_S else int(AHEAD_S / seen.wall_s)
+        return AHEAD_MOST if AHEAD_MOST * wall_s <= AHEAD_S else int(AHEAD_S / wall_s)
 
     def ready(self, now: float) -> bool:
         """Whether a task could be handed out now, as far as the job itself is concerned."""
         if not self.open or self.cold or (self.spec.limits.workers is not None and len(self.live) >= self._most()):
             return False
-        return self.cursor < self.tasks or (bool(self.again) and self.again[0][0] <= now)
+        return self.handout.more or (bool(self.again) and self.again[0][0] <= now)
 
     def _most(self) -> int:
         """How many of its tasks may be handed out at once under its own limit."""
         workers = self.spec.limits.workers or 1
         return workers * self.ahead
 
-    def take(self, now: float) -> Task:
-        """The next task, as an attempt about to start; only when `ready`."""
+    def take(self, now: float, workers: int = 1) -> Task:
+        """The next task, as an attempt about to start; only when `ready`. So many `workers` may share what is left."""
+        self.workers = min(workers, self.spec.limits.workers or workers)
         if self.again and self.again[0][0] <= now:
             task = heapq.heappop(self.again)[2]
         else:
-            start, count = items.span(self.spec.items, self.cursor)
-            task = Task(job=self.id, number=self.cursor, start=start, count=count)
-            self.unrecorded[self.cursor] = None
-            self.cursor += 1
-            self._pass_skipped()
+            task = self.handout.next(self.demand())
         task = advance(task, TaskState.STARTING, attempts=task.attempts + 1, reason="", exit_code=None, signal=None)
         self.live[task.number] = task
         self.served_at = now
@@ -206,17 +164,40 @@ class Job:
         if task.state is TaskState.QUEUED:
             self.queue(task)
             return None
-        self.tasks_ended += 1
-        if task.state is TaskState.DONE:
-            self.items_done += task.count
-        else:
-            self.items_failed += task.count
+        self._count(task, 1)
         if task.state in (TaskState.DONE, TaskState.FAILED) and task.started_at and task.ended_at:
             wall_s = max(0.0, task.ended_at - task.started_at - stopped_s)
             seen = Seen(wall_s, task.cpu_s or 0.0, task.memory_peak_bytes or 0)
-            self.footprint.learn(*seen)
-            return seen
+            self.footprint.learn(wall_s, seen.cpu_s, seen.memory_bytes)
+            return seen if self.guided is None else self._paced(task, seen)
         return None
+
+    def _count(self, task: Task, sign: int) -> None:
+        """Puts an ended task into the counters, or takes it out again."""
+        self.tasks_ended += sign * task.stands_for
+        if task.state is TaskState.DONE:
+            self.items_done += sign * task.count
+        else:
+            self.items_failed += sign * task.count
+
+    def _paced(self, task: Task, seen: Seen) -> Seen:
+        """What a range used, as one of the usual size would have: ranges of all sizes are compared by that."""
+        pace = self.footprint.pace
+        if task.state is TaskState.DONE:
+            pace.learn(task.count, seen.wall_s)
+        if not pace.unit or not seen.wall_s:
+            return seen._replace(telling=False)
+        usual_s = pace.as_usual_s(task.count, seen.wall_s)
+        return seen._replace(wall_s=usual_s, cpu_s=seen.cpu_s * usual_s / seen.wall_s)
+
+    def divide(self, task: Task) -> tuple[Task, Task]:
+        """Puts two halves in the place of a live range that failed, both queued; only where ranges are chosen."""
+        assert self.guided is not None
+        del self.live[task.number]
+        halves = self.guided.divide(task)
+        for half in halves:
+            self.queue(half)
+        return halves
 
     def withdraw(self, number: int) -> Task | None:
         """Takes a task that is not live out of the line, for good; None when it is not waiting."""
@@ -225,32 +206,31 @@ class Job:
                 del self.again[index]
                 heapq.heapify(self.again)
                 return task
-        if self.cursor <= number < self.tasks and number not in self.skipped:
-            start, count = items.span(self.spec.items, number)
-            self.skipped.add(number)
-            self._pass_skipped()
-            return Task(job=self.id, number=number, start=start, count=count)
-        return None
+        return self.handout.withdraw(self.id, number)
 
-    def resume(self, recorded: set[int]) -> None:
-        """Goes on from a stored cursor: `recorded` are the numbers from it on that have a record already."""
-        self.skipped = recorded
-        self._pass_skipped()
+    @property
+    def unstarted(self) -> TaskState:
+        """What becomes of its tasks that were never handed out."""
+        return TaskState.CANCELED if self.state is JobState.CANCELED else TaskState.QUEUED
 
-    def _pass_skipped(self) -> None:
-        while self.cursor in self.skipped:
-            self.skipped.discard(self.cursor)
-            self.cursor += 1
+    def promised(self, first: int, most: int) -> list[Task]:
+        """Of the tasks that were never handed out `most` from the `first` on, as they are now."""
+        found = self.handout.promised(self.id, first, most)
+        return found if self.unstarted is TaskState.QUEUED else [advance(task, self.unstarted) for task in found]
+
+    def resume(self, recorded: Recorded) -> None:
+        """Goes on from what the store holds."""
+        self.handout.resume(recorded)
 
     def reopen(self, tasks: list[Task]) -> list[Task]:
-        """Queues ended `tasks` once more, with a fresh count of attempts; returns them as they are now."""
+        """Queues ended `tasks` once more, with a fresh count of attempts; returns those as they are now that keep their
+        record. Where ranges are chosen, those of several items are handed out anew, as if they never had been."""
         fresh = []
         for task in tasks:
-            self.tasks_ended -= 1
-            if task.state is TaskState.DONE:
-                self.items_done -= task.count
-            else:
-                self.items_failed -= task.count
+            self._count(task, -1)
+            if self.guided is not None and task.count > 1:
+                self.guided.give_back(task)
+                continue
             queued = advance(task, TaskState.QUEUED, attempts=0, reason="retried by the user", not_before=0.0)
             self.queue(queued)
             fresh.append(queued)
@@ -260,7 +240,7 @@ class Job:
         """The state in which the job ends, None while something of it is to be done."""
         if self.state in (JobState.CANCELED, JobState.FAILED):
             return self.state if not self.live else None
-        if self.tasks_ended < self.tasks:
+        if self.items_done + self.items_failed < self.spec.items.total:
             return None
         return JobState.FAILED if self.items_failed else JobState.DONE
 
@@ -273,8 +253,11 @@ class Job:
         """Seconds until it ends at the present width, None while no task of it has ended."""
         if self.state in JOB_FINAL or not self.footprint.ends:
             return None
-        left = self.tasks - self.tasks_ended
-        return left * self.footprint.wall_s / max(1, min(len(self.live), left))
+        width = len(self.live)
+        if self.guided is not None and (item_s := self.footprint.pace.item_s):
+            return (self.spec.items.total - self.items_done - self.items_failed) * item_s / max(1, width)
+        left = self.waiting + width
+        return left * self.footprint.wall_s / max(1, min(width, left))
 
     def view(self) -> JobView:
         """What the screens show."""

@@ -88,8 +88,9 @@ class ItemsTable(Table, frozen=True):
         ]
         | UnsetType,
         Meta(
-            description="Items that one task works on, given to it as {start} and {count}. "
-            'Default: "auto" where {count} is used, else 1.'
+            description='Items that one task works on, given to it as {start} and {count}. "auto": chosen on the way, '
+            "for about a second of work, fewer towards the end; a range that fails is halved until the item that is to "
+            'blame is found. Default: "auto" where {count} is used, else 1.'
         ),
     ] = UNSET
     file: Annotated[

@@ -35,9 +35,12 @@ class Launch:
     kwargs: dict[str, Value] = field(default_factory=dict)
 
 
-def launch(spec: Spec, *, job: int, number: int, attempt: int, script: str | None) -> Launch:
-    """The start of task `number` (from 0). `script` is the path of the frozen script of a `script` job."""
-    start, count = items.span(spec.items, number)
+def launch(
+    spec: Spec, *, job: int, number: int, span: tuple[int, int], attempt: int, script: str | None
+) -> Launch:
+    """The start of task `number` (from 0), whose first item and number of items are `span`. `script` is the path of the
+    frozen script of a `script` job."""
+    start, count = span
     given = items.params(spec.items, start) if count == 1 else {}
     values = {name: parameters.text(value) for name, value in given.items()}
     env = {

@@ -120,7 +120,8 @@ class JobView(View, kw_only=True):
 
 
 class TaskView(View, kw_only=True):
-    """A task as `status JOB` shows it. `id` is `JOB/NUMBER`; `log` is a path, or null while nothing was written.
+    """A task as `status JOB` shows it. `id` is `JOB/NUMBER`; `log` is a path, or null while nothing was written. It
+    `stands_for` more than one task where ranges that ended well are shown as one.
 
     While it runs: `progress` is 0…1 as it tells it itself, `ran_s` for how long it has run without the time that it
     was stopped, `left_s` what it will still take if it goes on as it told so far.
@@ -143,6 +144,7 @@ class TaskView(View, kw_only=True):
     memory_peak_bytes: int | None = None
     log: str | None = None
     params: dict[str, Any] = {}
+    stands_for: int = 1
     progress: float | None = None
     ran_s: float | None = None
     left_s: float | None = None

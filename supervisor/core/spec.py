@@ -35,11 +35,11 @@ class Items(Frozen, frozen=True, kw_only=True):
     `total` counts items after exclusion. With `axes`, an item is a point of their product, the last axis running
     fastest, or with `paired` the i-th value of each. `excluded` lists product indexes that are left out, ascending.
     With `cases`, item i is the i-th case; with both, the cases come after the points. With neither, an item is only
-    its index 0…total-1.
+    its index 0…total-1. `per_task` is None where the daemon chooses how many items each task gets.
     """
 
     total: int = 1
-    per_task: int = 1
+    per_task: int | None = 1
     axes: tuple[Axis, ...] = ()
     paired: bool = False
     excluded: tuple[int, ...] = ()

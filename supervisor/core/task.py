@@ -53,6 +53,9 @@ JOB_FINAL = frozenset({J.DONE, J.FAILED, J.CANCELED})
 EVICTED = "ended to make room in memory; it is queued again"
 """The reason of a task that was evicted, and of a live one that is being."""
 
+NO_START = "cannot start"
+"""How the text of an exit begins where nothing could be started for the task."""
+
 _ENDS = TASK_FINAL | {T.QUEUED}  # an attempt's end: for good, or back into the queue
 TASK_MOVES: dict[TaskState, frozenset[TaskState]] = {
     T.QUEUED: frozenset({T.STARTING, T.CANCELED}),
@@ -117,7 +120,7 @@ def judge(end: Exit, timeout_s: float | None) -> tuple[TaskState, str, str]:
         return T.FAILED, f"signal:{end.signal}", f"{name}; {end.text}" if end.text else name
     if end.exit_code:
         word = f"exit {end.exit_code}"
-        if end.text.startswith("cannot start"):
+        if end.text.startswith(NO_START):
             return T.FAILED, f"exit:{end.exit_code}", end.text
         return T.FAILED, f"exit:{end.exit_code}", f"{word}; {end.text}" if end.text else word
     return T.DONE, "", end.text
@@ -147,6 +150,13 @@ def settle(end: Exit, retry: Retry, attempt: int, timeout_s: float | None, jitte
     return Outcome(state, reason)
 
 
+def divisible(task: Task, end: Exit) -> bool:
+    """Whether a range of items ended so that its halves may tell which item is to blame: not one that never began."""
+    if task.count < 2 or end.why in ("cancel", "evict") or end.text.startswith(NO_START):
+        return False
+    return judge(end, None)[0] is not T.DONE
+
+
 def settle_loss(retry: Retry, attempt: int, jitter: float) -> Outcome:
     """The outcome of an attempt whose worker vanished without an exit record."""
     reason = "its worker was killed; how it ended is not known"
@@ -166,7 +176,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A task as the store keeps it; one that was never handed out has no record, its job's cursor implies it.
 
     `attempts` counts the tries so far, this one included. `run` is the run folder in which the fate of a live
-    attempt is written, `worker` the number of its slot. While QUEUED, it is not tried before `not_before`.
+    attempt is written, `worker` the number of its slot. While QUEUED, it is not tried before `not_before`. It
+    `stands_for` more than one where ranges that ended well were put together (see `guided`).
     """
 
     job: int
@@ -187,6 +198,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     memory_peak_bytes: int | None = None
     log: str | None = None
     not_before: float = 0.0
+    stands_for: int = 1
 
     @property
     def key(self) -> Key:

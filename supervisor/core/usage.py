@@ -21,9 +21,6 @@ from gristmill.supervisor.core import items, parameters, shell, template
 from gristmill.supervisor.core.findings import Fault, Findings, Path, dotted, shown
 from gristmill.supervisor.core.spec import Items
 
-_AUTO_TASKS = 256
-_AUTO_MOST = 1000
-
 
 def templates(command: str | tuple[str, ...], stdin: str | None, env: Mapping[str, str]) -> dict[Path, str]:
     """All texts of a job that may hold placeholders, by the key that they stand at."""
@@ -49,7 +46,8 @@ class Uses:
 def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses, findings: Findings) -> Items:
     """The items with their number a task; what is wrong with placeholders is noted.
 
-    Without `per_task`: 1, or "auto" where `{count}` is used and nothing that needs a single item is.
+    Without `per_task`: 1, or "auto" where `{count}` is used. "auto" is 1 where something needs a single item, else the
+    daemon chooses.
     """
     used: set[str] = set()
     for path, text in uses.texts.items():
@@ -73,17 +71,12 @@ def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses,
     if per_task is UNSET:
         per_task = "auto" if "count" in used else 1
     if per_task == "auto":
-        return msgspec.structs.replace(made, per_task=1 if single else auto(made.total))
+        return msgspec.structs.replace(made, per_task=1 if single else None)
     if per_task > 1 and single:
         name = single[0]
         mend = "write per_task = 1" + (", or use {start} and {count}" if name != "line" else "")
         findings.add(("items", "per_task"), f"a task of {per_task:,} items has no single {_hole(name)}", mend)
     return msgspec.structs.replace(made, per_task=per_task)
-
-
-def auto(total: int) -> int:
-    """Items a task for `per_task = "auto"`: about 256 tasks, of 1000 items at most. A fixed size, for now."""
-    return min(_AUTO_MOST, max(1, -(-total // _AUTO_TASKS)))
 
 
 def _hole(name: str) -> str:

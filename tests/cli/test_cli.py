@@ -88,5 +88,5 @@ def test_a_command_added_is_the_command_that_is_run(word: str, tmp_path: Path) -
     spec = jobfile.parse(text, "n.toml", cwd="/", home="/", read=lambda path: "")
     from gristmill.supervisor.core.launch import launch
 
-    assert launch(spec, job=1, number=0, attempt=1, script=None).argv == ("echo", word)
+    assert launch(spec, job=1, number=0, span=(0, 1), attempt=1, script=None).argv == ("echo", word)
     assert quoted(literal(word))

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from gristmill.supervisor.core import jobfile, journal, launch
+from gristmill.supervisor.core import items, jobfile, journal, launch
 from gristmill.supervisor.core.errors import JobFileError
 from gristmill.supervisor.core.journal import Key, Start
 from gristmill.supervisor.core.spec import Call, Recycle, Retry, Spec
@@ -30,7 +30,9 @@ def complaint(text: str) -> str:
 
 def given(text: str, number: int) -> tuple[tuple[int, ...], dict[str, object]]:
     """What call `number` of a job gets, by place and by name."""
-    start = launch.launch(parse(text), job=1, number=number, attempt=1, script=None)
+    spec = parse(text)
+    span = (number, 1) if spec.items.per_task is None else items.span(spec.items, number)
+    start = launch.launch(spec, job=1, number=number, span=span, attempt=1, script=None)
     return start.args, dict(start.kwargs)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gristmill.supervisor.core.handout import Fixed, Recorded
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.spec import Items, Limits, Spec
 from gristmill.supervisor.core.task import JobState, Task, TaskState, advance
 
 
-def job(total: int = 10, per_task: int = 1, **more: object) -> Job:
+def job(total: int = 10, per_task: int = 1, cursor: int = 0, **more: object) -> Job:
     spec = Spec(name="j", kind="command", command="true", cwd="/", items=Items(total=total, per_task=per_task),
                 **more)  # type: ignore[arg-type]  # a test passes what it likes
-    return Job(id=1, spec=spec, file="j.toml", submitted_at=0.0)
+    return Job(id=1, spec=spec, file="j.toml", submitted_at=0.0, cursor=cursor)
 
 
 def end(account: Job, task: Task, state: TaskState = TaskState.DONE) -> None:
@@ -25,7 +26,7 @@ def test_a_million_items_are_a_cursor() -> None:
     assert account.tasks == 62_500
     first = account.take(0.0)
     assert (first.number, first.start, first.count, first.attempts) == (0, 0, 16, 1)
-    assert (account.cursor, len(account.live)) == (1, 1)
+    assert (account.handout.recorded, len(account.live), account.waiting) == (0, 1, 62_499)
 
 
 def test_the_last_task_is_as_long_as_what_is_left() -> None:
@@ -80,9 +81,8 @@ def test_a_task_canceled_beforehand_is_passed_over() -> None:
 
 
 def test_a_job_that_goes_on_hands_out_nothing_that_has_a_record() -> None:
-    account = job(total=6)
-    account.cursor = 2
-    account.resume({2, 4})
+    account = job(total=6, cursor=2)
+    account.resume(Recorded(numbers=frozenset({2, 4})))
     assert [account.take(0.0).number for _ in range(2)] == [3, 5]
     assert not account.ready(0.0)
 
@@ -119,14 +119,16 @@ def test_ended_tasks_can_be_reopened() -> None:
 @given(st.lists(st.sampled_from(["take", "end", "fail", "back", "again", "withdraw"]), max_size=60), st.integers(1, 12))
 def test_no_order_of_events_loses_or_doubles_a_task(events: list[str], total: int) -> None:
     account = job(total=total)
+    line = account.handout
+    assert isinstance(line, Fixed)
     over: list[int] = []
     recorded: set[int] = set()
     for event in events:
-        for number in list(account.unrecorded):
+        for number in list(line.unrecorded):
             if len(events) % 2 and number % 2:  # some are written down sooner than others
-                del account.unrecorded[number]
+                line.put(number)
                 recorded.add(number)
-        assert all(number in recorded or number in over for number in range(account.recorded))
+        assert all(number in recorded or number in over for number in range(line.recorded))
         live = next(iter(account.live.values()), None)
         if event == "take" and account.ready(0.0):
             account.take(0.0)
@@ -136,16 +138,16 @@ def test_no_order_of_events_loses_or_doubles_a_task(events: list[str], total: in
                 over.append(task.number)
                 account.settle(advance(task, TaskState.CANCELED))
         elif live is not None and event in ("end", "fail"):
-            account.unrecorded.pop(live.number, None)
+            line.put(live.number)
             over.append(live.number)
             end(account, live, TaskState.DONE if event == "end" else TaskState.FAILED)
         elif live is not None and event == "back":
             account.put_back(live)
-            account.unrecorded.pop(live.number, None)
+            line.put(live.number)
             recorded.add(live.number)
         elif live is not None and event == "again":
             account.settle(advance(live, TaskState.QUEUED))
-            account.unrecorded.pop(live.number, None)
+            line.put(live.number)
             recorded.add(live.number)
     while account.live or account.ready(0.0):
         task = next(iter(account.live.values())) if account.live else account.take(0.0)

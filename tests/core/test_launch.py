@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.supervisor.core import jobfile, launch
+from gristmill.supervisor.core import items, jobfile, launch
 from gristmill.supervisor.core.spec import Spec
 
 
@@ -19,7 +19,10 @@ def parse(text: str, file: str = "pose.toml") -> Spec:
 
 
 def start(spec: Spec, number: int = 0) -> launch.Launch:
-    return launch.launch(spec, job=7, number=number, attempt=2, script="/spool/1.py" if spec.kind == "script" else None)
+    return launch.launch(
+        spec, job=7, number=number, span=items.span(spec.items, number), attempt=2,
+        script="/spool/1.py" if spec.kind == "script" else None,
+    )
 
 
 def variables(spec: Spec, number: int = 0) -> dict[str, str]:

@@ -106,7 +106,7 @@ def test_a_python_script_imports_from_its_folder(home: Path) -> None:
     (home / "lib/further.py").write_text("print('too')\n")
     script = program(home / "frozen.py", "import beside, further\n")
     spec = spec_of(home, script.read_text(), "a.py")
-    start = launch.launch(spec, job=1, number=0, attempt=1, script=str(script))
+    start = launch.launch(spec, job=1, number=0, span=(0, 1), attempt=1, script=str(script))
     env = environment.base(spec, {**os.environ, "PYTHONPATH": str(home / "lib")}) | start.env
     done = subprocess.run(start.argv, cwd=start.cwd, env=env, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("found\ntoo\n", "")

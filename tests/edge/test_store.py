@@ -26,14 +26,14 @@ async def test_jobs_and_tasks_come_back_as_they_were(tmp_path: Path) -> None:
         account = job()
         await record.write(store.add_job(account, b"source", b"accepted/sweep.toml"))
         task = advance(account.take(1.0), TaskState.RUNNING, pid=7, started_at=2.0)
-        account.unrecorded.clear()
+        account.handout.put(0)
         account.enter(JobState.RUNNING)
-        await record.write(store.save_task(task), store.save_job(account), store.save_result(1, 0, b"[1]"))
+        await record.write(store.save_task(task), store.save_job(account), store.save_result(task, b"[1]"))
     with Store(tmp_path / "queue.db") as record:
         (found,) = record.queries.unfinished()
-        assert (found.id, found.spec, found.state, found.cursor) == (1, account.spec, JobState.RUNNING, 1)
+        assert (found.id, found.spec, found.state, found.handout.recorded) == (1, account.spec, JobState.RUNNING, 1)
         assert record.queries.open_tasks() == [task]
-        assert await record.ask("results", 1, -1, 10) == [(0, b"[1]")]
+        assert await record.ask("results", 1, -1, 10) == [(0, 1, 0, b"[1]")]
         assert await record.ask("source", 1) == b"source"
         assert await record.ask("claimed", "claim-1") == 1
 

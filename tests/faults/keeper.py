@@ -63,7 +63,7 @@ class Keeper:
             self.ledger.work.clear()
             for job in self.ledger.in_order():
                 while job.ready(time.time()) and not self.pool.queue.full():
-                    self.pool.queue.put_nowait(self.ledger.take(job))
+                    self.pool.queue.put_nowait(self.ledger.take(job, 1))
             while len(self.pool.slots) + len(self.pool.legacy.workers) < self.workers and self.pool.open_slot():
                 pass
 
@@ -110,7 +110,8 @@ class Keeper:
 
 
 def order(job: Job, task: Task) -> dict[str, Any]:
-    start = launch(job.spec, job=job.id, number=task.number, attempt=task.attempts, script=None)
+    start = launch(job.spec, job=job.id, number=task.number, span=(task.start, task.count), attempt=task.attempts,
+                   script=None)
     return {"do": str(task.key), "argv": start.argv, "env": start.env}
 
 

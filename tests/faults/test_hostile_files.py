@@ -49,8 +49,13 @@ def understood(reader: Reader, name: str, data: bytes, executable: bool = False)
             assert (problem.line > 0) == (problem.column > 0)
         return error
     assert msgspec.json.decode(msgspec.json.encode(spec), type=Spec) == spec
-    for number in {0, items.tasks(spec.items) - 1}:
-        start = launch.launch(spec, job=1, number=number, attempt=1, script="/s" if spec.kind == "script" else None)
+    whole = (0, spec.items.total)  # as a range that the daemon chose may be
+    spans = [whole] if spec.items.per_task is None else [
+        items.span(spec.items, number) for number in {0, items.tasks(spec.items) - 1}
+    ]
+    for number, span in enumerate(spans):
+        script = "/s" if spec.kind == "script" else None
+        start = launch.launch(spec, job=1, number=number, span=span, attempt=1, script=script)
         for text in (*start.argv, *start.env, *start.env.values(), start.cwd, start.stdin or ""):
             text.encode()
         assert not any("\0" in text for text in (*start.argv, *start.env.values(), start.cwd))

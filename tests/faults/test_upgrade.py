@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -99,15 +100,28 @@ def test_a_newer_daemon_takes_over_and_an_older_one_is_refused_afterwards(mill: 
     check_all_ended(mill)
 
 
+AS_OF_THE_FIRST = """
+ALTER TABLE tasks DROP COLUMN stands_for;
+CREATE TABLE old (job INTEGER, number INTEGER, result BLOB NOT NULL, PRIMARY KEY (job, number)) WITHOUT ROWID;
+INSERT INTO old SELECT job, number, result FROM results;
+DROP TABLE results;
+ALTER TABLE old RENAME TO results;
+PRAGMA user_version = 1;
+"""
+"""Takes the tables of a database of today back to what they were."""
+
+
 def test_a_database_of_the_first_schema_is_saved_and_brought_up_to_date(mill: Mill) -> None:
     mill.start()
-    mill.drop("before.toml", 'command = "exit 3"\n')
+    mill.drop("before.toml", 'command = "echo 7 > $GRIST_RESULT; exit 3"\n')
     mill.ended("before")
     mill.kill(15)
     with contextlib.closing(sqlite3.connect(mill.state / "queue.db")) as db:
-        db.execute("PRAGMA user_version = 1")  # its tables are those of the second
+        db.executescript(AS_OF_THE_FIRST)
     mill.start()
     assert mill.tasks("before")[0]["exit_code"] == 3
+    (row,) = mill.grist("results", "before", "--json").splitlines()
+    assert json.loads(row) == {"item": 0, "params": {}, "task": "1/0", "result": 7}
     assert (mill.state / "queue.db.schema-1").exists()
     mill.drop("after.toml", 'command = "true"\n')
     assert mill.ended("after")["state"] == "done"

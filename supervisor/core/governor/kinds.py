@@ -199,7 +199,7 @@ def _ended(kind: Kind, end: Ended, reading: Reading, filled: float) -> Kind:
     cost, costed = kind.cost, kind.costed
     if seen.waits != kind.waits and kind.ends:
         costed = 0.0  # what was compared with so far was the other measure
-    if costed < FROZEN:
+    if costed < FROZEN and end.telling:
         costed += end.count
         cost += end.count / costed * (seen.cost_of(end.wall, end.cpu) - cost)
     use = kind.use

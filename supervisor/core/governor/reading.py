@@ -40,7 +40,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tasks of one kind that ended by themselves since the last reading: how many, and their means.
 
-    `busy` is the time-mean of busy workers over their lives, `peak` their mean memory peak, `largest` the largest.
+    `busy` is the time-mean of busy workers over their lives, `peak` their mean memory peak, `largest` the largest. They
+    are `telling` where what they cost may be compared with others: ranges may not while their pace is being learned.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     peak: float
     busy: float
     largest: float = 0.0
+    telling: bool = True
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -57,7 +57,7 @@ def measure(
             rates = rates.progress(active, used, dt)
     for end in reading.ended:
         kind = kinds[end.kind]
-        if kind.costed >= 3:
+        if kind.costed >= 3 and end.telling:
             residual = kind.cost_of(end.wall, end.cpu) - kind.cost
             rates = rates.charge(end.busy, residual, min(float(end.count), MOST_ENDS))
     return _told(rates, state, reading, kinds, active, dt)

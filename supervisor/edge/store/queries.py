@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
-from gristmill.supervisor.core.job import Footprint, Job
+from gristmill.supervisor.core.footprint import Footprint
+from gristmill.supervisor.core.handout import Recorded
+from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import number_of
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.core.task import JobState, Task, TaskState
@@ -16,6 +18,7 @@ from gristmill.supervisor.core.task import JobState, Task, TaskState
 _JOB = """SELECT id, claim, file, spec, submitted_at, state, reason, cursor, tasks_ended, items_done, items_failed,
     started_at, ended_at, footprint FROM jobs """
 _TASK = "SELECT * FROM tasks "
+_PLAIN = "log IS NULL AND reason = '' AND count > 0"
 
 # Made on import: msgspec learns a type at its first use, and two threads that do so at once crash the process.
 _SPEC = msgspec.json.Decoder(Spec)
@@ -97,9 +100,20 @@ class Queries:
         rows = self._db.execute(_TASK + "INDEXED BY tasks_open WHERE state IN ('queued', 'starting', 'running')")
         return [_read_task(row) for row in rows]
 
-    def numbers_from(self, job: int, cursor: int) -> set[int]:
-        rows = self._db.execute("SELECT number FROM tasks WHERE job = ? AND number >= ?", (job, cursor))
-        return {row[0] for row in rows}
+    def recorded(self, job: Job) -> Recorded:
+        """Which tasks of a job have a record, as far as it must know to go on."""
+        if job.guided is None:
+            sql = "SELECT number FROM tasks WHERE job = ? AND number >= ?"
+            return Recorded(frozenset(row[0] for row in self._db.execute(sql, (job.id, job.handout.recorded))))
+        covered: list[tuple[int, int]] = []
+        sql = "SELECT start, start + count FROM tasks WHERE job = ? AND count > 0 ORDER BY start"
+        for start, end in self._db.execute(sql, (job.id,)):
+            if covered and covered[-1][1] == start:
+                covered[-1] = (covered[-1][0], end)
+            else:
+                covered.append((start, end))
+        rows = self._db.execute(_TASK + f"WHERE job = ? AND state = 'done' AND {_PLAIN}", (job.id,))
+        return Recorded(covered=covered, whole=[_read_task(row) for row in rows])
 
     def numbered(self, job: int, first: int, last: int) -> dict[int, Task]:
         """Tasks `first`…`last` - 1 that have a record, by number."""
@@ -113,12 +127,13 @@ class Queries:
         sql = f"{_TASK} WHERE job = ? {chosen} ORDER BY number LIMIT ? OFFSET ?"
         return [_read_task(row) for row in self._db.execute(sql, (job, *wanted, most, offset))]
 
-    def count(self, job: int, state: str) -> int:
-        """How many tasks with a record are in this state."""
-        row = self._db.execute("SELECT count(*) FROM tasks WHERE job = ? AND state = ?", (job, state)).fetchone()
+    def count(self, job: int, state: str | None) -> int:
+        """How many records of tasks are in this state, or in any."""
+        where, values = ("AND state = ?", (job, state)) if state else ("", (job,))
+        row = self._db.execute(f"SELECT count(*) FROM tasks WHERE job = ? {where}", values).fetchone()
         return int(row[0])
 
-    def results(self, job: int, after: int, most: int) -> list[tuple[int, bytes]]:
-        """(number, result) of the tasks past number `after`, by number."""
-        sql = "SELECT number, result FROM results WHERE job = ? AND number > ? ORDER BY number LIMIT ?"
+    def results(self, job: int, after: int, most: int) -> list[tuple[int, int, int, bytes]]:
+        """(first item, items, number of the task, result) past item `after`, by item."""
+        sql = "SELECT start, count, number, result FROM results WHERE job = ? AND start > ? ORDER BY start LIMIT ?"
         return self._db.execute(sql, (job, after, most)).fetchall()

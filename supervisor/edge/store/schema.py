@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gristmill.supervisor.core.errors import FolderError, NoRoomError
 
-SCHEMA = 3
+SCHEMA = 4
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -30,15 +30,29 @@ CREATE TABLE tasks (
     job INTEGER NOT NULL, number INTEGER NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL,
     state TEXT NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL, run INTEGER, worker INTEGER, pid INTEGER,
     exit_code INTEGER, signal INTEGER, started_at REAL, ended_at REAL, cpu_s REAL, memory_peak_bytes INTEGER,
-    log TEXT, not_before REAL NOT NULL, PRIMARY KEY (job, number)
+    log TEXT, not_before REAL NOT NULL, stands_for INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (job, number)
 ) WITHOUT ROWID;
 CREATE INDEX tasks_open ON tasks (job, number) WHERE state IN ('queued', 'starting', 'running');
-CREATE TABLE results (job INTEGER, number INTEGER, result BLOB NOT NULL, PRIMARY KEY (job, number)) WITHOUT ROWID;
+CREATE TABLE results (
+    job INTEGER NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL, number INTEGER NOT NULL, result BLOB NOT NULL,
+    PRIMARY KEY (job, start)
+) WITHOUT ROWID;
 """
 
 MIGRATIONS: dict[int, str] = {
     2: "",  # jobs may say what becomes of leftovers and how long a log may grow; no table is different
     3: "",  # jobs may be calls; no table is different
+    # Ranges may be chosen by the daemon: a record may stand for several tasks, and a result says what items it is of.
+    4: """
+ALTER TABLE tasks ADD COLUMN stands_for INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE results RENAME TO results_2;
+CREATE TABLE results (
+    job INTEGER NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL, number INTEGER NOT NULL, result BLOB NOT NULL,
+    PRIMARY KEY (job, start)
+) WITHOUT ROWID;
+INSERT INTO results SELECT job, tasks.start, tasks.count, number, result FROM results_2 JOIN tasks USING (job, number);
+DROP TABLE results_2;
+""",
 }
 """By schema number: the statements that make a file of the number before into one of this."""
 

@@ -15,9 +15,11 @@ ADD_JOB = """INSERT INTO jobs (id, claim, name, file, spec, source, place, submi
 SAVE_JOB = """UPDATE jobs SET state = ?, reason = ?, cursor = ?, tasks_ended = ?, items_done = ?, items_failed = ?,
     started_at = ?, ended_at = ?, footprint = ? WHERE id = ?"""
 PLACE_JOB = "UPDATE jobs SET place = ? WHERE id = ?"
-SAVE_TASK = f"REPLACE INTO tasks VALUES ({', '.join('?' * 18)})"
+SAVE_TASK = f"REPLACE INTO tasks VALUES ({', '.join('?' * len(Task.__struct_fields__))})"
+DROP_TASK = "DELETE FROM tasks WHERE job = ? AND number = ?"
 PLACE_LOG = "UPDATE tasks SET log = ? WHERE job = ? AND number = ? AND attempts = ?"
-SAVE_RESULT = "REPLACE INTO results VALUES (?, ?, ?)"
+SAVE_RESULT = "REPLACE INTO results VALUES (?, ?, ?, ?, ?)"
+DROP_RESULTS = "DELETE FROM results WHERE job = ? AND start >= ? AND start < ?"
 SAVE_META = "REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -40,7 +42,7 @@ def save_job(job: Job) -> Statement:
     return Statement(
         SAVE_JOB,
         (
-            str(job.state), job.reason, job.recorded, job.tasks_ended, job.items_done, job.items_failed,
+            str(job.state), job.reason, job.handout.recorded, job.tasks_ended, job.items_done, job.items_failed,
             job.started_at, job.ended_at, msgspec.json.encode(job.footprint), job.id,
         ),
     )
@@ -56,14 +58,24 @@ def save_task(task: Task) -> Statement:
     return Statement(SAVE_TASK, msgspec.structs.astuple(task))
 
 
+def drop_task(job: int, number: int) -> Statement:
+    """A task has no record of its own any more: another one covers its items, or none does."""
+    return Statement(DROP_TASK, (job, number))
+
+
 def place_log(key: Key, path: str) -> Statement:
     """Where the log of an ended attempt lies now."""
     return Statement(PLACE_LOG, (path, key.job, key.number, key.attempt))
 
 
-def save_result(job: int, number: int, result: bytes) -> Statement:
-    """What a task gave back, JSON."""
-    return Statement(SAVE_RESULT, (job, number, result))
+def save_result(task: Task, result: bytes) -> Statement:
+    """What a task gave back, JSON; in the place of what one with the same first item gave before."""
+    return Statement(SAVE_RESULT, (task.job, task.start, task.count, task.number, result))
+
+
+def drop_results(job: int, start: int, count: int) -> Statement:
+    """What was given back for these items is void: they are done once more."""
+    return Statement(DROP_RESULTS, (job, start, start + count))
 
 
 def save_meta(key: str, value: str) -> Statement:
