@@ -7,8 +7,8 @@ messages that say what was done or why not.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,7 @@ from gristmill.supervisor.pages import Pages
 from gristmill.supervisor.pool import Pool
 from gristmill.supervisor.tuner import Tuner
 
+Operation: TypeAlias = Callable[[Connection, dict[str, Any]], Awaitable[Any]]
 PAGE = 1000
 RESULTS_BYTES = 1 << 19
 MOST_WHOLE = (1 << 63) - 1
@@ -45,12 +46,16 @@ class Api:
         self._ledger, self._pool, self._feed, self._tuner = ledger, pool, feed, tuner
         self._intake, self._store, self._stop = intake, record, stop
         self._pages = Pages(record)
-        self._table: dict[str, Callable[[Connection, dict[str, Any]], Awaitable[Any]]] = {
+        self._table: dict[str, Operation] = {
             "status": self._status, "tasks": self._tasks, "job": self._job_status, "log": self._log,
             "results": self._results, "cancel": self._cancel, "retry": self._retry, "limit": self._limit,
             "add": self._add, "shutdown": self._shutdown, "subscribe": self._subscribe,
             "changed": self._changed, "why": self._why,
         }
+
+    def include(self, operations: Mapping[str, Operation]) -> None:
+        """Requests that another part answers."""
+        self._table.update(operations)
 
     async def handle(self, connection: Connection, request: dict[str, Any]) -> Any:
         """Carries out one request; raises GristError when it can't be."""

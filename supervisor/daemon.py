@@ -41,6 +41,7 @@ from gristmill.supervisor.edge.server import Server
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.feed import Feed
 from gristmill.supervisor.hiring import Hiring
+from gristmill.supervisor.hopper import Hopper
 from gristmill.supervisor.intake import Intake
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.observation import House, Observer
@@ -155,6 +156,8 @@ class Daemon:
         api = Api(
             self.ledger, self.pool, self.feed, self.tuner, self.intake, record, self._stop.put_nowait
         )
+        hopper = Hopper(self.ledger, record, self.settings.state)
+        api.include(hopper.operations)
         server = Server(places.socket_path(self.settings.state, os.environ), api.handle, self.feed.unsubscribe)
         live = self.ledger.load()
         async with asyncio.TaskGroup() as group:
@@ -166,6 +169,7 @@ class Daemon:
                 group.create_task(self._keep("intake", self.intake.run), name="intake"),
                 group.create_task(self._keep("filing", self.intake.file_away), name="filing"),
                 group.create_task(self._keep("dispatch", self.dispatcher.run), name="dispatch"),
+                group.create_task(self._keep("hopper", hopper.run), name="hopper"),
                 group.create_task(self._keep("tuner", self.tuner.run), name="tuner"),
                 group.create_task(self._keep("settings", lambda: self._look_after_settings(record)), name="settings"),
                 group.create_task(self._keep("learned", lambda: self._write_learned(record)), name="learned"),
@@ -177,6 +181,7 @@ class Daemon:
             for loop in loops:
                 loop.cancel()
             self.tuner.step()  # what ended in the last second is learned as well
+            hopper.close()
             await server.stop()
             await self.pool.stop()
             self.intake.close()

@@ -12,15 +12,26 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
-from gristmill.supervisor.core import launch
+from gristmill.supervisor.core import items, launch
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.footprint import Tally
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.pace import Pace
-from gristmill.supervisor.core.spec import Spec
-from gristmill.supervisor.core.task import EVICTED, JOB_FINAL, JobState, Task, TaskState, advance, backoff, note
+from gristmill.supervisor.core.spec import Items, Spec
+from gristmill.supervisor.core.task import (
+    EVICTED,
+    JOB_FINAL,
+    TASK_FINAL,
+    JobState,
+    Task,
+    TaskState,
+    advance,
+    backoff,
+    note,
+)
 from gristmill.supervisor.edge import results, store
 from gristmill.supervisor.edge.store import Statement, Store
 from gristmill.supervisor.roll import RECENT, Roll
@@ -32,6 +43,19 @@ CANCELING = "canceling"
 """The reason of a live task whose end was asked for: the durable mark that a later daemon acts on."""
 MARKS = frozenset({CANCELING, EVICTED})
 """Reasons of live tasks that are orders, and give way to no other but a user's."""
+
+
+class Listener(Protocol):
+    """Whoever waits for what becomes of the tasks of one job."""
+
+    def started(self, number: int) -> None:
+        """A task has run for a moment."""
+
+    def ended(self, numbers: list[int]) -> None:
+        """Tasks are over for good, and their records durable."""
+
+    def over(self) -> None:
+        """The job is over, and its record durable."""
 
 
 class Ledger(Roll):
@@ -46,12 +70,16 @@ class Ledger(Roll):
         """By kind: what ended by itself since the governor's last reading."""
         self.finished = asyncio.Event()
         """Set, and replaced by a fresh one, whenever a job has ended."""
+        self.listeners: dict[int, Listener] = {}
+        """By job: who is told of its tasks."""
         self._rows: dict[tuple[int, int], Task] = {}
         self._gone: list[Statement] = []
         self._results: list[Statement] = []
         self._collected: list[Path] = []
         self._dirty: set[int] = set()
         self._closing: list[Job] = []
+        self._reworded: set[int] = set()
+        self._told: dict[int, list[int]] = {}
         self._flushing: asyncio.Handle | None = None
         self._last = 0
 
@@ -99,6 +127,24 @@ class Ledger(Roll):
         """What is known of ranges of the same command, from the newest job of that name."""
         last: Job | None = await self._store.ask("job", spec.name)
         return last.footprint.pace if last is not None and last.kind == launch.kind(spec) else Pace()
+
+    def extend(self, job: Job, total: int) -> asyncio.Future[None]:
+        """An open job has `total` items now; durable when the future is done."""
+        self._become(job, items.grown(job.spec.items, total))
+        self._touch(job)
+        return self.flush()
+
+    def seal(self, job: Job, cancel: str = "") -> asyncio.Future[None]:
+        """No more items come to an open job; with `cancel`, a reason, none that waits is started either."""
+        self._become(job, items.sealed(job.spec.items))
+        if cancel and (job.handout.more or job.again):
+            job.enter(JobState.CANCELED, cancel)
+        self._touch(job)
+        return self.flush()
+
+    def _become(self, job: Job, made: Items) -> None:
+        job.become(made)
+        self._reworded.add(job.id)
 
     async def cancel(self, job: Job) -> list[Task]:
         """Cancels all that is not over; returns the live tasks, whose ends the pool has to ask for."""
@@ -199,6 +245,8 @@ class Ledger(Roll):
         reason = "" if task.state is TaskState.PAUSED else task.reason
         account.live[number] = advance(task, TaskState.RUNNING, pid=pid, started_at=started_at, reason=reason)
         self.changed.add(job)
+        if job in self.listeners:
+            self.listeners[job].started(number)
 
     def paused(self, key: Key, reason: str) -> None:
         """Notes that a task is stopped. In memory only: should the daemon die, it goes on."""
@@ -260,6 +308,8 @@ class Ledger(Roll):
         """Puts down how an attempt ended; of its time it was stopped for `stopped_s`."""
         if (seen := job.settle(task, stopped_s)) is not None:
             self.tallies.setdefault(job.kind, Tally()).add(seen)
+        if job.id in self.listeners and task.state in TASK_FINAL:
+            self._told.setdefault(job.id, []).append(task.number)
         change = job.handout.keep(task)
         for number in change.gone:
             self._drop(job, number)
@@ -302,6 +352,8 @@ class Ledger(Roll):
                 job.enter(verdict, reason)
             job.ended_at = self.clock()
             self._closing.append(job)
+            if job.spec.items.open:
+                self._become(job, items.sealed(job.spec.items))
         self._dirty.add(job.id)
         self.work.set()
         if self._flushing is None:
@@ -328,25 +380,35 @@ class Ledger(Roll):
         given, self._results = self._results, []
         gone, self._gone = self._gone, []
         accounts = [store.save_job(job) for number in self._dirty if (job := self.jobs.get(number))]
+        accounts += [store.save_spec(self.jobs[number]) for number in self._reworded]
+        self._reworded.clear()
         closing, self._closing = self._closing, []
+        told, self._told = self._told, {}
         self.changed |= self._dirty
         self._rows.clear()
         self._dirty.clear()
         written = self._store.write(*gone, *rows, *given, *accounts)
         for job in closing:
             self._release(job)
-        if closing or collected:
-            written.add_done_callback(lambda future: self._after(future, closing, collected))
+        if closing or collected or told:
+            written.add_done_callback(lambda future: self._after(future, closing, collected, told))
         return written
 
-    def _after(self, written: asyncio.Future[None], closing: list[Job], collected: list[Path]) -> None:
-        """What must wait for the commit: a result's file may go, an ended job's file may move."""
+    def _after(
+        self, written: asyncio.Future[None], closing: list[Job], collected: list[Path], told: dict[int, list[int]]
+    ) -> None:
+        """What must wait for the commit: a result's file may go, an ended job's file may move, listeners hear."""
         if written.cancelled() or written.exception():
             return
+        for number, ended in told.items():
+            if number in self.listeners:
+                self.listeners[number].ended(ended)
         for path in collected:
             path.unlink(missing_ok=True)
         for job in closing:
             self.ended.put_nowait(job)
+            if job.id in self.listeners:
+                self.listeners[job.id].over()
         if closing:
             self.finished.set()
             self.finished = asyncio.Event()

@@ -10,6 +10,7 @@ import time
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core.errors import GristError, NoDaemonError
 from gristmill.supervisor.core.sanitise import safe
+from gristmill.supervisor.core.tomltext import literal, quoted
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,17 +57,6 @@ def job_text(name: str, command: str | list[str], cwd: str, args: argparse.Names
     if args.timeout is not None:
         lines.append(f"timeout = {quoted(args.timeout)}")
     return "\n".join(lines) + "\n"
-
-
-def literal(text: str) -> str:
-    """`text` with braces that stay braces."""
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def quoted(text: str) -> str:
-    """`text` as a TOML string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
 
 
 def drop(jobs: os.PathLike[str], file: str, text: str) -> None:

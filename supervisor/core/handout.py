@@ -150,6 +150,10 @@ class Fixed:
         self.skipped = set(recorded.numbers)
         self._pass_skipped()
 
+    def become(self, rule: Items) -> None:
+        """Goes by another rule, of more items and otherwise the same."""
+        self._rule = rule
+
     def _task(self, job: int, number: int) -> Task:
         start, count = items.span(self._rule, number)
         return Task(job=job, number=number, start=start, count=count)

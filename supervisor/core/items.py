@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
+import msgspec
+
 from gristmill.supervisor.core.spec import Axis, Items, Value
 
 
@@ -37,6 +39,16 @@ def params(items: Items, index: int) -> dict[str, Value]:
 def tasks(items: Items) -> int:
     """The number of tasks that the items make; `ValueError` where the daemon chooses the ranges."""
     return -(-items.total // _per_task(items))
+
+
+def grown(items: Items, total: int) -> Items:
+    """Open items, of which there are `total` now."""
+    return msgspec.structs.replace(items, total=total)
+
+
+def sealed(items: Items) -> Items:
+    """Items to which no more come."""
+    return msgspec.structs.replace(items, open="")
 
 
 def span(items: Items, number: int) -> tuple[int, int]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import heapq
 from dataclasses import InitVar, dataclass, field
 
+import msgspec
+
 from gristmill.supervisor.core import launch
 from gristmill.supervisor.core.footprint import Footprint, Seen
 from gristmill.supervisor.core.guided import Guided
 from gristmill.supervisor.core.handout import Demand, Fixed, Handout, Recorded
 from gristmill.supervisor.core.protocol import JobView
-from gristmill.supervisor.core.spec import Spec
+from gristmill.supervisor.core.spec import Items, Spec
 from gristmill.supervisor.core.task import JOB_FINAL, JobState, Task, TaskState, advance, move_job, note
 
 TINY_S = 0.05
@@ -222,6 +224,12 @@ class Job:
         """Goes on from what the store holds."""
         self.handout.resume(recorded)
 
+    def become(self, made: Items) -> None:
+        """The items of an open job are these by now."""
+        assert isinstance(self.handout, Fixed)
+        self.spec = msgspec.structs.replace(self.spec, items=made)
+        self.handout.become(made)
+
     def reopen(self, tasks: list[Task]) -> list[Task]:
         """Queues ended `tasks` once more, with a fresh count of attempts; returns those as they are now that keep their
         record. Where ranges are chosen, those of several items are handed out anew, as if they never had been."""
@@ -240,7 +248,7 @@ class Job:
         """The state in which the job ends, None while something of it is to be done."""
         if self.state in (JobState.CANCELED, JobState.FAILED):
             return self.state if not self.live else None
-        if self.items_done + self.items_failed < self.spec.items.total:
+        if self.spec.items.open or self.items_done + self.items_failed < self.spec.items.total:
             return None
         return JobState.FAILED if self.items_failed else JobState.DONE
 

@@ -163,7 +163,7 @@ def _items(file: _File, layout: keys.JobFile, values: dict[str, Any], findings: 
     table = layout.items if layout.items is not UNSET else keys.ItemsTable()
     sources: list[Path] = [("grid",)] if layout.grid is not UNSET else []
     if layout.items is not UNSET:
-        sources += [("items", key) for key in ("total", "file", "list") if key in values["items"]]
+        sources += [("items", key) for key in ("total", "file", "list", "open") if key in values["items"]]
     if file.kind == "list":
         for path in sources:
             findings.add(path, f"{'.'.join(map(str, path))} in a list: its lines are the items", "remove it")
@@ -180,6 +180,10 @@ def _items(file: _File, layout: keys.JobFile, values: dict[str, Any], findings: 
         return _written(findings, ("items", "list"), partial(cases.listed, table.listed))
     if table.file is not UNSET:
         return _written(findings, ("items", "file"), partial(_from_file, table.file, file))
+    if table.open is not UNSET:
+        if table.per_task not in (UNSET, 1):
+            findings.add(("items", "per_task"), "items that come one by one are tasks of their own", "remove per_task")
+        return Items(total=0, open=table.open)
     return Items(total=table.total if table.total is not UNSET else 1)
 
 

@@ -102,6 +102,13 @@ class ItemsTable(Table, frozen=True):
         | UnsetType,
         Meta(description="The items one by one: values, for {item}, or tables of parameters."),
     ] = msgspec.field(default=UNSET, name="list")
+    open: Annotated[
+        Annotated[Literal["cancel", "keep"], Meta(extra={"wants": '"cancel" or "keep"'})] | UnsetType,
+        Meta(
+            description="For programs, which send the items over the socket while the job runs. When the program goes "
+            'away, those that wait are canceled ("cancel") or run ("keep").'
+        ),
+    ] = UNSET
 
 
 class ResourcesTable(Table, frozen=True):

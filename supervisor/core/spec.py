@@ -35,7 +35,9 @@ class Items(Frozen, frozen=True, kw_only=True):
     `total` counts items after exclusion. With `axes`, an item is a point of their product, the last axis running
     fastest, or with `paired` the i-th value of each. `excluded` lists product indexes that are left out, ascending.
     With `cases`, item i is the i-th case; with both, the cases come after the points. With neither, an item is only
-    its index 0…total-1. `per_task` is None where the daemon chooses how many items each task gets.
+    its index 0…total-1. `per_task` is None where the daemon chooses how many items each task gets. While they are
+    `open` more may come: `total` counts those there are by now; it says what becomes of those that wait when the
+    program that sends them goes away.
     """
 
     total: int = 1
@@ -44,6 +46,7 @@ class Items(Frozen, frozen=True, kw_only=True):
     paired: bool = False
     excluded: tuple[int, ...] = ()
     cases: tuple[dict[str, Value], ...] = ()
+    open: Literal["", "cancel", "keep"] = ""
 
 
 class Retry(Frozen, frozen=True, kw_only=True):

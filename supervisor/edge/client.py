@@ -50,6 +50,13 @@ class Client:
         self._file.close()
         self._sock.close()
 
+    def hang_up(self) -> None:
+        """Ends what another thread is waiting for here: it hears that the daemon went away."""
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the other side was first
+
     def ask(self, op: str, **arguments: Any) -> Any:
         """The daemon's answer to one request; raises GristError with its words when it refuses."""
         self._number += 1

@@ -15,6 +15,7 @@ import resource
 import socket
 import stat
 import struct
+from asyncio.trsock import TransportSocket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ class Connection:
     def worth(self) -> int:
         """How much is lost by hanging up on it while it is silent: 0, 1 or 2."""
         return 2 if self.watches and not self.stale else 1 if self.asked else 0
+
+    @property
+    def pid(self) -> int:
+        """The process that speaks."""
+        return peer(self._writer.get_extra_info("socket"))[0]
 
     @property
     def has_room(self) -> bool:
@@ -171,7 +177,7 @@ class Server:
                     raise
                 return None if self._make_room() else self._rest()
             client.setblocking(False)
-            if peer_uid(client) not in (os.geteuid(), 0):
+            if peer(client)[1] not in (os.geteuid(), 0):
                 with client:
                     turn_away(client, "this daemon answers to its own user alone")
                 continue
@@ -312,7 +318,8 @@ def check_place(path: Path) -> None:
     path.unlink()
 
 
-def peer_uid(sock: socket.socket) -> int:
-    """The user at the other end, as the kernel says."""
-    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return int(uid)
+def peer(sock: socket.socket | TransportSocket) -> tuple[int, int]:
+    """The process and the user at the other end, as the kernel says; 0 for a process that can't be seen from here."""
+    found = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", found)
+    return int(pid), int(uid)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from gristmill.supervisor.cli import VERBS, main, parser_for
-from gristmill.supervisor.cli.add import job_text, literal, quoted
+from gristmill.supervisor.cli.add import job_text
 from gristmill.supervisor.core import jobfile
+from gristmill.supervisor.core.tomltext import literal, quoted
 
 HEAVY = ("asyncio", "rich", "numpy", "textual", "msgspec", "psutil", "sqlite3", "watchdog")
 

@@ -12,11 +12,12 @@ from gristmill.supervisor.edge.store.statements import (
     save_job,
     save_meta,
     save_result,
+    save_spec,
     save_task,
 )
 from gristmill.supervisor.edge.store.writer import Store
 
 __all__ = [
     "SCHEMA", "Statement", "Store", "add_job", "drop_results", "drop_task", "place_job", "place_log", "save_job",
-    "save_meta", "save_result", "save_task",
+    "save_meta", "save_result", "save_spec", "save_task",
 ]

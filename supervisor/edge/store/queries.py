@@ -13,12 +13,13 @@ from gristmill.supervisor.core.handout import Recorded
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import number_of
 from gristmill.supervisor.core.spec import Spec
-from gristmill.supervisor.core.task import JobState, Task, TaskState
+from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
 
 _JOB = """SELECT id, claim, file, spec, submitted_at, state, reason, cursor, tasks_ended, items_done, items_failed,
     started_at, ended_at, footprint FROM jobs """
 _TASK = "SELECT * FROM tasks "
 _PLAIN = "log IS NULL AND reason = '' AND count > 0"
+_FINAL = ", ".join(f"'{state}'" for state in sorted(TASK_FINAL))
 
 # Made on import: msgspec learns a type at its first use, and two threads that do so at once crash the process.
 _SPEC = msgspec.json.Decoder(Spec)
@@ -137,3 +138,15 @@ class Queries:
         """(first item, items, number of the task, result) past item `after`, by item."""
         sql = "SELECT start, count, number, result FROM results WHERE job = ? AND start > ? ORDER BY start LIMIT ?"
         return self._db.execute(sql, (job, after, most)).fetchall()
+
+    def over(self, job: int, first: int, last: int) -> list[int]:
+        """Which of the tasks `first`…`last` - 1 have ended for good."""
+        sql = f"SELECT number FROM tasks WHERE job = ? AND number >= ? AND number < ? AND state IN ({_FINAL})"
+        return [row[0] for row in self._db.execute(sql, (job, first, last))]
+
+    def fates(self, job: int, numbers: Sequence[int]) -> list[tuple[int, str, str, str | None, bytes | None]]:
+        """(number, state, reason, log, result) of those of these tasks that have ended for good."""
+        sql = f"""SELECT number, state, reason, log,
+            (SELECT result FROM results WHERE results.job = tasks.job AND results.start = tasks.start)
+            FROM tasks WHERE job = ? AND number IN ({', '.join('?' * len(numbers))}) AND state IN ({_FINAL})"""
+        return self._db.execute(sql, (job, *numbers)).fetchall()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gristmill.supervisor.core.errors import FolderError, NoRoomError
 
-SCHEMA = 4
+SCHEMA = 5
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -53,6 +53,7 @@ CREATE TABLE results (
 INSERT INTO results SELECT job, tasks.start, tasks.count, number, result FROM results_2 JOIN tasks USING (job, number);
 DROP TABLE results_2;
 """,
+    5: "",  # jobs may be open; no table is different
 }
 """By schema number: the statements that make a file of the number before into one of this."""
 

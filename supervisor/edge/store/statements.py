@@ -14,6 +14,7 @@ ADD_JOB = """INSERT INTO jobs (id, claim, name, file, spec, source, place, submi
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 SAVE_JOB = """UPDATE jobs SET state = ?, reason = ?, cursor = ?, tasks_ended = ?, items_done = ?, items_failed = ?,
     started_at = ?, ended_at = ?, footprint = ? WHERE id = ?"""
+SAVE_SPEC = "UPDATE jobs SET spec = ? WHERE id = ?"
 PLACE_JOB = "UPDATE jobs SET place = ? WHERE id = ?"
 SAVE_TASK = f"REPLACE INTO tasks VALUES ({', '.join('?' * len(Task.__struct_fields__))})"
 DROP_TASK = "DELETE FROM tasks WHERE job = ? AND number = ?"
@@ -46,6 +47,11 @@ def save_job(job: Job) -> Statement:
             job.started_at, job.ended_at, msgspec.json.encode(job.footprint), job.id,
         ),
     )
+
+
+def save_spec(job: Job) -> Statement:
+    """What an open job consists of by now."""
+    return Statement(SAVE_SPEC, (msgspec.json.encode(job.spec), job.id))
 
 
 def place_job(job: int, place: bytes) -> Statement:
