@@ -1,0 +1,61 @@
+"""What a worker runs for an item of an executor's job: the call that its program packed.
+
+It runs in the program's own interpreter, with its search path. What a call gives back goes to the program as a small
+table: the pickled outcome in base64, or the file that holds it. A call that raises fails its task as well.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gristmill.supervisor.edge.parcels import Parcels
+from gristmill.supervisor.python import pickles
+
+INLINE_BYTES = 1 << 16
+"""Outcomes up to this size go through the record, larger ones as files."""
+
+
+def run(item: int) -> dict[str, Any]:
+    """Runs one call; returns its outcome for the record, or notes it and raises what the call raised."""
+    box = _parcels(f"{os.environ['GRIST_CALLS']}/{os.environ['GRIST_JOB']}")
+    try:
+        function, args, kwargs = pickles.loads(box.unpack(item))
+        value = function(*args, **kwargs)
+    except BaseException as error:
+        told = _told(item, box, pickles.failure(error)) | {"error": repr(error)[:200]}
+        Path(os.environ["GRIST_RESULT"]).write_text(json.dumps(told), encoding="utf-8")
+        raise
+    return _told(item, box, pickles.success(value))
+
+
+def chunk(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+    """Several calls of `map` in one."""
+    return [function(*arguments) for arguments in calls]
+
+
+@cache
+def _parcels(place: str) -> Parcels:
+    return Parcels(Path(place))
+
+
+def _told(item: int, box: Parcels, data: bytes) -> dict[str, Any]:
+    if len(data) <= INLINE_BYTES:
+        return {"pickle": binascii.b2a_base64(data, newline=False).decode()}
+    return {"file": str(box.keep(f"r{item}", data)), "bytes": len(data)}
+
+
+def main() -> None:
+    """A task of its own process: the item is the only argument."""
+    told = run(int(sys.argv[1]))
+    Path(os.environ["GRIST_RESULT"]).write_text(json.dumps(told), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
