@@ -87,21 +87,21 @@ class Client:
     def wait(self, job: Job, timeout: float | None = None) -> JobView:
         """The job once it has ended, however; raises TimeoutError after `timeout` seconds."""
         end = None if timeout is None else time.monotonic() + timeout
-        view = self.job(job)
         heard = time.monotonic()
-        while view.ended_at is None:
-            left = CHANGED_S if end is None else end - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(f"job {view.id} ({view.name}) has not ended after {timeout} s: {view.state}")
+        while True:
             try:
+                view = self.job(job)
+                if view.ended_at is not None:
+                    return view
+                heard, job = time.monotonic(), view
+                left = CHANGED_S if end is None else end - heard
+                if left <= 0:
+                    raise TimeoutError(f"job {view.id} ({view.name}) has not ended after {timeout} s: {view.state}")
                 self.ask("changed", timeout=min(CHANGED_S, left))
-                view = self.job(view)
-                heard = time.monotonic()
             except NoDaemonError:
                 if time.monotonic() - heard > self.patience:
                     raise
                 time.sleep(AWAY_S)
-        return view
 
     def results(self, job: Job) -> Iterator[dict[str, Any]]:
         """What its items gave back by now, one after the other: `{"item", "params", "task", "result"}`."""

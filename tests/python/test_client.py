@@ -61,10 +61,16 @@ def test_waiting_ends_in_time(client: Client) -> None:
 def test_waiting_outlives_the_daemon(turning: Mill, client: Client, tmp_path: Path) -> None:
     number = client.submit({"command": f"while ! test -e {tmp_path}/gate; do sleep 0.05; done"}, name="gated")
     turning.running("gated")
-    program = "import sys; from gristmill import Client; print(Client(*sys.argv[1:3]).wait(sys.argv[3], 60).state)"
+    program = """
+import sys
+from gristmill import Client
+client = Client(*sys.argv[1:3])
+print("waiting", flush=True)
+print(client.wait(sys.argv[3], 60).state)
+"""
     words = [sys.executable, "-c", program, str(turning.jobs), str(turning.state), str(number)]
     waiting = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    turning.after(0.5)
+    assert waiting.stdout is not None and waiting.stdout.readline() == "waiting\n"
     turning.kill()
     turning.start("--limit", "2")
     (tmp_path / "gate").touch()
