@@ -13,14 +13,17 @@ from typing import NamedTuple
 
 import msgspec
 
-WIDTH = 0.08
-"""Width of the kernel over ln N with which costs are smoothed."""
+SLOPE = 1.5
+"""Standard deviation, expected beforehand, of how ln c changes with ln N: 0 where workers do not meet, 2 on a cliff."""
 STEP = 0.06
 """Beyond 20 workers a bin is so much wider than the one before."""
+NOISE, FEW = 0.1, 3.0
+"""Variance of ln c from task to task that is expected beforehand, and what that counts for, in tasks: of two tasks
+that cost the same nothing is known yet."""
 HALF_LIFE_S = 180.0
 COST_HALF_LIVES = 5.0
 """Costs are forgotten so many times slower than progress."""
-TASK_SPREAD = 0.06
+TASK_SPREAD = 0.1
 """Variance of ln c between numbers of workers that is expected beforehand; shrinks means of few costs towards 0."""
 FLOOR = 0.02
 """The standard deviation of ln U is never taken for less."""
@@ -97,35 +100,34 @@ class Rates(msgspec.Struct, frozen=True):
 
     def charge(self, busy: float, residual: float, weight: float) -> Rates:
         """With tasks that cost e^residual times the usual while `busy` workers were."""
-        return self._put(busy, lambda cell: cell.charge(max(-2.0, min(2.0, residual)), weight))
+        return self._put(busy, lambda cell: cell.charge(max(-4.0, min(4.0, residual)), weight))
 
     def _put(self, busy: float, change: object) -> Rates:
         number = bin_of(busy)
         return Rates({**self.cells, number: change(self.cells.get(number, Cell()))})  # type: ignore[operator]
 
     def cost(self, workers: float) -> Estimate:
-        """ln c among so many workers: a kernel mean, shrunk towards that of all while little is known."""
+        """ln c among so many workers: what was seen there and nearby, each counted by how sure it is.
+
+        The mean of a bin is off by chance, and by what the cost may change on the way from there (`SLOPE`), so that a
+        number seen for an hour does not speak for its neighbour that was seen for a minute.
+        """
         costed = sum(cell.costed for cell in self.cells.values())
-        usual = sum(cell.costed * cell.cost for cell in self.cells.values()) / costed if costed else 0.0
-        total = mean = spread = 0.0
+        if not costed:
+            return Estimate(0.0, math.sqrt(TASK_SPREAD))
+        usual = sum(cell.costed * cell.cost for cell in self.cells.values()) / costed
+        spread = sum(cell.costed * cell.spread for cell in self.cells.values())
+        noise = (spread + FEW * NOISE) / (costed + FEW)
         place = math.log(max(1.0, workers))
+        total = 1 / TASK_SPREAD
+        mean = total * usual
         for number, cell in self.cells.items():
-            if cell.costed <= 0:
-                continue
-            near = math.exp(-0.5 * ((math.log(workers_of(number)) - place) / WIDTH) ** 2)
-            if near < 1e-3:
-                continue
-            weight = near * cell.costed
-            total += weight
-            mean += weight * cell.cost
-            spread += weight * (cell.spread + cell.cost * cell.cost)
-        if total < 1e-6:
-            return Estimate(usual, math.sqrt(TASK_SPREAD))
-        mean /= total
-        noise = max(1e-4, spread / total - mean * mean)
-        prior = noise / TASK_SPREAD
-        shrunk = total / (total + prior)
-        return Estimate(shrunk * mean + (1 - shrunk) * usual, math.sqrt(noise / (total + prior)))
+            if cell.costed > 0:
+                way = math.log(workers_of(number)) - place
+                weight = 1 / (noise / cell.costed + (SLOPE * way) ** 2)
+                total += weight
+                mean += weight * cell.cost
+        return Estimate(mean / total, 1 / math.sqrt(total))
 
     def used(self, workers: float) -> Estimate | None:
         """ln U of so many workers, None where it was not seen lately."""

@@ -19,6 +19,8 @@ WAITING_USE = 0.05
 """Workers that use fewer cores than this are counted instead of what they use."""
 MOVED = 0.06
 """Share of the cores by which others must move before progress seen earlier is doubted."""
+OVERDUE = math.log(2)
+"""A running task is overdue when it has cost so many times the usual, as a logarithm."""
 MOST_ENDS = 10.0
 """Ends of one period weigh no more than this many."""
 
@@ -60,7 +62,24 @@ def measure(
         if kind.costed >= 3 and end.telling:
             residual = kind.cost_of(end.wall, end.cpu) - kind.cost
             rates = rates.charge(end.busy, residual, min(float(end.count), MOST_ENDS))
+    rates = _overdue(rates, reading, kinds, active, dt)
     return _told(rates, state, reading, kinds, active, dt)
+
+
+def _overdue(rates: Rates, reading: Reading, kinds: dict[str, Kind], active: float, dt: float) -> Rates:
+    """Counts tasks that have cost far more than usual and still run: among too many workers hardly any task ends, and
+    those that do are the cheap ones. Each counts by how much dearer it has become in this period, as a logarithm."""
+    weight = residuals = 0.0
+    for task in reading.running:
+        kind = kinds[task.kind]
+        if task.stopped or kind.costed < 3:
+            continue
+        over = kind.cost_of(task.age, task.spent) - kind.cost
+        if over > OVERDUE:
+            growth = min(1.0, dt / task.age if kind.waits else task.cpu * dt / task.spent)
+            weight += growth
+            residuals += growth * over
+    return rates.charge(active, residuals / weight, min(weight, MOST_ENDS)) if weight > 0 else rates
 
 
 def _used(reading: Reading, kinds: dict[str, Kind], active: float, use: float | None) -> float:
