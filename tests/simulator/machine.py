@@ -114,8 +114,7 @@ class Machine:
             pool = table[Row.POOL].astype(int)
             self.useful += np.bincount(pool, gained, len(self.useful)) * STEP
             self.cpu += np.bincount(pool, wants, len(self.useful)) * (granted * STEP)
-        for number, count in enumerate(self.busy):
-            self.busy_time[number] += count * STEP
+        self._count_busy(table, going)
         table[Row.MEMORY] = held(table)
         self.step += 1
         self.arrive()
@@ -123,6 +122,12 @@ class Machine:
         self._measure_memory()
         while self.available < 0 and self.count:
             self._run_out()
+
+    def _count_busy(self, table: Floats, going: Flags) -> None:
+        """A stopped task keeps no worker busy."""
+        stopped = table[Row.POOL, ~going].astype(int)
+        for number, count in enumerate(self.busy):
+            self.busy_time[number] += (count - int((stopped == number).sum())) * STEP
 
     def _want(self, table: Floats, going: Flags) -> tuple[Flags, Floats]:
         """(which tasks are in a running phase, the threads that they want to run)."""
@@ -136,9 +141,7 @@ class Machine:
         return on, threads * (on & going)
 
     def _turn(self, where: NDArray[np.int64]) -> None:
-        columns = self.table[:, where]
-        turn(columns, self._chance)
-        self.table[:, where] = columns
+        turn(self.table, where, self._chance)
 
     def _at_disk(self, table: Floats) -> Flags:
         at_disk: Flags = table[Row.DISK] > 0
@@ -173,8 +176,8 @@ class Machine:
                 continue
             count = work / kind.wall
             wall = float(mine.sum()) * STEP / count
-            past.file_stream(count, wall, kind.wall * kind.share * kind.threads, float(table[Row.PEAK, mine].max()),
-                             self.busy[kind.pool])
+            cpu = float(self._spending[mine].sum()) * STEP / count
+            past.file_stream(count, wall, cpu, float(table[Row.PEAK, mine].max()), self.busy[kind.pool])
             self.queues[number].pass_by(count)
         done = table[Row.POSITION] >= table[Row.WORK]
         if not done.any():
