@@ -75,7 +75,8 @@ def _fits(names: list[str], state: State, reading: Reading) -> dict[str, Fit]:
     """What one more of each kind would be taken to need if it waited; not of those of which nothing is known."""
     known = {name: kind for name in names if (kind := state.kinds[name]).claim is not None or kind.largest}
     waiting = tuple(Waiting(kind=name, count=1, raised=kind.raised) for name, kind in known.items())
-    return room.fits(msgspec.structs.replace(reading, waiting=waiting), state.kinds, state.memory, {})[0]
+    forecast = room.Forecast(reading, state.kinds, state.memory, {})
+    return room.fits(msgspec.structs.replace(reading, waiting=waiting), state.kinds, state.memory, forecast)
 
 
 def _named(task: str) -> str:

@@ -86,6 +86,11 @@ def test_it_is_forgotten_once_far_fewer_run(machine: Machine) -> None:
     assert decision.admits("k#1", {"k#1": 15})
 
 
+def test_it_is_forgotten_where_most_of_the_memory_is_free(machine: Machine) -> None:
+    assert machine.second(6, available=30 * GB).held == ENDED.format(6)
+    assert machine.second(6, available=45 * GB).admits("k#1", {"k#1": 6}), "those that were too many run no more"
+
+
 def test_a_second_lack_counts_from_what_is_left_then(machine: Machine) -> None:
     for _ in range(4):
         machine.second(6)  # until all that was ended has given its memory back

@@ -13,9 +13,10 @@ import math
 import msgspec
 
 from gristmill.supervisor.core.figures import spoken
-from gristmill.supervisor.core.governor import brake, ceiling, throughput
+from gristmill.supervisor.core.governor import brake, ceiling, deference, throughput
 from gristmill.supervisor.core.governor import kinds as learning
 from gristmill.supervisor.core.governor import memory as room
+from gristmill.supervisor.core.governor import offer as offering
 from gristmill.supervisor.core.governor import others as people
 from gristmill.supervisor.core.governor import search as seeking
 from gristmill.supervisor.core.governor.brake import Grip
@@ -39,11 +40,10 @@ STEADY_S = 10.0
 """Fewer workers than memory allowed so long ago are a limit rather than the moment between two tasks."""
 QUIET_S = 4.0
 """Beside others the limit rises at most so often."""
+OVERFULL_S = 20.0
+"""For so long clearly more runs than the cores can feed before that which is too much is stopped."""
 PRESSING = 0.85
 """With so much of the wanted number busy, and work waiting, it is that number which binds."""
-CROWDED = 0.97
-YIELD_S = 8.0
-"""Tasks that take longer are stopped rather than waited for when others want the cores."""
 
 
 def decide(reading: Reading, state: State) -> tuple[State, Decision]:
@@ -68,7 +68,9 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
         bound = ceiling.shared(budget, use, others.demand, reading.cores)
 
     memory = state.memory.follow(reading)
-    fits, forecast = room.fits(reading, kinds, memory, {kind: share * active for kind, share in mix.items()})
+    forecast = room.Forecast(reading, kinds, memory, {kind: share * active for kind, share in mix.items()})
+    offer = offering.follow(state.offer, reading, others, forecast.growth)
+    fits = room.fits(reading, kinds, memory, forecast, offer.size)
     busy_now = max(len(running), round(active))
     told = sum(task.progress is not None for task in running) > 0.5 * len(running)
     scene = Scene(
@@ -81,9 +83,13 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     )
     search = state.search if reading.fixed is not None else _sought(state, scene, reading)
     wanted, raised = _limit(state, search, bound, crowded or reading.share < 1, reading)
-    after, grip = brake.apply(reading, forecast, brake.note(state.brake, reading.relieved), dt, wanted)
+    free = reading.fixed is None
+    places = max(wanted, len(running) + deference.places(reading, kinds, budget)) if free else wanted
+    after, grip = brake.apply(reading, forecast, brake.note(state.brake, reading.relieved), dt, places)
     cap = None if after.cap is None else math.floor(after.cap)
-    grip = _yielding(grip, reading, running, wanted, wall if told else min(wall, seeking.LONG_S), others)
+    overfull = state.overfull + dt if deference.is_overfull(reading, kinds, budget) else 0.0
+    over = deference.Over(free and told and wall > seeking.LONG_S, free and overfull > OVERFULL_S)
+    grip = deference.apply(grip, reading, wanted, over, others, kinds, budget)
     held = _held(reading, grip, cap, wanted)
     fits = _given_a_chance(fits, reading)
 
@@ -93,7 +99,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     if fitting is not None:
         allowed = fitting[0]
     facts = Facts(
-        reading, search, others, rates, held, budget, use, bound, alone, allowed, fits.get(first),
+        reading, search, others, rates, held, budget, use, bound, alone, allowed, fits.get(first), offer.size,
         bool(reading.waiting) and fits[first].most == 1 and not kinds[first].ends, wanted, busy_now,
     )
     binding, reason, allows = explain(facts)
@@ -103,8 +109,8 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     after_all = msgspec.structs.replace(
         state, at=reading.at, kinds=kinds, demand=others.demand if moved else state.demand,
         rates=throughput.kept(state.rates, prevailing, rates) if prevailing else state.rates, search=search,
-        memory=memory, brake=after, marks=marks, worked=state.worked + active * dt, limit=limit, raised=raised,
-        fitting=fitting,
+        memory=memory, offer=offer, brake=after, marks=marks, worked=state.worked + active * dt, limit=limit,
+        raised=raised, fitting=fitting, overfull=overfull,
     )
     return after_all, Decision(
         limit=limit, binding=binding, reason=reason, allows=allows, fits=fits, stop=grip.stop, resume=grip.resume,
@@ -167,24 +173,6 @@ def _limit(
     if target > before + max(0.8, 0.06 * before) and reading.at - state.raised >= QUIET_S:
         return target, reading.at
     return min(before, number), state.raised
-
-
-def _yielding(
-    grip: Grip, reading: Reading, running: list[Running], wanted: int, wall: float, others: people.Others
-) -> Grip:
-    """With tasks stopped that run beyond the limit, where waiting for their end would take too long: beside others, and
-    where tasks of minutes tell by their progress that fewer get more done."""
-    surplus = len(running) - len(grip.stop) - wanted
-    probing = wall > seeking.LONG_S and reading.fixed is None
-    crowding = (
-        wall > YIELD_S and len(running) > 1.15 * wanted and others.demand > 0.1 * reading.cores
-        and reading.cpu_total > CROWDED * reading.cores
-    )
-    if surplus <= 0 or not (crowding or probing):
-        return grip
-    young = sorted((task for task in running if task.task not in grip.stop), key=lambda task: task.age)
-    more = [task.task for task in young[: min(surplus, len(young) - 1)]]
-    return msgspec.structs.replace(grip, stop=(*grip.stop, *more), resume=())
 
 
 def _held(reading: Reading, grip: Grip, cap: int | None, wanted: int) -> str:

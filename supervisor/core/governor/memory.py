@@ -118,6 +118,7 @@ class Forecast:
         self, reading: Reading, kinds: dict[str, Kind], memory: Memory, usual: dict[str, float]
     ) -> None:
         """`usual` is how many of each kind run on the mean: of short tasks one look may see none at all."""
+        self.usual = usual
         self._groups: dict[tuple[str, int], Group] = {}
         self.fixed = 0.0
         """Bytes of tasks that are not forecast by age: what each will have grown to."""
@@ -192,13 +193,12 @@ class Forecast:
 
 
 def fits(
-    reading: Reading, kinds: dict[str, Kind], memory: Memory, usual: dict[str, float]
-) -> tuple[dict[str, Fit], Forecast]:
-    """For each kind that waits: what one more needs and the room for it; and the forecast that this was read from."""
-    forecast = Forecast(reading, kinds, memory, usual)
+    reading: Reading, kinds: dict[str, Kind], memory: Memory, forecast: Forecast, left: float = 0.0
+) -> dict[str, Fit]:
+    """For each kind that waits: what one more needs, and the room for it when so much is `left` to others."""
     ours = sum(task.memory for task in reading.running)
     free = min(reading.memory_available, reading.share * reading.memory_total - ours)
-    usable = free + ours - reserve(reading)
+    usable = free + ours - reserve(reading) - left
     running: dict[str, list[Running]] = {}
     for task in reading.running:
         running.setdefault(task.kind, []).append(task)
@@ -209,9 +209,9 @@ def fits(
         brief = kind.known and kind.wall < LONG_S and kind.claim is None
         count = float(len(running.get(line.kind, [])))
         found[line.kind] = msgspec.structs.replace(
-            fit, counted=max(count, usual.get(line.kind, 0.0)) if brief else count, brief=brief
+            fit, counted=max(count, forecast.usual.get(line.kind, 0.0)) if brief else count, brief=brief
         )
-    return found, forecast
+    return found
 
 
 def _shown(task: Running, reading: Reading) -> bool:

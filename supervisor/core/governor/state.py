@@ -10,6 +10,7 @@ import msgspec
 from gristmill.supervisor.core.governor.brake import Brake
 from gristmill.supervisor.core.governor.kinds import Kind
 from gristmill.supervisor.core.governor.memory import Memory
+from gristmill.supervisor.core.governor.offer import Offer
 from gristmill.supervisor.core.governor.others import Others
 from gristmill.supervisor.core.governor.rates import Rates
 from gristmill.supervisor.core.governor.search import Search
@@ -41,6 +42,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prevailing: str = ""
     search: Search = Search()
     memory: Memory = Memory()
+    offer: Offer = Offer()
     brake: Brake = Brake()
     marks: dict[str, Mark] = {}
     worked: float = 0.0
@@ -50,6 +52,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many workers memory was last seen to allow, and when."""
     raised: float = 0.0
     """When the limit was last raised beside others."""
+    overfull: float = 0.0
+    """For how many seconds the tasks that run have wanted far more than the cores that are ours."""
 
 
 def lasting(state: State) -> State:

@@ -15,7 +15,8 @@ from gristmill.supervisor.core.governor.search import Search
 
 class Facts(NamedTuple):
     """What a decision was drawn from. `ceiling` is the CPU's with what others leave, `alone` what it would be without
-    them; `fits` is how many workers memory allows, `canary` whether a kind is being tried by one task."""
+    them; `fits` is how many workers memory allows, `offered` are bytes left to other users' batch work,
+    `canary` whether a kind is being tried by one task."""
 
     reading: Reading
     search: Search
@@ -28,6 +29,7 @@ class Facts(NamedTuple):
     alone: int | None
     fits: int | None
     fit: Fit | None
+    offered: float
     canary: bool
     wanted: int
     active: int
@@ -106,7 +108,8 @@ def _memory(facts: Facts) -> Allow:
         return Allow(Binding.MEMORY, facts.fits, f"{facts.held}; {free}")
     if fit is None:
         return Allow(Binding.MEMORY, None, free)
-    words = f"{spoken(max(0.0, fit.room))} free beyond reserve ({kept}) and growth"
+    left = f", {spoken(facts.offered)} for another user's batch work" if facts.offered else ""
+    words = f"{spoken(max(0.0, fit.room))} free beyond reserve ({kept}){left} and growth"
     return Allow(Binding.MEMORY, facts.fits, f"{words}, the next task needs {spoken(fit.need)}")
 
 
