@@ -9,6 +9,7 @@ be. Standard library only, Python ≥ 3.8.
 from __future__ import annotations
 
 import array
+import errno
 import gc
 import json
 import os
@@ -42,6 +43,7 @@ class Hand:
         self.serials = serials  # of the files that its output goes to
         self.heard = False  # its socket is polled
         self.spent = 0.0  # CPU seconds of the calls that it has answered
+        self.unread = False  # it ended before it had read its order
         self.inbox = b""
 
     def send(self, order: dict[str, Any], outputs: list[worker.Output]) -> None:
@@ -58,6 +60,9 @@ class Hand:
         """Its answer, None where there is none yet, or will be none: its exit says so."""
         try:
             data = self.sock.recv(1 << 16, socket.MSG_DONTWAIT)
+        except ConnectionResetError:
+            self.unread = True
+            return None
         except OSError:
             return None
         self.inbox += data
@@ -76,6 +81,7 @@ class Caller(worker.Worker):
         super().__init__(sock, run, slot)
         self.shop = shop
         self.hand: Hand | None = None
+        self.message: dict[str, Any] = {}  # the one that began the call in hand
         self.base = runner.own_memory()  # shared with all others: no call's own
 
     # ── starting ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -101,6 +107,7 @@ class Caller(worker.Worker):
         if hand is None:
             hand = self.fork(context, outputs)
             hand.send(order, outputs)
+        self.message = message
         self.task = worker.Task(key, hand.pid, context, outputs)
 
     def fork(self, context: dict[str, Any], outputs: list[worker.Output]) -> Hand:
@@ -187,13 +194,28 @@ class Caller(worker.Worker):
         """The runner has ended with its call, or before it could answer."""
         hand = self.hand
         if hand is not None and hand.pid == task.pid:
-            answer = hand.read() if hand.once else None
+            answer = hand.read()
+            if hand.unread and task.why is None:
+                self.forget(hand)
+                self.begin_again(task)
+                return
             if answer is not None:
                 task.said = {name: answer[name] for name in ("value", "raised") if name in answer}
             task.cpu = max(0.0, task.cpu - hand.spent)
             task.rss = max(0, task.rss - self.base)
             self.forget(hand)
         super().close_task(task)
+
+    def begin_again(self, task: worker.Task) -> None:
+        """Somebody killed a runner before it began the call: that goes to a fresh one."""
+        self.task = None
+        for output in task.outputs:
+            output.keep()
+        if self.orphaned:
+            error = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), "runner")
+            self.not_spawned(task.key, error)  # to be run by the next daemon
+        else:
+            self.waiting.appendleft(self.message)
 
     def look_after(self) -> None:
         super().look_after()

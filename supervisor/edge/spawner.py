@@ -7,6 +7,7 @@ are `worker.py`, run by path in an interpreter without site-packages.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import resource
@@ -17,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -101,15 +102,10 @@ class Spawner:
     def start(self) -> None:
         """Starts the process; raises OSError when the machine has no room for it."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, self._setup() as setup:
-            command, env, cwd = [sys.executable, "-I", "-S", os.fspath(WORKER)], None, "/"
-            if (tools := self._tools) is not None:
-                command, env, cwd = [tools.python, os.fspath(WARM)], dict(tools.env), tools.cwd
+        with contextlib.ExitStack() as open_files:
+            open_files.enter_context(theirs)
             try:
-                self._process = subprocess.Popen(
-                    [*command, str(theirs.fileno())], stdin=setup, stdout=self._log, stderr=self._log, cwd=cwd,
-                    env=env, pass_fds=[theirs.fileno()], start_new_session=True,
-                )
+                self._process = self._spawn(theirs.fileno(), open_files)
             except OSError:
                 ours.close()
                 raise
@@ -119,18 +115,27 @@ class Spawner:
         self.since = time.monotonic()
         asyncio.get_running_loop().add_reader(ours.fileno(), self._read)
 
-    def _setup(self) -> IO[bytes]:
-        """What the process is to find on its standard input: nothing, or what to import."""
-        if (tools := self._tools) is None:
-            return open(os.devnull, "rb")
+    def _spawn(self, sock: int, open_files: contextlib.ExitStack) -> subprocess.Popen[bytes]:
+        """Starts the process on this socket. One for calls finds on its standard input what it is to import."""
+        if (tools := self._tools) is None or self._words is None:
+            command = [sys.executable, "-I", "-S", os.fspath(WORKER), str(sock)]
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, cwd="/", pass_fds=[sock],
+                start_new_session=True,
+            )
         setup = {
             "call": tools.call, "preload": tools.preload, "count": tools.count, "names": tools.names,
-            "cwd": tools.cwd, "log": str(self._words), "daemon": os.getpid(),
+            "cwd": tools.cwd, "daemon": os.getpid(), "output": self._log,
         }
-        file = os.fdopen(os.memfd_create("setup", os.MFD_CLOEXEC), "r+b")
-        file.write(json.dumps(setup).encode())
-        file.seek(0)
-        return file
+        given = open_files.enter_context(os.fdopen(os.memfd_create("setup", os.MFD_CLOEXEC), "r+b"))
+        given.write(json.dumps(setup).encode())
+        given.seek(0)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        words = open_files.enter_context(os.fdopen(os.open(self._words, flags, 0o600), "ab"))
+        return subprocess.Popen(
+            [tools.python, os.fspath(WARM), str(sock)], stdin=given, stdout=words, stderr=words, cwd=tools.cwd,
+            env=dict(tools.env), pass_fds=[sock, self._log], start_new_session=True,
+        )
 
     def fork(self, run: Path, slot: int) -> socket.socket:
         """Asks for a worker on run folder `run`; returns the daemon's end of its socket. OSError when it can't."""

@@ -16,6 +16,9 @@ from __future__ import annotations
 
 import sys
 
+if sys.version_info < (3, 8):
+    sys.exit("Python %d.%d is too old: calls need 3.8 or newer" % sys.version_info[:2])
+
 _HERE = __file__.rpartition("/")[0]
 if __name__ == "__main__" and sys.path[:1] == [_HERE]:
     del sys.path[0]  # our neighbours are nobody's modules
@@ -142,26 +145,18 @@ def tell_failure(error: BaseException) -> dict[str, Any]:
     return {"unfit": runner.last_words(error), "trace": "".join(lines)[-WORDS_MOST:]}
 
 
-def redirect(path: str) -> int:
-    """Has output go to this file; a descriptor of where it went before."""
-    kept = os.dup(2)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    runner.Runner.point_output(fd, fd)
-    os.close(fd)
-    return kept
-
-
 def main() -> None:
     """Serves on the socket whose descriptor is the only argument; standard input says what to import."""
     sock = socket.socket(fileno=int(sys.argv[1]))
     setup: dict[str, Any] = json.load(sys.stdin)
-    sys.stdin = open(os.devnull)  # noqa: SIM115  # for what is imported, and all that is forked afterwards
-    os.dup2(sys.stdin.fileno(), 0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  # for what is imported, and all that is forked afterwards
     worker.name_process("grist-warm")
     worker.set_process(PR_SET_PDEATHSIG, signal.SIGKILL)  # an import that hangs is not to outlive who waits for it
     if os.getppid() != setup["daemon"]:
         return
-    kept = redirect(setup["log"])
     faulthandler.enable(2)  # whatever file that is at the time
     sys.argv[:] = [setup["call"]]
     sys.path.insert(0, setup["cwd"])
@@ -177,8 +172,8 @@ def main() -> None:
     found = {number: signal.getsignal(number) for number in numbers}
     shop = caller.Shop(function, setup["cwd"], {n: signal.SIG_DFL if how is None else how for n, how in found.items()})
     runner.flush()
-    runner.Runner.point_output(kept, kept)
-    os.close(kept)
+    runner.Runner.point_output(setup["output"], setup["output"])  # what it printed until now is the import's
+    os.close(setup["output"])
     worker.set_process(PR_SET_PDEATHSIG, 0)
     worker.settle()
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # said already

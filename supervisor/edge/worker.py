@@ -952,9 +952,10 @@ class Spawner:
     def __init__(self, sock: socket.socket, hire: Callable[[socket.socket, str, int], Worker] = Worker) -> None:
         self.sock, self.hire = sock, hire
         self.guarded: list[list[int]] = []  # processes, by pid and start, that the daemon has stopped itself
+        self.wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def serve(self) -> None:
-        wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        wake, wake_write = self.wakes
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
@@ -998,6 +999,9 @@ class Spawner:
             status = 1
             try:
                 self.sock.close()
+                signal.set_wakeup_fd(-1)
+                for fd in self.wakes:
+                    os.close(fd)
                 work(self.hire, sock, order["run"], order["slot"])
                 status = 0
             finally:
