@@ -155,9 +155,15 @@ class Tuner:
         pids = [slot.pid for slot in self._pool.slots.values() if slot.pid]
         adopted = [worker.pid for worker, _ in self._pool.legacy.workers.values() if isinstance(worker, Adopted)]
         alone = [worker.pid for worker, _ in self._pool.legacy.workers.values() if isinstance(worker, Survivors)]
-        sample = self._sampler.look([os.getpid(), *adopted, *alone], [*pids, *adopted], alone)
+        sample = self._sampler.look([os.getpid(), *adopted, *alone], [*pids, *adopted], alone, self._callers())
         self._feed.trees = sample.trees
         return sample
+
+    def _callers(self) -> list[int]:
+        """The workers that make calls: our own, and those that an earlier daemon left."""
+        legacy = ((worker.pid, self._ledger.jobs.get(task.job)) for worker, task in self._pool.legacy.workers.values())
+        adopted = [pid for pid, job in legacy if job is not None and job.spec.call is not None]
+        return adopted + [slot.pid for slot in self._pool.slots.values() if slot.pid and slot.shop is not None]
 
     def _claimed_cpus(self) -> float:
         return sum((job.spec.resources.cpus or 0.0) * len(job.live) / job.ahead for job in self._ledger.live.values())

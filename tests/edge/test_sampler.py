@@ -303,3 +303,41 @@ for _ in sys.stdin:
         assert sampler.look([made.pid], [made.pid], []).trees[made.pid].memory_bytes > 0  # that of `sleep`
         assert sampler.look([], [], []).memory_ours == 0
         assert sampler.look([made.pid], [made.pid], []).trees[made.pid].memory_bytes > 0
+
+
+def test_what_calls_share_with_their_worker_is_no_calls_own(sampler: Sampler) -> None:
+    script = BURN + """
+size = 200_000_000
+data = bytearray(size)
+data[::4096] = b"x" * len(data[::4096])
+def worker():
+    def call(own, changed):
+        mine = bytearray(own)
+        mine[::4096] = b"x" * len(mine[::4096])
+        data[:changed:4096] = b"y" * len(data[:changed:4096])
+        print(os.getppid(), flush=True)
+        sys.stdin.readline()
+    os.waitpid(child(call, *given.pop()), 0)
+given = [(1, 1), (100_000_000, 1), (1, 100_000_000)]
+made = []
+while given:
+    made.append(child(worker))
+    given.pop()
+for pid in made:
+    os.waitpid(pid, 0)
+"""
+    with running(script) as made:
+        assert made.stdout is not None
+        workers = [int(made.stdout.readline()) for _ in range(3)]
+        callers = sorted(workers)  # in the order in which they were forked, the last of what is given first
+        deadline = time.monotonic() + DEADLINE
+        first = sampler.look([made.pid], callers, [], callers)
+        while True:
+            assert time.monotonic() < deadline
+            time.sleep(PERIOD)
+            sample = sampler.look([made.pid], callers, [], callers)
+            held = [sample.trees[pid].memory_bytes for pid in callers]
+            right = all(abs(one - wanted) < 8e6 for one, wanted in zip(held, (100e6, 100e6, 0), strict=True))
+            if right and 400e6 < sample.memory_ours < 450e6:
+                break
+        assert all(first.trees[pid].memory_bytes < 120e6 for pid in callers), "what is shared was charged to a call"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from gristmill.supervisor.edge import groups
@@ -55,9 +55,10 @@ class Sampler:
         """The memory that is left, in bytes: cheap enough for several times a second."""
         return self._memory.read()[1]
 
-    def look(self, ours: list[int], workers: list[int], tasks: list[int]) -> Sample:
+    def look(self, ours: list[int], workers: list[int], tasks: list[int], callers: Collection[int] = ()) -> Sample:
         """Reads the machine; `ours` are the roots of all our processes, `workers` the pids of workers among them and
-        `tasks` those of tasks that have lost theirs."""
+        `tasks` those of tasks that have lost theirs. `callers` are workers whose tasks are forked from them, and share
+        what they have."""
         now = self._clock()
         previous, self._at = self._at, now
         period = max(1e-3, now - previous)
@@ -78,7 +79,8 @@ class Sampler:
         memory_total, memory_available = self._memory.read()
         cpu, memory, io = self._press(period, self._count)
         disk = os.statvfs(self._state_dir)
-        trees, memory_ours = self._trees(roll, use, period, {*workers}, {*tasks}, pause, previous)
+        memory_held, memory_ours = self._held(roll, {*workers}, {*tasks}, callers)
+        trees = self._trees(roll, use, period, memory_held, pause, previous)
         return Sample(
             cores=cores, cpu_total=cpu_total, cpu_ours=cpu_ours,
             memory_total=memory_total, memory_available=memory_available, memory_ours=memory_ours,
@@ -113,18 +115,25 @@ class Sampler:
         nice = _rate(before, self._count, "nice", period, seen + use.niced / period) - use.niced / period
         return max(0.0, min(nice, others))
 
-    def _trees(
-        self, roll: Roll, use: Use, period: float, workers: set[int], tasks: set[int], pause: float | None,
-        previous: float,
-    ) -> tuple[dict[int, Tree], int]:
-        """The tree of each of them, and the memory of all of ours."""
+    def _held(
+        self, roll: Roll, workers: set[int], tasks: set[int], callers: Collection[int]
+    ) -> tuple[dict[int, int], int]:
+        """The memory of each tree, and of all of ours."""
         memory = dict.fromkeys(workers | tasks, 0)
         total = 0
         for pid, process in roll.living.items():
             size = self._portions.size(process)
             total += size
             if process.root in memory and pid not in workers:  # a worker's own memory is not its task's
+                if process.parent in callers:
+                    size = self._portions.beyond(process, roll.living[process.parent])
                 memory[process.root] += size
+        return memory, total
+
+    def _trees(
+        self, roll: Roll, use: Use, period: float, memory: dict[int, int], pause: float | None, previous: float,
+    ) -> dict[int, Tree]:
+        """The tree of each of those of which the memory is given."""
         spent = self._accounts.spent
         cpu = {root: min(self._count.cores, use.trees[root] / period) for root in memory if root in use.trees}
         wanted: dict[int, Wish] = {}
@@ -132,7 +141,7 @@ class Sampler:
             wanted = self._waits.wanted(roll, self._at, {root: spent[root] for root in cpu}, previous)
         return {
             root: Tree(cores, memory[root], spent[root], *wanted.get(root, (None, 0.0))) for root, cores in cpu.items()
-        }, total
+        }
 
 
 def _rate(before: Count, now: Count, counter: str, period: float, otherwise: float) -> float:

@@ -28,11 +28,12 @@ LARGE = 1 << 25
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """What was last read of a process: its proportional and its resident size in bytes, when, and at what cost in
-    seconds."""
+    """What was last read of a process: its proportional size, what of it nobody shares, and its resident size, in
+    bytes; when, and at what cost in seconds."""
 
     start: int
     pss: int
+    own: int
     rss: int
     at: float
     cost: float
@@ -54,6 +55,14 @@ class Portions:
         if rss >= last.rss:
             return last.pss + rss - last.rss
         return last.pss * rss // last.rss
+
+    def beyond(self, process: Process, origin: Process) -> int:
+        """The memory in bytes that a process has not from the living one that it was forked from: what it shares with
+        that one is there once, however many are forked. Until it was read, what it has more of."""
+        last = self._read.get(process.pid)
+        if last is None or last.start != process.start:
+            return max(0, process.rss - origin.rss)
+        return last.own + max(0, process.rss - last.rss)
 
     def refresh(self, roll: Roll, now: float) -> None:
         """Reads as many as there is time for."""
@@ -81,14 +90,14 @@ class Portions:
         while due and began < end:
             _, pid = heapq.heappop(due)
             process = roll.living[pid]
-            pss = self._pss(pid)
-            pss = process.rss if pss is None else pss
+            pss, own = self._sizes(pid) or (process.rss, process.rss)
             done = time.perf_counter()
-            self._read[pid] = Portion(process.start, pss, process.rss, now, done - began)
+            self._read[pid] = Portion(process.start, pss, own, process.rss, now, done - began)
             began = done
 
-    def _pss(self, pid: int) -> int | None:
-        """The proportional size of a process in bytes, None where it may not be read or the process has ended."""
+    def _sizes(self, pid: int) -> tuple[int, int] | None:
+        """The proportional size of a process, and what of it nobody shares, in bytes; None where that may not be read
+        or the process has ended."""
         try:
             fd = os.open(f"{pid}/smaps_rollup", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
         except OSError:
@@ -99,4 +108,5 @@ class Portions:
             return None
         finally:
             os.close(fd)
-        return 1024 * (number(text, b"Pss:") or 0)
+        own = (number(text, b"Private_Clean:") or 0) + (number(text, b"Private_Dirty:") or 0)
+        return 1024 * (number(text, b"Pss:") or 0), 1024 * own
