@@ -25,6 +25,9 @@ else:  # in a user's interpreter, by path
     import runner  # type: ignore[import-not-found, no-redef]
     import worker  # type: ignore[import-not-found, no-redef]
 
+GIVEN = ("env", "args", "kwargs", "stdin")
+"""What of a daemon's message goes on to the runner."""
+
 
 class Shop:
     """What all workers of a spawner of calls have: the function, its folder, and what its module changed at import."""
@@ -41,6 +44,7 @@ class Hand:
     def __init__(self, pid: int, sock: socket.socket, once: bool, nice: int, serials: tuple[int, ...]) -> None:
         self.pid, self.sock, self.once, self.nice = pid, sock, once, nice
         self.serials = serials  # of the files that its output goes to
+        self.context: dict[str, Any] | None = None  # what it was last told that its calls share
         self.heard = False  # its socket is polled
         self.spent = 0.0  # CPU seconds of the calls that it has answered
         self.unread = False  # it ended before it had read its order
@@ -89,26 +93,32 @@ class Caller(worker.Worker):
     def spawn(self, key: str, message: dict[str, Any], outputs: list[worker.Output]) -> None:
         context = self.context(key)
         self.count_kills()
-        order = {"env": self.variables(context, message), "args": message["args"], "kwargs": message["kwargs"]}
-        if "stdin" in message:
-            order["stdin"] = message["stdin"]
-        if not context["once"]:
-            order["recycle"] = context["recycle"]
         hand = self.hand
         if hand is not None and (context["once"] or hand.nice != context["nice"]):
             self.dismiss(hand)
             hand = None
         if hand is not None:
             try:
-                hand.send(order, outputs)
+                self.give(hand, message, context, outputs)
             except OSError:  # killed while it had nothing to do: that is nobody's failure
                 self.dismiss(hand)
                 hand = None
         if hand is None:
             hand = self.fork(context, outputs)
-            hand.send(order, outputs)
+            self.give(hand, message, context, outputs)
         self.message = message
         self.task = worker.Task(key, hand.pid, context, outputs)
+
+    def give(
+        self, hand: Hand, message: dict[str, Any], context: dict[str, Any], outputs: list[worker.Output]
+    ) -> None:
+        """Gives a runner its next call; what all calls of a job share, it is told once."""
+        order: dict[str, Any] = {name: message[name] for name in GIVEN if name in message}
+        if hand.context is not context:
+            order["shared"] = dict(context["env"], **self.own_variables())
+            order["recycle"] = context["recycle"]
+        hand.send(order, outputs)
+        hand.context = context
 
     def fork(self, context: dict[str, Any], outputs: list[worker.Output]) -> Hand:
         """A fresh runner; raises OSError where the machine or its folder refuses one."""

@@ -135,7 +135,9 @@ class Runner:
         self.sock, self.function, self.cwd = sock, function, cwd
         self.pid = os.getpid()
         self.inbox = b""
-        self.variables: dict[str, str] = {}
+        self.shared: dict[str, str] = {}  # what the environment says for all calls of a job
+        self.variables: dict[str, str] = {}  # and what it says of this one
+        self.recycle: list[int | None] = [None, None]
         self.fed = False
         self.calls = 0
         self.first_memory = 0  # what the first call left behind is no creep
@@ -164,20 +166,18 @@ class Runner:
             self.calls += 1
             answer["cpu"], answer["rss"] = cpu_and_peak()
             answer["left"] = has_children()
-            answer["last"] = self.is_used_up(order)
+            answer["last"] = self.is_used_up(answer["rss"])
             self.send(answer)
 
-    def is_used_up(self, order: dict[str, Any]) -> bool:
-        """Whether the next call is better made in a fresh process."""
-        most, growth = order["recycle"]
+    def is_used_up(self, peak: int) -> bool:
+        """Whether the next call is better made in a fresh process; `peak` is the most memory that this one ever had."""
+        most, growth = self.recycle
+        if self.calls == 1:
+            self.first_memory = own_memory()
         if most is not None and self.calls >= most:
             return True
-        if growth is None:
-            return False
-        memory = own_memory()
-        if self.calls == 1:
-            self.first_memory = memory
-        return bool(memory - self.first_memory > growth)
+        # what a peak does not say has not grown: that spares a look after most calls
+        return growth is not None and peak - self.first_memory > growth and own_memory() - self.first_memory > growth
 
     # ── talking to the worker ─────────────────────────────────────────────────────────────────────────────────
 
@@ -209,7 +209,7 @@ class Runner:
 
     def send(self, answer: dict[str, Any]) -> None:
         try:
-            self.sock.sendall(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+            self.sock.sendall(_encoder.encode(answer).encode() + b"\n")
         except ConnectionError:
             pass  # the worker is gone: nobody is left to be told
 
@@ -219,7 +219,8 @@ class Runner:
         """How one call went: its exit code, what it returned or raised."""
         answer: dict[str, Any] = {"code": 0}
         try:
-            self.dress(order["env"])
+            self.dress(order["env"], order.get("shared"))
+            self.recycle = order.get("recycle") or self.recycle
             self.feed(order.get("stdin"))
             value = self.function(*order["args"], **order["kwargs"])
             if os.getpid() != self.pid:
@@ -238,13 +239,21 @@ class Runner:
             os._exit(answer["code"])
         return answer
 
-    def dress(self, variables: dict[str, str]) -> None:
-        """Has the environment say what is of this task; what a task before has set itself stays."""
+    def dress(self, variables: dict[str, str], shared: dict[str, str] | None) -> None:
+        """Has the environment say what is of this call; what a call before has set itself stays."""
         before, self.variables = self.variables, variables
-        for name in before.keys() - variables.keys():
-            os.environ.pop(name, None)
+        gone = before.keys() - variables.keys()
+        if shared is not None:
+            gone |= self.shared.keys() - shared.keys() - variables.keys()
+            self.shared = shared
+            os.environ.update(shared)
+        for name in gone:
+            if name in self.shared:
+                os.environ[name] = self.shared[name]
+            else:
+                os.environ.pop(name, None)
         for name, value in variables.items():
-            if before.get(name) != value:
+            if shared is not None or before.get(name) != value:
                 os.environ[name] = value
 
     def feed(self, text: str | None) -> None:
@@ -269,7 +278,7 @@ class Runner:
         if len(text) <= INLINE:
             answer["value"] = text
         else:
-            with open(self.variables["GRIST_RESULT"], "w", encoding="ascii") as file:
+            with open(self.shared["GRIST_RESULT"], "w", encoding="ascii") as file:
                 file.write(text)
 
     @staticmethod

@@ -623,7 +623,7 @@ class Worker:
     def spawn(self, key: str, message: dict[str, Any], outputs: list[Output]) -> None:
         context = self.context(key)
         self.count_kills()
-        env = self.variables(context, message)
+        env = dict(context["env"], **message["env"], **self.own_variables())
         argv = message["argv"]
         os.chdir(context["cwd"])
         stdin = self.null
@@ -654,13 +654,13 @@ class Worker:
         self.task = Task(key, pid, context, outputs)
         make_nice(pid, context["nice"])
 
-    def variables(self, context: dict[str, Any], message: dict[str, Any]) -> dict[str, str]:
-        """A task's environment."""
-        env = dict(context["env"], **message["env"])
-        env["GRIST_WORKER"] = str(self.slot)
-        env["GRIST_RESULT"] = self.run + "/result"
-        env["GRIST_PROGRESS"] = self.run + "/progress"
-        return env
+    def own_variables(self) -> dict[str, str]:
+        """What all tasks of this worker have in their environment."""
+        return {
+            "GRIST_WORKER": str(self.slot),
+            "GRIST_RESULT": self.run + "/result",
+            "GRIST_PROGRESS": self.run + "/progress",
+        }
 
     def not_spawned(self, key: str, error: Exception) -> None:
         """A start that failed: the machine's "not now" goes back, the task's own fault is its exit."""
