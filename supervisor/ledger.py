@@ -160,6 +160,10 @@ class Ledger(Roll):
     def fail(self, job: Job, reason: str) -> None:
         """Ends a job as failed, though not all of its tasks have run; what runs of it goes on to its end."""
         job.enter(JobState.FAILED, reason)
+        now = self.clock()
+        for _, number, _ in list(job.again):
+            if (task := job.withdraw(number)) is not None:  # one that a retry of the job finds again
+                self.end(job, advance(task, TaskState.CANCELED, reason="its job has failed", ended_at=now))
         self._touch(job)
 
     async def cancel_task(self, job: Job, number: int) -> Task | None:

@@ -194,6 +194,24 @@ def test_a_job_whose_import_failed_goes_on_once_that_is_mended(lab: Mill) -> Non
     assert results(lab, "late") == [0, 1, 2]
 
 
+def test_a_job_whose_module_broke_on_the_way_keeps_what_it_has_and_goes_on_when_that_is_mended(lab: Mill) -> None:
+    good = "import os\ndef f(index):\n    open('ran', 'a').write(f'{index} ')\n"
+    (lab.base / "frail.py").write_text(good.replace("    open", "    if index == 1:\n        1 / 0\n    open"))
+    lab.drop("frail.toml", 'call = "frail:f"\n[items]\ntotal = 4\n[retry]\nattempts = 2\nbackoff = "1h"\n')
+    lab.until(lambda: lab.job("frail").get("items_done") == 3, "the others were not run")
+    lab.kill()
+    (lab.base / "frail.py").write_text("1 / 0\n")
+    lab.start("--limit", "2")
+    job = lab.ended("frail")
+    assert job["reason"].startswith("importing frail failed: ZeroDivisionError")
+    assert (job["items_done"], job["items_failed"]) == (3, 1)
+    (lab.base / "frail.py").write_text(good)
+    lab.grist("retry", "frail")
+    lab.until(lambda: lab.job("frail")["state"] == "done", "it did not go on")
+    assert lab.job("frail")["items_done"] == 4
+    assert sorted((lab.base / "ran").read_text().split()) == ["0", "1", "2", "3"]
+
+
 def test_while_a_module_is_imported_its_job_says_so_and_others_run(lab: Mill) -> None:
     gate = lab.base / "gate"
     os.mkfifo(gate)
