@@ -430,3 +430,8 @@ def test_tasks_that_need_not_a_byte_are_not_bounded_by_memory(peak: float) -> No
     _, decision = governor.decide(reading(0.0, ended=ended), State())
     memory = next(allow for allow in decision.allows if allow.binding is Binding.MEMORY)
     assert memory.workers is None
+
+
+def test_before_anything_waits_slow_start_would_allow_its_first_worker() -> None:
+    _, decision = governor.decide(reading(1.0, waiting=()), State())
+    assert {allow.binding: allow.workers for allow in decision.allows}[Binding.RAMP] == 1

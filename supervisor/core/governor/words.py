@@ -91,7 +91,7 @@ def _allows(facts: Facts) -> list[Allow]:
         return found
     if search.ramping:
         words = f"step by step upward, {facts.active} busy now; {used} of {reading.cores:g} so far"
-        found.append(Allow(Binding.RAMP, search.number, words))
+        found.append(Allow(Binding.RAMP, max(1, search.number), words))
     elif search.probe is not None:
         words = f"trying {search.probe.to} instead of {search.probe.base} workers"
         found.append(Allow(Binding.PROBE, search.number, words))
