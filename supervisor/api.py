@@ -10,16 +10,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
-import msgspec
-
-from gristmill.supervisor import why
+from gristmill.supervisor import gathering, why
 from gristmill.supervisor.core import items, progress
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.governor import Running
 from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.protocol import SCHEMA, TaskView, WhyView, number_of
 from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
-from gristmill.supervisor.edge import store
+from gristmill.supervisor.edge import results, store
 from gristmill.supervisor.edge.server import Connection
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.feed import Feed
@@ -31,7 +30,6 @@ from gristmill.supervisor.tuner import Tuner
 
 Operation: TypeAlias = Callable[[Connection, dict[str, Any]], Awaitable[Any]]
 PAGE = 1000
-RESULTS_BYTES = 1 << 19
 MOST_WHOLE = (1 << 63) - 1
 """The record can compare with no larger number."""
 
@@ -94,14 +92,16 @@ class Api:
         state, number = request.get("state"), request.get("number")
         await self._ledger.settled()
         if number is not None:
-            rows, total = [await self._pages.find(job, _whole(request, "number", 0))], job.tasks
+            task = await self._pages.find(job, _whole(request, "number", 0))
+            rows, total = [task], job.tasks
+            offset = await self._pages.place(job, task.number)
         elif state:
             rows, total = await self._pages.page_of(job, str(state), offset, most)
         else:
             rows, total = await self._pages.page(job, offset, most)
         running = {} if self._tuner.reading is None else {one.task: one for one in self._tuner.reading.running}
         views = [self._task_view(job, task, running.get(str(task.key))) for task in rows]
-        return {"job": job.view(), "tasks": views, "total": total}
+        return {"job": portray(job), "tasks": views, "total": total, "offset": offset}
 
     def _task_view(self, job: Job, task: Task, seen: Running | None) -> TaskView:
         """A task; `seen` is what the last look at the machine told of it."""
@@ -132,24 +132,17 @@ class Api:
         return {"path": path, "live": live, "state": task.state.value, "attempt": task.attempts, "reason": task.reason}
 
     async def _results(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
-        """Results one an item, a page of tasks at a time; `next` is where to go on, null at the end."""
+        """Results one an item, a page of tasks at a time; `next` is where to go on, null at the end, where `finally` is
+        what that step gave back."""
         job = await self._find(request)
         after = _whole(request, "after", -1)
         await self._ledger.settled()
-        rows: list[dict[str, Any]] = []
-        size, last = 0, None
-        for start, count, number, data in await self._store.ask("results", job.id, after, 200):
-            if rows and size + len(data) > RESULTS_BYTES:
-                break
-            size, last = size + len(data), start
-            result = msgspec.json.decode(data)
-            spread = isinstance(result, list) and len(result) == count
-            rows += [
-                {"item": start + at, "params": items.params(job.spec.items, start + at), "task": f"{job.id}/{number}",
-                 "result": result[at] if spread else result}
-                for at in range(count)
-            ]
-        return {"rows": rows, "next": last}
+        found = await self._store.ask("results", job.id, after, gathering.PAGE, gathering.PAGE_BYTES)
+        last = found[-1][0] if found else None
+        answer = {"rows": await asyncio.to_thread(gathering.rows, job, found), "next": last}
+        if last is None and (gave := await self._store.ask("finish_result", job.id)) is not None:
+            answer["finally"] = results.decoded(gave, 0)
+        return answer
 
     # ── orders ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -179,6 +172,9 @@ class Api:
         said = []
         for which in _names(request):
             job, number = await self._either(which)
+            if job.finish is not None and job.finish.state not in TASK_FINAL:
+                raise RequestError(f"job {job.id} ({job.spec.name}) is at its [finally] step – retry it when that has "
+                                   "ended, or cancel it")
             if job.live and job.state is JobState.CANCELED:
                 raise RequestError(f"job {job.id} ({job.spec.name}) is still ending – try again in a moment")
             if number is None:
@@ -276,8 +272,8 @@ class Api:
         if not slash:
             return await self._job(which), None
         job, number = await self._job(name), number_of(tail)
-        if number is None or number >= job.handout.numbers:
-            last = job.handout.numbers - 1
+        if number is None or number >= job.numbers:
+            last = job.numbers - 1
             raise RequestError(f"no task {which!r} – job {job.id} has tasks {job.id}/0 … {job.id}/{last}")
         return job, number
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.launch import launch, shared
+from gristmill.supervisor.core.launch import finish, launch, shared
 from gristmill.supervisor.core.settings import Settings
 from gristmill.supervisor.core.spec import Call
 from gristmill.supervisor.core.task import Task
@@ -19,14 +19,16 @@ from gristmill.supervisor.core.tools import Tools, tools
 from gristmill.supervisor.edge import environment
 
 
-def context(job: Job, settings: Settings, environ: Mapping[str, str], state: Path) -> dict[str, Any]:
-    """What all tasks of a job share; raises `GristError` where its environment is gone."""
+def context(job: Job, task: Task, settings: Settings, environ: Mapping[str, str], state: Path) -> dict[str, Any]:
+    """What all tasks of a job share, or what its [finally] step has instead; raises `GristError` where its environment
+    is gone."""
     spec = job.spec
-    base = {} if spec.call is not None else environment.base(spec, environ)  # a call's interpreter has it already
+    call = None if task.is_finish else spec.call
+    base = {} if call is not None else environment.base(spec, environ)  # a call's interpreter has it already
     return {
         "cwd": spec.cwd,
         "env": base | shared(spec, job.id),
-        "timeout": spec.timeout_s,
+        "timeout": job.timeout_of(task),
         "grace": spec.grace_s,
         "nice": settings.nice if spec.nice is None else spec.nice,
         "ionice": settings.ionice,
@@ -35,7 +37,7 @@ def context(job: Job, settings: Settings, environ: Mapping[str, str], state: Pat
         "err": spec.stderr == "own",
         "logs": str(state / "logs" / str(job.id)),
         "results": str(state / "results" / str(job.id)),
-        **({} if spec.call is None else _manner(spec.call)),
+        **({} if call is None else _manner(call)),
     }
 
 
@@ -50,8 +52,19 @@ def tools_of(job: Job, environ: Mapping[str, str]) -> Tools:
     return tools(job.spec, environment.interpreter(job.spec, environ), environment.base(job.spec, environ))
 
 
-def order(job: Job, task: Task) -> dict[str, Any]:
+def gathered(state: Path, job: int) -> Path:
+    """Where a job's results lie for its [finally] step, JSON lines."""
+    return state / "results" / str(job) / "all.jsonl"
+
+
+def order(job: Job, task: Task, state: Path) -> dict[str, Any]:
     """The message that starts a task."""
+    if task.is_finish:
+        last = finish(
+            job.spec, job=job.id, number=task.number, attempt=task.attempts, results=str(gathered(state, job.id)),
+            done=job.items_done, failed=job.items_failed,
+        )
+        return {"do": str(task.key), "env": last.env, "argv": last.argv}
     start = launch(
         job.spec, job=job.id, number=task.number, span=(task.start, task.count), attempt=task.attempts,
         script=job.spec.script,

@@ -40,6 +40,7 @@ from gristmill.supervisor.edge.sampler import Sample, Sampler
 from gristmill.supervisor.edge.server import Server
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.feed import Feed
+from gristmill.supervisor.gathering import Gatherer
 from gristmill.supervisor.hiring import Hiring
 from gristmill.supervisor.hopper import Hopper
 from gristmill.supervisor.intake import Intake
@@ -134,7 +135,7 @@ class Daemon:
             self.ledger, lambda job: briefing.tools_of(job, self._environ), output, self.settings.state / "logs"
         )
         hiring = Hiring(self.runs, self.conditions, output, shops, self.ledger.work.set)
-        self.pool = Pool(self.ledger, self.runs, self._context, briefing.order, hiring, self.conditions)
+        self.pool = Pool(self.ledger, self.runs, self._context, self._order, hiring, self.conditions)
         take_all_files()
         self.intake = Intake(
             self.folder, record, self.ledger, self.settings.state / "scripts", self._environ, time.time,
@@ -158,6 +159,7 @@ class Daemon:
         )
         hopper = Hopper(self.ledger, record, self.settings.state)
         api.include(hopper.operations)
+        self.gatherer = Gatherer(self.ledger, record, self.settings.state, self.conditions)
         server = Server(places.socket_path(self.settings.state, os.environ), api.handle, self.feed.unsubscribe)
         live = self.ledger.load()
         async with asyncio.TaskGroup() as group:
@@ -168,6 +170,7 @@ class Daemon:
             loops = [
                 group.create_task(self._keep("intake", self.intake.run), name="intake"),
                 group.create_task(self._keep("filing", self.intake.file_away), name="filing"),
+                group.create_task(self._keep("gathering", self.gatherer.run), name="gathering"),
                 group.create_task(self._keep("dispatch", self.dispatcher.run), name="dispatch"),
                 group.create_task(self._keep("hopper", hopper.run), name="hopper"),
                 group.create_task(self._keep("tuner", self.tuner.run), name="tuner"),
@@ -271,9 +274,13 @@ class Daemon:
         """Where the log of an attempt is, or (`err`) its standard error where that has a file of its own."""
         return self.runs.log(task.key, task.run, kind)
 
-    def _context(self, job: Job) -> dict[str, Any]:
-        """What all tasks of a job share, sent once to each worker that runs one."""
-        return briefing.context(job, self._files.settings, self._environ, self.settings.state)
+    def _order(self, job: Job, task: Task) -> dict[str, Any]:
+        """What starts a task."""
+        return briefing.order(job, task, self.settings.state)
+
+    def _context(self, job: Job, task: Task) -> dict[str, Any]:
+        """What all tasks of a job share, sent once to each worker that runs one; its [finally] step has its own."""
+        return briefing.context(job, task, self._files.settings, self._environ, self.settings.state)
 
     def _examine(self, record: Store, server: Server, sample: Sample) -> None:
         """Once a second: what holds as long as it is so, found by looking."""

@@ -47,7 +47,7 @@ class Endings:
             end = replace(end, why="evict", result=None)  # by a worker that has no word for it
         if self._divided(job, task, end):
             return
-        outcome = settle(end, job.spec.retry, task.attempts, job.spec.timeout_s, self._ledger.chance())
+        outcome = settle(end, job.spec.retry, task.attempts, job.timeout_of(task), self._ledger.chance())
         if outcome.state is TaskState.QUEUED and (task.reason == CANCELING or job.state is JobState.CANCELED):
             outcome = _CANCELED
         closed = close(task, end, outcome, self._ledger.clock())
@@ -96,6 +96,8 @@ class Endings:
     def _raise_need(self, job: Job, task: Task) -> None:
         """Takes the next tasks of a job to need more memory than this one was given. Of those that were started before
         the last raise each counts by what it took itself: several in one emergency raise it once, not to the sky."""
+        if task.is_finish:
+            return  # what the last step needs says nothing of the others
         given = job.memory_need if (task.started_at or 0.0) >= job.raised_at else None
         before = job.footprint.raised_bytes
         job.footprint.ran_out(max(task.memory_peak_bytes or 0, given or 0))

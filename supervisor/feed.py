@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from gristmill.supervisor.core import progress
+from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.protocol import (
     DaemonView,
     DecisionView,
@@ -130,7 +131,7 @@ class Feed:
 
     def jobs(self) -> list[JobView]:
         """All jobs in memory, oldest first."""
-        known = {**self._ledger.recent, **{number: job.view() for number, job in self._ledger.jobs.items()}}
+        known = {**self._ledger.recent, **{number: portray(job) for number, job in self._ledger.jobs.items()}}
         return [known[number] for number in sorted(known)]
 
     def _snapshot(self) -> Update:

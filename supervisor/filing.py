@@ -1,7 +1,8 @@
 """The files of jobs that have ended, on their way from accepted/ to done/ or failed/; and back when a job is retried.
 
-Moves are made in batches: all renames, then both shelves made durable, then one write of where the files lie now. A
-crash in between is found at the next start, as the record still names the old place.
+Results that a job wants beside its file are put there first. Moves are made in batches: all renames, then both shelves
+made durable, then one write of where the files lie now. A crash in between is found at the next start, as the record
+still names the old place.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import logging
 import os
 from typing import NamedTuple
 
-from gristmill.supervisor.core.errors import FolderError
-from gristmill.supervisor.core.filenames import shown
+from gristmill.supervisor import gathering
+from gristmill.supervisor.core.errors import FolderError, GristError
+from gristmill.supervisor.core.filenames import LONGEST, shown
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.task import JOB_FINAL, JobState
@@ -85,6 +87,7 @@ class Filing:
                 await self._carry_out([Move(job, place, "accepted")])
 
     async def _carry_out(self, moves: list[Move]) -> None:
+        moves = await self._export(moves)
         if not moves:
             return
         targets, missing = await asyncio.to_thread(self._move, moves)
@@ -95,6 +98,30 @@ class Filing:
             shelves = {os.fsdecode(os.path.dirname(place)) for place in places}
             await asyncio.to_thread(self._folder.sync, *sorted(shelves))  # who moved them may not have come to that
         await self._store.write(*(store.place_job(job, target) for job, target in targets.items()))
+
+    async def _export(self, moves: list[Move]) -> list[Move]:
+        """Puts results beside where files are to lie, for jobs that want that; returns the moves that may be made. One
+        whose results could not be written stays, and is tried again at the next start."""
+        ended = {move.job: move for move in moves if move.shelf != "accepted"}
+        for job in await self._store.ask("exporting", list(ended)) if ended else ():
+            assert job.spec.export is not None
+            move = ended[job.id]
+            try:
+                await asyncio.to_thread(self._export_one, job, job.spec.export, move)
+            except GristError as error:
+                log.warning("job %d: its results are not put beside its file: %s", job.id, error)
+            except OSError as error:
+                log.warning("job %d: its file %s stays, as its results can't be put beside it: %s", job.id,
+                            safe(shown(move.origin)), error)
+                moves = [other for other in moves if other is not move]
+        return moves
+
+    def _export_one(self, job: Job, form: str, move: Move) -> None:
+        suffix = "jsonl" if form == "json" else form
+        stem = os.path.splitext(os.path.basename(move.origin))[0][: LONGEST - 20]
+        partial = self._folder.spool / f"results-{job.id}.{suffix}"
+        gathering.write(self._store, job, form, partial)
+        self._shelves.put(os.fsencode(partial), move.shelf, stem + f".results.{suffix}".encode())
 
     def _move(self, moves: list[Move]) -> tuple[dict[int, bytes], list[Move]]:
         """The renames of a batch, made durable; what could not be moved stays, and is tried again at the next start."""

@@ -20,6 +20,7 @@ from gristmill.supervisor.core.footprint import Tally
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.pace import Pace
+from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.spec import Items, Spec
 from gristmill.supervisor.core.task import (
     EVICTED,
@@ -66,6 +67,8 @@ class Ledger(Roll):
         self._store, self.clock, self.chance = record, clock, chance
         self.changed: set[int] = set()
         self.ended: asyncio.Queue[Job] = asyncio.Queue()
+        self.to_gather: asyncio.Queue[Job] = asyncio.Queue()
+        """Jobs of which only the [finally] step is left, which needs all results in a file."""
         self.tallies: dict[str, Tally] = {}
         """By kind: what ended by itself since the governor's last reading."""
         self.finished = asyncio.Event()
@@ -80,6 +83,8 @@ class Ledger(Roll):
         self._closing: list[Job] = []
         self._reworded: set[int] = set()
         self._told: dict[int, list[int]] = {}
+        self._asked: dict[int, int] = {}
+        """The round of each job in which its results were last asked to be gathered."""
         self._flushing: asyncio.Handle | None = None
         self._last = 0
 
@@ -90,7 +95,7 @@ class Ledger(Roll):
         queries = self._store.queries
         self._last = queries.last_job()
         for job in queries.finished(RECENT):
-            self.recent[job.id] = job.view()
+            self.recent[job.id] = portray(job)
         for job in queries.unfinished():
             self._admit(job)
             job.resume(queries.recorded(job))
@@ -207,10 +212,13 @@ class Ledger(Roll):
         if job.state in JOB_FINAL:
             job.enter(JobState.QUEUED)
             job.ended_at = None
+        if (finish := job.finish) is not None:
+            self._drop(job, finish.number)
+            self._gone.append(store.drop_results(job.id, finish.start, 1))
         fresh = job.reopen(ended)
         kept = {task.number for task in fresh}
         for task in ended:
-            if task.number not in kept:  # its items come again in other ranges
+            if task.number not in kept and not task.is_finish:  # its items come again in other ranges
                 self._drop(job, task.number)
                 self._gone.append(store.drop_results(job.id, task.start, task.count))
         for task in fresh:
@@ -295,6 +303,13 @@ class Ledger(Roll):
         if result.file is not None:
             self._collected.append(result.file)
 
+    def gathered(self, job: Job, rounds: int) -> None:
+        """Notes that the results of a job lie ready for its [finally] step, unless it was begun anew meanwhile."""
+        if job.rounds == rounds and job.finishing:
+            job.gathered = True
+            self.changed.add(job.id)
+            self.work.set()
+
     def relocate(self, logs: list[tuple[Key, str]]) -> asyncio.Future[None]:
         """Notes where the logs of ended attempts lie now; durable when the future is done."""
         return self._store.write(*(store.place_log(key, path) for key, path in logs))
@@ -352,12 +367,15 @@ class Ledger(Roll):
         verdict = job.verdict()
         if verdict is not None and job.ended_at is None:
             if verdict is not job.state:
-                reason = f"{job.items_failed} of {job.spec.items.total} items failed" if job.items_failed else ""
-                job.enter(verdict, reason)
+                job.enter(verdict, job.words())
             job.ended_at = self.clock()
             self._closing.append(job)
+            self._asked.pop(job.id, None)
             if job.spec.items.open:
                 self._become(job, items.sealed(job.spec.items))
+        elif job.finishing and not job.gathered and self._asked.get(job.id) != job.rounds:
+            self._asked[job.id] = job.rounds
+            self.to_gather.put_nowait(job)
         self._dirty.add(job.id)
         self.work.set()
         if self._flushing is None:

@@ -169,7 +169,7 @@ class Legacy:
             return False
         log.warning("the worker of task %d/%d was killed; the task goes on (pid %d), how it ends will not be known",
                     task.job, task.number, watched.pid)
-        timeout = self._ledger.jobs[task.job].spec.timeout_s
+        timeout = self._ledger.jobs[task.job].timeout_of(task)
         if timeout is not None:
             self._look_again(run, task, watched.first, timeout + start.stopped_s)
         self._take_on(run, watched, task, start._replace(pid=watched.pid, ticks=watched.first.start))
@@ -183,7 +183,7 @@ class Legacy:
 
     def _overdue(self, run: int, task: Task, first: survivors.Process) -> None:
         if run in self.workers and self.workers[run][1].key == task.key:
-            timeout = self._ledger.jobs[task.job].spec.timeout_s or 0.0
+            timeout = self._ledger.jobs[task.job].timeout_of(task) or 0.0
             stopped = self._stops.seconds(task.key, time.monotonic())
             if survivors.age(first) - stopped < timeout:
                 pause = AGAIN_S if task.key in self._stops.wanted() else 0.0  # meanwhile nothing of it passes

@@ -103,7 +103,7 @@ class Observer:
             courses[name] = course
             found.append(
                 Running(
-                    task=name, kind=job.kind,
+                    task=name, kind=f"{job.kind} finally" if task.is_finish else job.kind,
                     age=max(0.0, now - task.started_at - self._pool.orders.stopped_s(task.key)),
                     cpu=tree.cpu, memory=float(tree.memory_bytes), spent=max(0.0, tree.spent - course.since),
                     progress=course.progress, stopped=stopped, wanted=tree.wanted,

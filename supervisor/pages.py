@@ -37,10 +37,13 @@ class Pages:
         if stored and len(rows) < most:
             rows += await self._store.ask("tasks", job.id, [state], max(0, offset - len(live)), most - len(rows))
         known = len(live) + stored
-        if state != job.unstarted:
-            return rows, known
-        rows += job.promised(max(0, offset - known), most - len(rows))
-        return rows, known + job.handout.promises
+        finish = job.unbegun_finish()
+        last = [finish] if finish is not None and finish.state == state else []
+        if state == job.unstarted:
+            rows += job.promised(max(0, offset - known), most - len(rows))
+            known += job.handout.promises
+        rows += last[max(0, offset - known) :][: most - len(rows)]
+        return rows, known + len(last)
 
     async def find(self, job: Job, number: int) -> Task:
         """One task by its number; RequestError where it has no record of its own."""
@@ -54,6 +57,13 @@ class Pages:
             f"and was tried again in halves – `grist status {job.id}` lists what there is"
         )
 
+    async def place(self, job: Job, number: int) -> int:
+        """How many tasks come before the one of this number."""
+        if job.guided is None:
+            return number
+        before: int = await self._store.ask("count_before", job.id, number)
+        return before
+
     async def _chosen(self, job: Job, offset: int, most: int) -> tuple[list[Task], int]:
         assert job.guided is not None
         stored = await self._store.ask("count", job.id, None)
@@ -64,11 +74,16 @@ class Pages:
         rows += fresh[first : first + most - len(rows)]
         known = stored + len(fresh)
         rows += job.promised(max(0, offset - known), most - len(rows))
-        return rows, known + job.handout.promises
+        known += job.handout.promises
+        last = [finish] if (finish := job.unbegun_finish()) is not None else []
+        rows += last[max(0, offset - known) :][: most - len(rows)]
+        return rows, known + len(last)
 
 
 def _by_rule(job: Job, number: int) -> Task:
     """A task that was never handed out, as the job's rule says it would be."""
+    if number == job.handout.numbers and (finish := job.unbegun_finish()) is not None:
+        return finish
     start, count = items.span(job.spec.items, number)
     task = Task(job=job.id, number=number, start=start, count=count)
     return task if job.unstarted is TaskState.QUEUED else advance(task, job.unstarted)

@@ -46,7 +46,7 @@ class Pool:
         self,
         ledger: Ledger,
         runs: Runs,
-        context: Callable[[Job], dict[str, Any]],
+        context: Callable[[Job, Task], dict[str, Any]],
         order: Callable[[Job, Task], dict[str, Any]],
         hiring: Hiring,
         conditions: Conditions,
@@ -210,9 +210,11 @@ class Pool:
             if job is None:
                 continue
             try:
-                if job.id not in slot.told:
-                    messages.append({"context": self._context(job), "job": job.id})
+                if job.id not in slot.told or task.is_finish:
+                    messages.append({"context": self._context(job, task), "job": job.id})
                     slot.told.add(job.id)
+                if task.is_finish:
+                    slot.told.discard(job.id)  # should tasks of it be retried, they go by what is theirs again
                 messages.append(self._order(job, task))
             except GristError as error:  # what was there at acceptance is gone: a conda environment, say
                 del slot.flight[task.key]

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Key
+from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.protocol import JobView
 from gristmill.supervisor.core.task import Task, TaskState
 
@@ -44,7 +45,7 @@ class Roll:
     def view(self, number: int) -> JobView | None:
         """What is shown of a job, if anything of it is in memory."""
         job = self.jobs.get(number)
-        return job.view() if job else self.recent.get(number)
+        return portray(job) if job else self.recent.get(number)
 
     def named(self, name: str) -> int | None:
         """The id of the newest job of this name that memory knows."""
@@ -76,6 +77,6 @@ class Roll:
     def _release(self, job: Job) -> None:
         del self.jobs[job.id]
         del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]
-        self.recent[job.id] = job.view()
+        self.recent[job.id] = portray(job)
         while len(self.recent) > RECENT:
             self.forgotten.append(self.recent.popitem(last=False)[0])

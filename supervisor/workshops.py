@@ -102,8 +102,8 @@ class Workshops:
         return bool(self._open)
 
     def of(self, job: Job) -> Workshop | None:
-        """Where a job's calls are made; None for commands."""
-        return None if job.spec.call is None else self._of.get(job.id)
+        """Where a job's calls are made; None for commands, and for what a [finally] step is."""
+        return None if job.spec.call is None or job.finishing else self._of.get(job.id)
 
     # ── who needs one ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -25,6 +25,7 @@ ENDS = {
     "oom": "It was killed for lack of memory", "canceled": "It was canceled", "lost": "What came of it is not known",
     "interrupted": "The machine went down while it ran",
 }  # fmt: skip
+LAST = "It is the [finally] step of its job, which runs once when all tasks have ended."
 Fields: TypeAlias = dict[str, Any]
 """A job or a task as the daemon gives it."""
 
@@ -70,7 +71,7 @@ def explain(known: Known, now: float) -> list[str]:
         waits = job["state"] in SERVED and waiting(job) > 0
     else:
         lines = [f"task {task['id']} of {safe(job['name'])}: {MARKS.get(task['state'], task['state'])}",
-                 *_of_task(known, task, now)]  # fmt: skip
+                 *([LAST] if task["count"] == 0 else []), *_of_task(known, task, now)]  # fmt: skip
         waits = task["state"] == "queued"
     if waits and job["state"] in SERVED:
         lines += _room(known, now)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import sys
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 from gristmill.supervisor.cli.place import place_of
+from gristmill.supervisor.core.errors import GristError
+from gristmill.supervisor.core.harvest import Row
+from gristmill.supervisor.core.sanitise import safe
+from gristmill.supervisor.edge import export
 from gristmill.supervisor.edge.client import Client
 
 
@@ -17,40 +19,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("job", metavar="JOB")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object a line (default)")
-    form.add_argument("--csv", action="store_true", help="a table: item, parameters, and the result's fields")
+    form.add_argument("--json", dest="form", action="store_const", const="json", default="json",
+                      help="one JSON object a line (default)")  # fmt: skip
+    form.add_argument("--csv", dest="form", action="store_const", const="csv",
+                      help="a table: item, parameters, and the result's fields")  # fmt: skip
+    form.add_argument("--parquet", dest="form", action="store_const", const="parquet",
+                      help="the same as a Parquet file (needs pyarrow)")  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to a file, which appears once whole")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints all results that are there so far."""
+    """Writes all results that are there so far."""
     with place_of(args).connect() as client:
         rows = fetch(client, args.job)
-        if args.csv:
-            write_csv(list(rows))
-        else:
-            for row in rows:
-                print(json.dumps(row))
+        if args.output is not None:
+            try:
+                export.write_file(rows, args.form, args.output)
+            except OSError as error:
+                raise GristError(f"{safe(str(args.output))}: {error.strerror} – name another file") from error
+            return 0
+        if args.form == "parquet" and sys.stdout.isatty():
+            raise GristError("a Parquet file is nothing for a terminal – name a file: --output FILE")
+        export.write(rows, args.form, sys.stdout.buffer)
     return 0
 
 
-def fetch(client: Client, job: str) -> Iterator[dict[str, Any]]:
-    """Every result of a job, by item."""
+def fetch(client: Client, job: str) -> Iterator[Row]:
+    """Every result of a job, by item, a page at a time."""
     after: int | None = -1
     while after is not None:
         page = client.ask("results", job=job, after=after)
         yield from page["rows"]
         after = page["next"]
-
-
-def write_csv(rows: list[dict[str, Any]], out: Any = None) -> None:
-    """Parameters and the fields of results as columns; a result that is no object stands in `result`."""
-    columns: dict[str, None] = {"item": None}
-    flat = []
-    for row in rows:
-        result = row["result"] if isinstance(row["result"], dict) else {"result": row["result"]}
-        line = {"item": row["item"], **row["params"], **result}
-        columns.update(dict.fromkeys(line))
-        flat.append({key: json.dumps(v) if isinstance(v, dict | list) else v for key, v in line.items()})
-    writer = csv.DictWriter(out or sys.stdout, list(columns))
-    writer.writeheader()
-    writer.writerows(flat)

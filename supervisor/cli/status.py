@@ -101,9 +101,15 @@ def show_tasks(answer: dict[str, Any], now: float) -> None:
             task["id"], MARKS.get(task["state"], task["state"]), figures.item_range(task["start"], task["count"]),
             str(task["attempts"] or ""), figures.exit_word(task["exit_code"], task["signal"]), span,
             f"{task['cpu_s']:.1f}s" if task["cpu_s"] is not None else "", figures.size(task["memory_peak_bytes"]),
-            safe(params)[:40], safe(task.get("reason", ""))[:60],
+            safe(params)[:40], _about(task)[:60],
         ))
     print_table(rows)
+
+
+def _about(task: dict[str, Any]) -> str:
+    """Why a task is as it is; of ranges that are shown as one, how many they were."""
+    reason = safe(task.get("reason", ""))
+    return reason or (f"{task['stands_for']} tasks" if task.get("stands_for", 1) > 1 else "")
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:

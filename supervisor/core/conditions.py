@@ -31,6 +31,7 @@ class Kind(StrEnum):
     LOOP = "loop"
     SETTINGS = "settings"
     RECORD = "record"
+    RESULTS = "results"
 
 
 class Conditions:

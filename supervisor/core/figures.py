@@ -75,7 +75,9 @@ def full_clock(when: float) -> str:
 
 
 def item_range(start: int, number: int) -> str:
-    """The items of a task: `17`, or `16–31`."""
+    """The items of a task: `17`, or `16–31`; that without items is the [finally] step."""
+    if number == 0:
+        return "finally"
     return str(start) if number <= 1 else f"{start}–{start + number - 1}"
 
 

@@ -83,6 +83,10 @@ class Guided:
             self._forget(task)
         self.todo.add(task.start, task.start + task.count)
 
+    def number_finish(self) -> int:
+        self.cursor += 1
+        return self.cursor - 1
+
     def withdraw(self, job: int, number: int) -> Task | None:
         """None: no range has a number before it is handed out."""
         return None

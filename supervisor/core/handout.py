@@ -33,6 +33,8 @@ class Recorded(NamedTuple):
     numbers: frozenset[int] = frozenset()
     covered: Sequence[tuple[int, int]] = ()
     whole: Sequence[Task] = ()
+    finish: Task | None = None
+    """The job's [finally] step, where that was begun."""
 
 
 class Change(NamedTuple):
@@ -71,6 +73,9 @@ class Handout(Protocol):
 
     def keep(self, task: Task) -> Change:
         """How the record of a task is written."""
+
+    def number_finish(self) -> int:
+        """The number of the step behind all items, once these are over."""
 
     def withdraw(self, job: int, number: int) -> Task | None:
         """Takes a task that was never handed out from the line; None where there is no such."""
@@ -128,6 +133,9 @@ class Fixed:
 
     def keep(self, task: Task) -> Change:
         return Change(task)
+
+    def number_finish(self) -> int:
+        return self.numbers
 
     def withdraw(self, job: int, number: int) -> Task | None:
         if not self.cursor <= number < self.numbers or number in self.skipped:

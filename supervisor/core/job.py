@@ -15,9 +15,8 @@ from gristmill.supervisor.core import launch
 from gristmill.supervisor.core.footprint import Footprint, Seen
 from gristmill.supervisor.core.guided import Guided
 from gristmill.supervisor.core.handout import Demand, Fixed, Handout, Recorded
-from gristmill.supervisor.core.protocol import JobView
 from gristmill.supervisor.core.spec import Items, Spec
-from gristmill.supervisor.core.task import JOB_FINAL, JobState, Task, TaskState, advance, move_job, note
+from gristmill.supervisor.core.task import JOB_FINAL, TASK_FINAL, JobState, Task, TaskState, advance, move_job, note
 
 TINY_S = 0.05
 """Mean wall time in seconds below which tasks are sent ahead of the commit that they would otherwise wait for."""
@@ -50,6 +49,12 @@ class Job:
     live: dict[int, Task] = field(default_factory=dict)
     again: list[tuple[float, int, Task]] = field(default_factory=list)
     handout: Handout = field(init=False)
+    finish: Task | None = None
+    """Its [finally] step, once that was handed out, as it was then or as it ended."""
+    gathered: bool = False
+    """Whether its results lie ready for that step."""
+    rounds: int = 0
+    """How often that step was begun anew."""
     workers: int = 1
     """How many workers shared what is left when it last handed out a task."""
     served_at: float = 0.0
@@ -78,12 +83,37 @@ class Job:
     @property
     def tasks(self) -> int:
         """How many tasks it has in all; where ranges are chosen on the way, about, until it has ended."""
-        return self.handout.numbers if self.guided is None else self.tasks_ended + len(self.live) + self.waiting
+        if self.guided is None:
+            return self.handout.numbers + (self.spec.finish is not None)
+        return self.tasks_ended + len(self.live) + self.waiting
 
     @property
     def waiting(self) -> int:
         """How many of its tasks have no worker yet."""
-        return len(self.again) + self.handout.left(self.demand())
+        unfinished = self.spec.finish is not None and self.finish is None
+        return len(self.again) + self.handout.left(self.demand()) + unfinished
+
+    @property
+    def numbers(self) -> int:
+        """One more than the highest number that a task of it may have now."""
+        return self.tasks if self.guided is None else self.handout.numbers
+
+    @property
+    def items_over(self) -> bool:
+        """Whether all of its items have ended, well or not."""
+        return not self.spec.items.open and self.items_done + self.items_failed >= self.spec.items.total
+
+    @property
+    def finishing(self) -> bool:
+        """Whether nothing but its [finally] step is left to be done, and that is."""
+        due = self.spec.finish is not None and self.open and self.items_over
+        if not due or (self.finish is not None and self.finish.state in TASK_FINAL):
+            return False
+        return self.spec.finish is not None and (self.spec.finish.on == "ended" or not self.items_failed)
+
+    def timeout_of(self, task: Task) -> float | None:
+        """Seconds that a task may run at most, None for any time."""
+        return self.spec.finish.timeout_s if task.is_finish and self.spec.finish else self.spec.timeout_s
 
     def demand(self) -> Demand:
         """What the next task is made by."""
@@ -113,9 +143,13 @@ class Job:
 
     def ready(self, now: float) -> bool:
         """Whether a task could be handed out now, as far as the job itself is concerned."""
-        if not self.open or self.cold or (self.spec.limits.workers is not None and len(self.live) >= self._most()):
+        if not self.open or (self.cold and not self.finishing) or (
+            self.spec.limits.workers is not None and len(self.live) >= self._most()
+        ):
             return False
-        return self.handout.more or (bool(self.again) and self.again[0][0] <= now)
+        if self.handout.more or (bool(self.again) and self.again[0][0] <= now):
+            return True
+        return self.gathered and self.finish is None and self.finishing
 
     def _most(self) -> int:
         """How many of its tasks may be handed out at once under its own limit."""
@@ -127,8 +161,12 @@ class Job:
         self.workers = min(workers, self.spec.limits.workers or workers)
         if self.again and self.again[0][0] <= now:
             task = heapq.heappop(self.again)[2]
-        else:
+        elif self.handout.more:
             task = self.handout.next(self.demand())
+        else:
+            task = self.finish = Task(
+                job=self.id, number=self.handout.number_finish(), start=self.spec.items.total, count=0
+            )
         task = advance(task, TaskState.STARTING, attempts=task.attempts + 1, reason="", exit_code=None, signal=None)
         self.live[task.number] = task
         self.served_at = now
@@ -167,7 +205,9 @@ class Job:
             self.queue(task)
             return None
         self._count(task, 1)
-        if task.state in (TaskState.DONE, TaskState.FAILED) and task.started_at and task.ended_at:
+        if task.is_finish:
+            self.finish = task
+        elif task.state in (TaskState.DONE, TaskState.FAILED) and task.started_at and task.ended_at:
             wall_s = max(0.0, task.ended_at - task.started_at - stopped_s)
             seen = Seen(wall_s, task.cpu_s or 0.0, task.memory_peak_bytes or 0)
             self.footprint.learn(wall_s, seen.cpu_s, seen.memory_bytes)
@@ -220,9 +260,19 @@ class Job:
         found = self.handout.promised(self.id, first, most)
         return found if self.unstarted is TaskState.QUEUED else [advance(task, self.unstarted) for task in found]
 
+    def unbegun_finish(self) -> Task | None:
+        """Its [finally] step, as long as that was not handed out; canceled where it will not be any more."""
+        if self.spec.finish is None or self.finish is not None:
+            return None
+        number = self.handout.numbers + (0 if self.guided is None else self.handout.promises)
+        state = TaskState.CANCELED if self.state in JOB_FINAL else TaskState.QUEUED
+        return Task(job=self.id, number=number, start=self.spec.items.total, count=0, state=state)
+
     def resume(self, recorded: Recorded) -> None:
         """Goes on from what the store holds."""
         self.handout.resume(recorded)
+        self.finish = recorded.finish
+        self.gathered = recorded.finish is not None  # its results were there before it was begun
 
     def become(self, made: Items) -> None:
         """The items of an open job are these by now."""
@@ -234,7 +284,10 @@ class Job:
         """Queues ended `tasks` once more, with a fresh count of attempts; returns those as they are now that keep their
         record. Where ranges are chosen, those of several items are handed out anew, as if they never had been."""
         fresh = []
+        self._begin_finish_anew()
         for task in tasks:
+            if task.is_finish:
+                continue
             self._count(task, -1)
             if self.guided is not None and task.count > 1:
                 self.guided.give_back(task)
@@ -244,51 +297,31 @@ class Job:
             fresh.append(queued)
         return fresh
 
+    def _begin_finish_anew(self) -> None:
+        """As if the [finally] step never had been: it runs again when all items are over."""
+        self.gathered, self.rounds = False, self.rounds + 1
+        if self.finish is not None:
+            self._count(self.finish, -1)
+            self.finish = None
+
     def verdict(self) -> JobState | None:
         """The state in which the job ends, None while something of it is to be done."""
         if self.state in (JobState.CANCELED, JobState.FAILED):
             return self.state if not self.live else None
-        if self.spec.items.open or self.items_done + self.items_failed < self.spec.items.total:
+        if not self.items_over or self.finishing:
             return None
-        return JobState.FAILED if self.items_failed else JobState.DONE
+        failed = self.finish is not None and self.finish.state is not TaskState.DONE
+        return JobState.FAILED if self.items_failed or failed else JobState.DONE
+
+    def words(self) -> str:
+        """What a job that has failed says of it."""
+        failed, total = self.items_failed, self.spec.items.total
+        said = [f"{failed} of {total} items failed"] if failed else []
+        if self.finish is not None and self.finish.state not in (TaskState.DONE, TaskState.QUEUED):
+            said.append(f"its [finally] step: {self.finish.reason or self.finish.state.value}")
+        return "; ".join(said)
 
     def enter(self, state: JobState, reason: str = "") -> None:
         """Moves the job; raises ValueError for a move that is not allowed."""
         self.state = move_job(self.state, state)
         self.reason = reason
-
-    def remaining_s(self) -> float | None:
-        """Seconds until it ends at the present width, None while no task of it has ended."""
-        if self.state in JOB_FINAL or not self.footprint.ends:
-            return None
-        width = len(self.live)
-        if self.guided is not None and (item_s := self.footprint.pace.item_s):
-            return (self.spec.items.total - self.items_done - self.items_failed) * item_s / max(1, width)
-        left = self.waiting + width
-        return left * self.footprint.wall_s / max(1, min(width, left))
-
-    def view(self) -> JobView:
-        """What the screens show."""
-        seen = self.footprint if self.footprint.ends else None
-        return JobView(
-            id=self.id,
-            name=self.spec.name,
-            file=self.file,
-            state=self.state.value,
-            reason=self.reason or (self.warmth if self.cold else self.waits or self.warmth),
-            items=self.spec.items.total,
-            items_done=self.items_done,
-            items_failed=self.items_failed,
-            tasks=self.tasks,
-            tasks_running=len(self.live),
-            submitted_at=self.submitted_at,
-            started_at=self.started_at,
-            ended_at=self.ended_at,
-            eta_s=self.remaining_s(),
-            priority=self.spec.priority,
-            command=launch.summary(self.spec),
-            cpu_s_mean=seen.cpu_s if seen else None,
-            wall_s_mean=seen.wall_s if seen else None,
-            memory_peak_bytes=seen.memory_bytes if seen else None,
-            memory_need_bytes=None if self.memory_need is None else int(self.memory_need),
-        )

@@ -17,7 +17,19 @@ from typing import Any
 
 from msgspec import UNSET, structs
 
-from gristmill.supervisor.core import calls, cases, document, entries, grid, items, keys, script, usage, walker
+from gristmill.supervisor.core import (
+    calls,
+    cases,
+    document,
+    entries,
+    finishing,
+    grid,
+    items,
+    keys,
+    script,
+    usage,
+    walker,
+)
 from gristmill.supervisor.core.errors import JobFileError, Problem
 from gristmill.supervisor.core.findings import Fault, Findings, Path, place, shown
 from gristmill.supervisor.core.spec import Items, Spec
@@ -114,6 +126,8 @@ def _parse(file: _File, findings: Findings) -> Spec:
         limits=entries.limits(layout, findings),
         resources=entries.resources(layout, findings),
         on_reboot=layout.on_reboot,
+        finish=finishing.read(layout, findings),
+        export=finishing.export(layout),
         leftovers=layout.leftovers,
         stderr=layout.stderr,
     )

@@ -165,6 +165,40 @@ class LimitsTable(Table, frozen=True):
     ] = UNSET
 
 
+class FinallyTable(Table, frozen=True):
+    """A step that runs once when all tasks have ended, as a task of the job: it gathers what they gave back."""
+
+    command: Annotated[
+        Command | UnsetType,
+        Meta(
+            description="What it runs, as command does for tasks; {results} is a file with the job's results, one JSON "
+            "object a line. GRIST_ITEMS_DONE and GRIST_ITEMS_FAILED say what came of the items. Required."
+        ),
+    ] = UNSET
+    on: Annotated[
+        Annotated[Literal["ended", "done"], Meta(extra={"wants": '"ended" or "done"'})],
+        Meta(
+            description='Whether it runs when all items have "ended", whatever came of them, or only where all are '
+            '"done". Default: "ended".'
+        ),
+    ] = "ended"
+    timeout: Annotated[
+        Duration | UnsetType, Meta(description='Longest that it may run, such as "2h". Default: no limit.')
+    ] = UNSET
+
+
+class ResultsTable(Table, frozen=True):
+    """What becomes of the results; `grist results JOB` has them in any case."""
+
+    export: Annotated[
+        Annotated[Literal["csv", "json", "parquet"], Meta(extra={"wants": '"csv", "json" or "parquet"'})] | UnsetType,
+        Meta(
+            description="Form in which they are put beside the job's file when it has ended, as NAME.results.csv. "
+            "Default: they are not."
+        ),
+    ] = UNSET
+
+
 class JobFile(Table, frozen=True):
     """A job for Gristmill: one command or function, run once or for each of many items."""
 
@@ -273,37 +307,17 @@ class JobFile(Table, frozen=True):
         Annotated[LimitsTable, Meta(extra={"wants": "a table: limits = {workers = 4}"})] | UnsetType,
         Meta(description="Bounds of this job alone. Default: none."),
     ] = UNSET
-
-
-LATER: dict[tuple[str, ...], str] = {
-    ("after",): "remove it and drop this file when the other job has ended (`grist wait JOB`)",
-    ("after_any",): "remove it and drop this file when the other job has ended (`grist wait JOB`)",
-    ("after_failed",): "remove it and drop this file when the other job has failed (`grist wait JOB`)",
-    ("start",): "remove it and drop this file when the job may start",
-    ("only",): "remove it and drop this file when the job may run",
-    ("finally",): "remove it and run the last step when the job has ended (`grist wait JOB`)",
-    ("resources", "gpus"): "remove it and let the task choose its card, with [limits] workers = the number of cards",
-    ("resources", "gpu_memory"): "remove it and let [limits] workers bound how many tasks share the cards",
-    ("limits", "failures"): "remove it and cancel the job when too much of it fails (`grist cancel JOB`)",
-}
-"""Keys of the design that this version does not know yet, each with what to do instead."""
-
-SYNONYMS: dict[str, str] = {
-    "cmd": "command", "run": "command", "exec": "command", "argv": "command", "args": "command", "shell": "command",
-    "script": "command", "function": "call", "func": "call", "entry_point": "call", "interpreter": "python",
-    "initializer": "preload", "setup": "preload", "max_tasks_per_child": "recycle", "maxtasksperchild": "recycle",
-    "title": "name", "job_name": "name", "workdir": "cwd", "working_dir": "cwd",
-    "working_directory": "cwd", "dir": "cwd", "directory": "cwd", "folder": "cwd", "chdir": "cwd",
-    "environment": "env", "vars": "env", "virtualenv": "venv", "conda_env": "conda", "input": "stdin",
-    "time": "timeout", "walltime": "timeout", "time_limit": "timeout", "matrix": "grid", "params": "grid",
-    "parameters": "grid", "sweep": "grid", "array": "items.total", "count": "items.total", "n": "items.total",
-    "chunk": "items.per_task", "chunksize": "items.per_task", "batch_size": "items.per_task", "csv": "items.file",
-    "ram": "resources.memory", "mem": "resources.memory", "cores": "resources.cpus", "cpu": "resources.cpus",
-    "threads": "resources.cpus", "ncpus": "resources.cpus", "retries": "retry.attempts",
-    "tries": "retry.attempts", "max_retries": "retry.attempts", "jobs": "limits.workers", "parallel": "limits.workers",
-    "concurrency": "limits.workers", "max_workers": "limits.workers",
-}  # fmt: skip
-"""What other tools call our keys."""
+    last: Annotated[
+        Annotated[
+            FinallyTable, Meta(extra={"wants": 'a table: [finally] and below it command = "python merge.py {results}"'})
+        ]
+        | UnsetType,
+        Meta(description="A step that runs once when all tasks have ended. Default: none."),
+    ] = msgspec.field(default=UNSET, name="finally")
+    results: Annotated[
+        Annotated[ResultsTable, Meta(extra={"wants": 'a table: [results] and below it export = "csv"'})] | UnsetType,
+        Meta(description="What becomes of the results. Default: they are kept for `grist results`."),
+    ] = UNSET
 
 
 @cache

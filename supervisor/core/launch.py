@@ -65,11 +65,28 @@ def launch(
     if spec.call is not None:
         args = {"nothing": (), "parameters": (), "index": (start,), "range": (start, count)}[spec.call.takes]
         return Launch((), spec.cwd, env, stdin, args, given if spec.call.takes == "parameters" else {})
-    if isinstance(spec.command, str):
-        argv: tuple[str, ...] = ("/bin/sh", "-c", template.render(spec.command, values, shlex.quote))
-    else:
-        argv = tuple(template.render(part, values) for part in spec.command)
-    return Launch(argv, spec.cwd, env, stdin)
+    return Launch(_argv(spec.command, values), spec.cwd, env, stdin)
+
+
+def finish(spec: Spec, *, job: int, number: int, attempt: int, results: str, done: int, failed: int) -> Launch:
+    """The start of the [finally] step: `results` is the file that holds those of all tasks, of which so many items are
+    done and have failed."""
+    assert spec.finish is not None
+    values = {"results": results, "job": str(job)}
+    env = {
+        "GRIST_TASK": str(number),
+        "GRIST_ATTEMPT": str(attempt),
+        "GRIST_RESULTS": results,
+        "GRIST_ITEMS_DONE": str(done),
+        "GRIST_ITEMS_FAILED": str(failed),
+    }
+    return Launch(_argv(spec.finish.command, values), spec.cwd, settled(spec) | env, None)
+
+
+def _argv(command: str | tuple[str, ...], values: dict[str, str]) -> tuple[str, ...]:
+    if isinstance(command, str):
+        return ("/bin/sh", "-c", template.render(command, values, shlex.quote))
+    return tuple(template.render(part, values) for part in command)
 
 
 def shared(spec: Spec, job: int) -> dict[str, str]:

@@ -94,6 +94,14 @@ class Call(Frozen, frozen=True, kw_only=True):
     recycle: Recycle | None = None
 
 
+class Finish(Frozen, frozen=True, kw_only=True):
+    """The step that runs once when all tasks have ended: whatever came of them, or only where all are `done`."""
+
+    command: str | tuple[str, ...]
+    on: Literal["ended", "done"] = "ended"
+    timeout_s: float | None = None
+
+
 class Spec(Frozen, frozen=True, kw_only=True):
     """A job in full, every default filled in, every path absolute.
 
@@ -122,5 +130,8 @@ class Spec(Frozen, frozen=True, kw_only=True):
     resources: Resources = Resources()
     on_reboot: Literal["rerun", "hold"] = "rerun"
     stderr: Literal["log", "own"] = "log"
+    finish: Finish | None = None
+    export: Literal["csv", "json", "parquet"] | None = None
+    """The form in which its results are put beside its file when it has ended."""
     leftovers: Literal["kill", "wait"] = "kill"
     """What becomes of processes that a task leaves running: ended with it, or waited for and still charged to it."""

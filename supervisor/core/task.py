@@ -201,6 +201,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     stands_for: int = 1
 
     @property
+    def is_finish(self) -> bool:
+        """Whether it is its job's [finally] step, which has no items."""
+        return self.count == 0
+
+    @property
     def key(self) -> Key:
         """What the worker calls the current attempt."""
         return Key(self.job, self.number, self.attempts)

@@ -57,7 +57,7 @@ def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses,
         for hole in holes if uses.names is not None else ():
             if findings.full:
                 break  # nobody reads more problems than are told
-            fault = _unknown(hole, text, (*(uses.names or ()), *parameters.BUILTIN))
+            fault = unknown(hole, text, (*(uses.names or ()), *parameters.BUILTIN))
             if fault:
                 findings.add(path, fault.what, fault.mend)
         if path == ("command",) and len(text.encode()) > parameters.LONGEST:
@@ -84,7 +84,7 @@ def _hole(name: str) -> str:
     return f"{{{shown(name)[1:-1]}}}"
 
 
-def _unknown(hole: template.Hole, text: str, known: tuple[str, ...]) -> Fault | None:
+def unknown(hole: template.Hole, text: str, known: tuple[str, ...]) -> Fault | None:
     """What is wrong with a placeholder's name, or None."""
     name = hole.name
     if name in known:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from gristmill.supervisor.core import keys
+from gristmill.supervisor.core import hints, keys
 from gristmill.supervisor.core.findings import Findings, Path, dotted, unfit, worded
 
 L = TypeVar("L", bound=keys.Table)
@@ -27,6 +27,8 @@ _TABLES: dict[str, type[keys.Table]] = {
     "resources": keys.ResourcesTable,
     "retry": keys.RetryTable,
     "limits": keys.LimitsTable,
+    "finally": keys.FinallyTable,
+    "results": keys.ResultsTable,
 }
 _TOP = keys.names(keys.JobFile)
 _EVERY = {
@@ -61,7 +63,7 @@ def unknown(path: Path, known: tuple[str, ...], findings: Findings) -> None:
     """Note a key that means nothing where it stands, with what was probably meant."""
     *above, key = (str(part) for part in path)
     what = f"unknown key {dotted(path)}"
-    later = keys.LATER.get((*above, key))
+    later = hints.LATER.get((*above, key))
     if later:
         findings.add(path, f"{dotted(path)} is not there yet in this version", later)
     elif findings.full:
@@ -71,8 +73,8 @@ def unknown(path: Path, known: tuple[str, ...], findings: Findings) -> None:
         findings.add(path, f"{what}: {key} is a key of the job itself", mend)
     elif key in _EVERY and key not in known:
         findings.add(path, what, f"did you mean {'.'.join(_EVERY[key])}?")
-    elif key.lower() in keys.SYNONYMS:
-        findings.add(path, what, f"did you mean {keys.SYNONYMS[key.lower()]}?")
+    elif key.lower() in hints.SYNONYMS:
+        findings.add(path, what, f"did you mean {hints.SYNONYMS[key.lower()]}?")
     else:
         near = difflib.get_close_matches(key[:40].lower().replace("-", "_"), [*known, *_EVERY], n=1)
         if near and near[0] in known:

@@ -7,6 +7,7 @@ would, by PATH and its variables; scripts in a conda environment's `activate.d` 
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import os
 import re
 import shlex
@@ -103,7 +104,7 @@ def examine(spec: Spec, environ: Mapping[str, str]) -> list[Complaint]:
     """What the job names and the machine lacks: folders, environments, programs; empty if all is there."""
     complaints = [*_folder(spec.cwd), *_venv(spec), *_conda(spec, environ)]
     if not complaints:
-        complaints += _program(spec, environ)
+        complaints += [*_program(spec, environ), *_finish(spec, environ)]
     return complaints
 
 
@@ -203,21 +204,37 @@ def _program(spec: Spec, environ: Mapping[str, str]) -> Iterator[Complaint]:
         if fault is not None:
             yield Complaint(("python",), f"python: {fault[0]}", fault[1])
         return
-    if isinstance(spec.command, str):
-        first = _BARE.match(spec.command)
-        fault = _unfit(first.group(1), spec.cwd, path) if first and first.group(1) not in _BUILTIN else None
+    fault = _unfit_command(spec.command, spec.cwd, path)
+    if fault is not None:
+        plain = isinstance(spec.command, str) or spec.kind == "script"
+        yield Complaint(("command",) if plain else ("command", 0), *fault)
+
+
+def _finish(spec: Spec, environ: Mapping[str, str]) -> Iterator[Complaint]:
+    """Whether the [finally] step can be run, and the results be written as the job wants them."""
+    path = _search_path(spec, base(spec, environ))
+    if spec.finish is not None and not template.holes(path):
+        fault = _unfit_command(spec.finish.command, spec.cwd, path)
         if fault is not None:
-            yield Complaint(("command",), *fault)
-        return
-    words = [template.render(part, {}) for part in _settled(spec.command)]
+            yield Complaint(("finally", "command"), *fault)
+    if spec.export == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        what = "results.export: Parquet needs pyarrow, which Gristmill's own environment has not"
+        yield Complaint(("results", "export"), what, 'install gristmill[parquet], or write "csv" or "json"')
+
+
+def _unfit_command(command: str | tuple[str, ...], cwd: str, path: str) -> tuple[str, str] | None:
+    """Why what a command starts first can't be run, and the mend; None if it can, or can't be told."""
+    if isinstance(command, str):
+        first = _BARE.match(command)
+        return _unfit(first.group(1), cwd, path) if first and first.group(1) not in _BUILTIN else None
+    words = [template.render(part, {}) for part in _settled(command)]
     if not words:
-        return
-    fault = _unfit(words[0], spec.cwd, path)
+        return None
+    fault = _unfit(words[0], cwd, path)
     if fault is None and os.path.basename(words[0]) == "env":
         inner = _behind_env(words[1:])
-        fault = _unfit(inner, spec.cwd, path) if inner else None
-    if fault is not None:
-        yield Complaint(("command",) if spec.kind == "script" else ("command", 0), *fault)
+        fault = _unfit(inner, cwd, path) if inner else None
+    return fault
 
 
 def _search_path(spec: Spec, env: Mapping[str, str]) -> str:

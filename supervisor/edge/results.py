@@ -7,12 +7,15 @@ where it is.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 INLINE_BYTES = 1 << 20
 """Results up to this size are kept in the store itself."""
+
+SPREAD_BYTES = 64 << 20
+"""Of a range's list that is kept as a file: up to this size its entries are rows."""
 
 
 class Result(NamedTuple):
@@ -42,6 +45,21 @@ def collect(path: Path) -> Result:
 def inline(text: str) -> Result:
     """What a call returned, JSON."""
     return Result(text.encode(), None)
+
+
+def decoded(row: bytes, count: int) -> Any:
+    """What a task of so many items gave back; of a range with one entry an item also where that is kept as a file."""
+    result = msgspec.json.decode(row)
+    if count < 2 or not (isinstance(result, dict) and result.keys() == {"file", "bytes"}):
+        return result
+    path = Path(result["file"])
+    if not SPREAD_BYTES >= result["bytes"] > INLINE_BYTES:
+        return result
+    try:
+        found = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return result  # it was taken away or is no JSON: the reference is all there is to tell
+    return found if isinstance(found, list) and len(found) == count else result
 
 
 def leave(path: Path, fault: str = "") -> Result:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import filecmp
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,6 +43,23 @@ class Shelves:
     def move(self, origin: bytes, shelf: str) -> bytes | None:
         """Moves a file to another shelf; returns its place there, None when its user took it away."""
         return self._rename(os.path.join(self._base, origin), self.free_place(shelf, os.path.basename(origin), set()))
+
+    def put(self, source: bytes, shelf: str, name: bytes) -> bytes:
+        """Moves a file of our making to a shelf; returns its place there. What holds the same bytes already, from
+        before a crash, is left as it is."""
+        above = os.path.join(self._base, shelf.encode())
+        os.makedirs(above, exist_ok=True)
+        number = 1
+        while True:
+            target = os.path.join(above, filenames.numbered(name, number))
+            try:
+                rename_new(source, target)
+            except FileExistsError:
+                if not filecmp.cmp(source, target, shallow=False):
+                    number += 1
+                    continue
+                os.unlink(source)
+            return os.path.join(shelf.encode(), os.path.basename(target))
 
     def find(self, shelf: str, name: bytes, data: bytes) -> bytes | None:
         """The place on a shelf of a file of this name, numbered or not, that holds these bytes."""

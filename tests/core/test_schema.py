@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gristmill.supervisor.core import jobfile, keys
+from gristmill.supervisor.core import hints, jobfile, keys
 
 LAYOUTS: dict[str, type[keys.Table]] = {
     "": keys.JobFile,
@@ -18,6 +18,8 @@ LAYOUTS: dict[str, type[keys.Table]] = {
     "resources": keys.ResourcesTable,
     "retry": keys.RetryTable,
     "limits": keys.LimitsTable,
+    "finally": keys.FinallyTable,
+    "results": keys.ResultsTable,
     "recycle": keys.RecycleTable,
 }
 SHIPPED = Path(keys.__file__).with_name("job.schema.json")
@@ -38,8 +40,8 @@ def test_every_key_has_a_description(table: str) -> None:
 
 
 def test_nothing_is_both_there_and_not_there_yet() -> None:
-    assert not {path[0] for path in keys.LATER if len(path) == 1} & set(keys.names(keys.JobFile))
-    for meant in keys.SYNONYMS.values():
+    assert not {path[0] for path in hints.LATER if len(path) == 1} & set(keys.names(keys.JobFile))
+    for meant in hints.SYNONYMS.values():
         table, _, key = meant.rpartition(".")
         assert key in keys.names(LAYOUTS[table])
 

@@ -33,7 +33,7 @@ async def test_jobs_and_tasks_come_back_as_they_were(tmp_path: Path) -> None:
         (found,) = record.queries.unfinished()
         assert (found.id, found.spec, found.state, found.handout.recorded) == (1, account.spec, JobState.RUNNING, 1)
         assert record.queries.open_tasks() == [task]
-        assert await record.ask("results", 1, -1, 10) == [(0, 1, 0, b"[1]")]
+        assert await record.ask("results", 1, -1, 10, 1000) == [(0, 1, 0, b"[1]")]
         assert await record.ask("source", 1) == b"source"
         assert await record.ask("claimed", "claim-1") == 1
 

@@ -52,7 +52,7 @@ class Keeper:
         hiring = Hiring(runs, self.conditions, log, shops, self.ledger.work.set)
         self.pool = Pool(self.ledger, runs, self.context, order, hiring, self.conditions)
 
-    def context(self, job: Job) -> dict[str, Any]:
+    def context(self, job: Job, _: Task) -> dict[str, Any]:
         spec = job.spec
         return {"cwd": spec.cwd, "env": dict(os.environ), "timeout": spec.timeout_s, "grace": spec.grace_s, "nice": 0,
                 "logs": f"{self.state}/logs/{job.id}", "results": f"{self.state}/results/{job.id}"}

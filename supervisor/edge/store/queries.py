@@ -96,6 +96,12 @@ class Queries:
             "SELECT id, place, state FROM jobs WHERE ended_at IS NOT NULL AND CAST(place AS TEXT) LIKE 'accepted/%'"
         ).fetchall()
 
+    def exporting(self, jobs: Sequence[int]) -> list[Job]:
+        """Those of some jobs whose results are to lie beside their files."""
+        some = ", ".join("?" * len(jobs))
+        rows = self._db.execute(f"{_JOB} WHERE id IN ({some}) AND CAST(spec AS TEXT) LIKE '%\"export\":%'", tuple(jobs))
+        return [job for job in map(_read_job, rows) if job.spec.export is not None]
+
     def open_tasks(self) -> list[Task]:
         """Tasks that are queued or live, with a record."""
         rows = self._db.execute(_TASK + "INDEXED BY tasks_open WHERE state IN ('queued', 'starting', 'running')")
@@ -103,9 +109,12 @@ class Queries:
 
     def recorded(self, job: Job) -> Recorded:
         """Which tasks of a job have a record, as far as it must know to go on."""
+        rows = self._db.execute(_TASK + "WHERE job = ? AND count = 0", (job.id,)) if job.spec.finish else ()
+        finish = next(map(_read_task, rows), None)
         if job.guided is None:
-            sql = "SELECT number FROM tasks WHERE job = ? AND number >= ?"
-            return Recorded(frozenset(row[0] for row in self._db.execute(sql, (job.id, job.handout.recorded))))
+            sql = "SELECT number FROM tasks WHERE job = ? AND number >= ? AND count > 0"
+            numbers = frozenset(row[0] for row in self._db.execute(sql, (job.id, job.handout.recorded)))
+            return Recorded(numbers, finish=finish)
         covered: list[tuple[int, int]] = []
         sql = "SELECT start, start + count FROM tasks WHERE job = ? AND count > 0 ORDER BY start"
         for start, end in self._db.execute(sql, (job.id,)):
@@ -114,7 +123,7 @@ class Queries:
             else:
                 covered.append((start, end))
         rows = self._db.execute(_TASK + f"WHERE job = ? AND state = 'done' AND {_PLAIN}", (job.id,))
-        return Recorded(covered=covered, whole=[_read_task(row) for row in rows])
+        return Recorded(covered=covered, whole=[_read_task(row) for row in rows], finish=finish)
 
     def numbered(self, job: int, first: int, last: int) -> dict[int, Task]:
         """Tasks `first`…`last` - 1 that have a record, by number."""
@@ -134,10 +143,29 @@ class Queries:
         row = self._db.execute(f"SELECT count(*) FROM tasks WHERE job = ? {where}", values).fetchone()
         return int(row[0])
 
-    def results(self, job: int, after: int, most: int) -> list[tuple[int, int, int, bytes]]:
-        """(first item, items, number of the task, result) past item `after`, by item."""
-        sql = "SELECT start, count, number, result FROM results WHERE job = ? AND start > ? ORDER BY start LIMIT ?"
-        return self._db.execute(sql, (job, after, most)).fetchall()
+    def count_before(self, job: int, number: int) -> int:
+        """How many records are of tasks with a lower number."""
+        sql = "SELECT count(*) FROM tasks WHERE job = ? AND number < ?"
+        return int(self._db.execute(sql, (job, number)).fetchone()[0])
+
+    def results(self, job: int, after: int, most: int, most_bytes: int) -> list[tuple[int, int, int, bytes]]:
+        """(first item, items, number of the task, result) past item `after`, by item; one at least, if there is one.
+        What a [finally] step gave is not among them."""
+        sql = """SELECT start, count, number, result FROM results
+            WHERE job = ? AND start > ? AND count > 0 ORDER BY start LIMIT ?"""
+        found: list[tuple[int, int, int, bytes]] = []
+        size = 0
+        for row in self._db.execute(sql, (job, after, most)):
+            size += len(row[3])
+            if found and size > most_bytes:
+                break
+            found.append(row)
+        return found
+
+    def finish_result(self, job: int) -> bytes | None:
+        """What the job's [finally] step gave back."""
+        row = self._db.execute("SELECT result FROM results WHERE job = ? AND count = 0", (job,)).fetchone()
+        return row[0] if row else None
 
     def over(self, job: int, first: int, last: int) -> list[int]:
         """Which of the tasks `first`…`last` - 1 have ended for good."""

@@ -9,9 +9,12 @@ into the next one, in order. When the disk is full or the file locked, the write
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -87,6 +90,16 @@ class Store:
     async def ask(self, question: str, *arguments: Any) -> Any:
         """Answers one of `Queries` in a thread, on a connection of its own."""
         return await self._loop.run_in_executor(self._reader, getattr(self.queries, question), *arguments)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Queries]:
+        """Questions on a connection of its own, for a thread that has many and must hold nobody up; raises OSError
+        where the file can't be read."""
+        try:
+            with contextlib.closing(Queries(connect(self._path))) as queries:
+                yield queries
+        except sqlite3.Error as error:
+            raise OSError(errno.EIO, f"{self._path}: {error}") from error
 
     # ── the writer thread ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,55 @@
+"""What the screens show of a job: its account as one view, with what it will still take and why it waits."""
+
+from __future__ import annotations
+
+from gristmill.supervisor.core import launch
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.protocol import JobView
+from gristmill.supervisor.core.task import JOB_FINAL
+
+
+def portray(job: Job) -> JobView:
+    """The job as it is now."""
+    seen = job.footprint if job.footprint.ends else None
+    return JobView(
+        id=job.id,
+        name=job.spec.name,
+        file=job.file,
+        state=job.state.value,
+        reason=job.reason or _why(job),
+        items=job.spec.items.total,
+        items_done=job.items_done,
+        items_failed=job.items_failed,
+        tasks=job.tasks,
+        tasks_running=len(job.live),
+        submitted_at=job.submitted_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        eta_s=remaining_s(job),
+        priority=job.spec.priority,
+        command=launch.summary(job.spec),
+        cpu_s_mean=seen.cpu_s if seen else None,
+        wall_s_mean=seen.wall_s if seen else None,
+        memory_peak_bytes=seen.memory_bytes if seen else None,
+        memory_need_bytes=None if job.memory_need is None else int(job.memory_need),
+    )
+
+
+def remaining_s(job: Job) -> float | None:
+    """Seconds until it ends at the present width, None while no task of it has ended."""
+    if job.state in JOB_FINAL or not job.footprint.ends:
+        return None
+    width = len(job.live)
+    if job.guided is not None and (item_s := job.footprint.pace.item_s):
+        return (job.spec.items.total - job.items_done - job.items_failed) * item_s / max(1, width)
+    left = job.waiting + width
+    return left * job.footprint.wall_s / max(1, min(width, left))
+
+
+def _why(job: Job) -> str:
+    """What is to be said of it now, where nothing of it is at fault."""
+    if not job.finishing:
+        return job.warmth if job.cold else job.waits or job.warmth
+    if job.finish is not None and job.finish.number in job.live:
+        return "all items have ended; its [finally] step runs"
+    return job.waits or "all items have ended; its [finally] step comes next"
