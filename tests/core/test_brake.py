@@ -7,6 +7,7 @@ import pytest
 
 from gristmill.supervisor.core import governor
 from gristmill.supervisor.core.governor import Claim, Decision, Reading, Running, State, Waiting
+from gristmill.supervisor.core.governor.search import Search
 
 GB = 1e9
 TOTAL, RESERVE = 64 * GB, 3.2 * GB
@@ -84,6 +85,22 @@ def test_it_is_forgotten_once_far_fewer_run(machine: Machine) -> None:
     decision = machine.second(15)
     assert (decision.held, machine.state.brake.cap) == ("", None)
     assert decision.admits("k#1", {"k#1": 15})
+
+
+def test_what_is_free_is_not_filled_past_that_number_in_one_go(machine: Machine) -> None:
+    never = {"up": 1e9, "down": 1e9, "trim": 1e9}
+    found = Search(number=20, ramping=False, due=never)  # type: ignore[arg-type]  # a literal's keys
+    machine.state = msgspec.structs.replace(machine.state, search=found, limit=20)
+    decision = machine.second(3, fixed=None)
+    assert decision.limit == 6
+    assert ENDED.format(6) in decision.reason
+
+
+def test_of_many_more_may_run_sooner() -> None:
+    machine = Machine()
+    machine.second(100)
+    left = 100 - len(machine.second(100, available=0.3 * RESERVE).kill)
+    assert machine.until_one_more(left) < 10
 
 
 def test_it_is_forgotten_where_most_of_the_memory_is_free(machine: Machine) -> None:

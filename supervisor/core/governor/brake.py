@@ -21,6 +21,8 @@ NEAR = 1.0
 PRESSED = 0.10
 """Share of time lost to memory pressure from which nothing is started, where memory is scarce as well."""
 SCARCE = 0.25
+MORE, MORE_S = 0.05, 30.0
+"""After some had to be ended one more may run each so many seconds, or of many this share of them more."""
 PLENTY = 0.6
 """With so much of what may be used free it is other tasks that run than those which were too many."""
 STUCK_S = 5.0
@@ -103,7 +105,7 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
     if kill or any(when > before.at for when, _ in before.killed.values()):
         cap = float(max(1, len(tasks) - len(kill)))
     elif cap is not None:
-        cap = cap + dt / 30 if reading.waiting else cap
+        cap = cap + max(1.0, MORE * cap) * dt / MORE_S if reading.waiting else cap
         cap = None if cap > 2 * len(tasks) + 4 or ahead - kept > PLENTY * (reading.memory_total - kept) else cap
     left = tuple(task for task in tasks if task.task not in kill)
     after = Brake(available, ours, others_growth, killed, left, kept, at, crowded, cap)
