@@ -435,3 +435,14 @@ def test_tasks_that_need_not_a_byte_are_not_bounded_by_memory(peak: float) -> No
 def test_before_anything_waits_slow_start_would_allow_its_first_worker() -> None:
     _, decision = governor.decide(reading(1.0, waiting=()), State())
     assert {allow.binding: allow.workers for allow in decision.allows}[Binding.RAMP] == 1
+
+
+def test_while_the_limit_follows_others_upward_it_is_still_said_to_be_theirs() -> None:
+    machine = Machine(use=1.0)
+    for _ in range(60):
+        machine.second()
+    for _ in range(30):
+        machine.second(others=6.0)
+    for _ in range(12):
+        decision = machine.second(others=3.0)
+        assert decision.binding is Binding.OTHERS, decision.reason

@@ -55,7 +55,8 @@ def _binding(facts: Facts) -> Binding:
         return Binding.CANARY if facts.canary else Binding.MEMORY
     if reading.fixed is not None:
         return Binding.USER
-    if facts.ceiling is not None and facts.ceiling <= facts.wanted:
+    yielding = facts.wanted < search.number  # others' ceiling has risen since, and the limit follows
+    if facts.ceiling is not None and (facts.ceiling <= facts.wanted or yielding):
         if reading.share < 1 and facts.others.demand <= SHARED * reading.cores:
             return Binding.POLITE
         if facts.others.demand > SHARED * reading.cores:
