@@ -22,6 +22,7 @@ from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.edge import parcels
 from gristmill.supervisor.edge.parcels import Parcels
 from gristmill.supervisor.python import pickles
+from gristmill.supervisor.python.client import Client
 from gristmill.supervisor.python.link import Link
 
 BATCH, BATCH_BYTES = 10_000, 64 << 20
@@ -70,17 +71,21 @@ class Parcel:
 class Desk:
     """The calls of one open job."""
 
-    def __init__(self, socket: Path, state: Path, job: int, detach: bool, patience_s: float) -> None:
+    def __init__(
+        self, client: Client, job: int, detach: bool, variables: dict[str, str]
+    ) -> None:
+        """`variables` are those that calls see."""
         self.job, self._detach = job, detach
-        self._folder = parcels.folder(state, job)
+        self._folder = parcels.folder(client.state, job)
         self._parcels = Parcels(self._folder)
+        self._parcels.tell(variables)
         self._changed = threading.Condition()
         self._waiting: list[tuple[Call[Any], bytes]] = []
         self._sent: dict[int, tuple[Call[Any], Parcel]] = {}  # by item, until it is done
         self._total = 0  # items that the daemon has
         self._closing = False
         self._broken = ""  # why no more calls are taken
-        self._link = Link(socket, job, self._awaited, patience_s)
+        self._link = Link(client.socket, job, self._awaited, client.patience)
         self._sender = threading.Thread(target=self._send_all, name=f"gristmill-{job}-send", daemon=True)
         self._hearer = threading.Thread(target=self._hear_all, name=f"gristmill-{job}-hear", daemon=True)
         self._sender.start()

@@ -54,7 +54,7 @@ class Executor(futures.Executor):
         asked = terms(self.client.state, name, max_workers, detach, job or {})
         self.job = self.client.submit(asked, name=name)
         """The id of the job."""
-        self._desk = Desk(self.client.socket, self.client.state, self.job, detach, self.client.patience)
+        self._desk = Desk(self.client, self.job, detach, variables(asked))
         self.dumps: Callable[[Any], bytes] = pickles.dumps
         """How calls become bytes."""
         self._closing = weakref.finalize(self, self._desk.close)  # nobody holds it any more
@@ -94,11 +94,12 @@ class Executor(futures.Executor):
 
 def terms(state: Path, name: str, workers: int | None, detach: bool, more: Mapping[str, Any]) -> dict[str, Any]:
     """The job that carries an executor's calls: they run where this program runs, with its interpreter and its search
-    path."""
-    script = os.path.abspath(runner.__file__)
+    path, one after another in the same processes."""
     own: dict[str, Any] = {
         "name": name,
-        "command": [literal(sys.executable), literal(script), "{index}"],
+        "call": f"{runner.__name__}:run",
+        "python": sys.executable,
+        "isolation": "reuse",
         "cwd": os.getcwd(),
         "env": {"GRIST_CALLS": literal(str(state / "calls")), "PYTHONPATH": literal(search_path())},
         "items": {"open": "keep" if detach else "cancel"},
@@ -114,3 +115,13 @@ def search_path() -> str:
     known = {*sysconfig.get_paths().values(), *site.getsitepackages()}
     places = dict.fromkeys(os.path.abspath(place) for place in sys.path if os.path.exists(place or "."))
     return os.pathsep.join(place for place in places if place not in known)
+
+
+def variables(asked: Mapping[str, Any]) -> dict[str, str]:
+    """The program's variables as calls are to see them: without our own, those that the job sets, and those that bound
+    threads, which is the job's to say."""
+    ours = {"PYTHONPATH", "SLURM_CPUS_PER_TASK", *asked["env"]}
+    return {
+        name: value for name, value in os.environ.items()
+        if name not in ours and not name.startswith("GRIST_") and not name.endswith("_NUM_THREADS")
+    }

@@ -1,7 +1,7 @@
 """What a worker runs for an item of an executor's job: the call that its program packed.
 
-It runs in the program's own interpreter, with its search path. What a call gives back goes to the program as a small
-table: the pickled outcome in base64, or the file that holds it. A call that raises fails its task as well.
+It runs in the program's own interpreter, with its search path and variables. What a call gives back goes to the program
+as a small table: the pickled outcome in base64, or the file that holds it. A call that raises fails its task as well.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 import binascii
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from gristmill.supervisor.edge.parcels import Parcels
 from gristmill.supervisor.python import pickles
 
-INLINE_BYTES = 1 << 16
-"""Outcomes up to this size go through the record, larger ones as files."""
+INLINE_BYTES = 3000
+"""Outcomes up to this size go through the record, with the worker's own answer; larger ones are files."""
 
 
 def run(item: int) -> dict[str, Any]:
     """Runs one call; returns its outcome for the record, or notes it and raises what the call raised."""
-    box = _parcels(f"{os.environ['GRIST_CALLS']}/{os.environ['GRIST_JOB']}")
+    box = _enter(f"{os.environ['GRIST_CALLS']}/{os.environ['GRIST_JOB']}")
     try:
         function, args, kwargs = pickles.loads(box.unpack(item))
         value = function(*args, **kwargs)
@@ -40,22 +39,15 @@ def chunk(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> lis
     return [function(*arguments) for arguments in calls]
 
 
-@cache
-def _parcels(place: str) -> Parcels:
-    return Parcels(Path(place))
+@lru_cache(1)
+def _enter(place: str) -> Parcels:
+    """Begins with the calls of another program: its variables are those of this process from now on."""
+    box = Parcels(Path(place))
+    os.environ.update(box.variables())
+    return box
 
 
 def _told(item: int, box: Parcels, data: bytes) -> dict[str, Any]:
     if len(data) <= INLINE_BYTES:
         return {"pickle": binascii.b2a_base64(data, newline=False).decode()}
     return {"file": str(box.keep(f"r{item}", data)), "bytes": len(data)}
-
-
-def main() -> None:
-    """A task of its own process: the item is the only argument."""
-    told = run(int(sys.argv[1]))
-    Path(os.environ["GRIST_RESULT"]).write_text(json.dumps(told), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
