@@ -152,6 +152,9 @@ class Desk:
             self._link.ask("seal")
         except (GristError, futures.BrokenExecutor) as error:  # refused, or nobody is there to refuse it
             self._break(str(error))
+        except BaseException as error:
+            self._break(f"a fault of ours: {error!r}")
+            raise
 
     def _gather(self) -> list[tuple[Call[Any], bytes]]:
         """What waits, as soon as something does; nothing once no more will come."""
@@ -195,6 +198,9 @@ class Desk:
                 pass
         except (GristError, futures.BrokenExecutor) as error:
             self._break(str(error))
+        except BaseException as error:
+            self._break(f"a fault of ours: {error!r}")  # nobody is to wait for ever; the thread's end shows the rest
+            raise
         self._sender.join()
         self._link.close()
         if not self._sent:

@@ -1,0 +1,82 @@
+"""Other projects' own tests with our backend: joblib's for backends, scikit-learn's for searches.
+
+    python -m tests.conformance [--venv DIR] [joblib] [sklearn] [-- PYTEST OPTIONS]
+
+Makes a virtual environment with both projects and this one (kept in DIR, default ~/.cache/gristmill-conformance), runs
+joblib's `test_parallel.py` with `gristmill` beside `loky` in its list of process backends (those of its tests that have
+it as a parameter), and scikit-learn's `test_search.py` with every fit through the daemon. Prints what failed, and why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LIST = 'PROCESS_BACKENDS = ["multiprocessing", "loky"]'
+WITH_OURS = 'PROCESS_BACKENDS = ["multiprocessing", "loky", "gristmill"]'
+
+
+def prepare(place: Path) -> Path:
+    """An environment with all that is needed; its interpreter."""
+    python = place / "bin" / "python"
+    if not python.exists():
+        venv.create(place, with_pip=True)
+    packages = ["-e", str(ROOT), "joblib", "scikit-learn", "pytest", "pytest-timeout", "cloudpickle", "threadpoolctl"]
+    subprocess.run([str(python), "-m", "pip", "install", "-q", *packages], check=True)
+    return python
+
+
+def run(python: Path, what: list[str], default: bool) -> int:
+    """One run of pytest."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **({"GRIST_DEFAULT": "1"} if default else {})}
+    command = [str(python), "-m", "pytest", "-p", "tests.conformance.plugin", "-q", "-rfE", "--timeout", "600", *what]
+    return subprocess.run(command, env=env, check=False, cwd=python.parents[1]).returncode
+
+
+def joblib_tests(python: Path) -> Path:
+    """joblib's tests of `Parallel`, ours among the backends; raises where they no longer have that list."""
+    text = (Path(said(python, "import joblib.test as t; print(t.__path__[0])")) / "test_parallel.py").read_text()
+    if LIST not in text:
+        raise SystemExit(f"joblib's test_parallel.py has no {LIST!r} any more: look how it names its backends")
+    copy = python.parents[1] / "test_parallel_with_ours.py"
+    copy.write_text(text.replace(LIST, WITH_OURS))
+    return copy
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--venv", type=Path, default=Path.home() / ".cache" / "gristmill-conformance")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="joblib, sklearn (default: both)")
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
+    options = parser.parse_args(words[:cut])
+    more, suites = words[cut + 1 :], options.suites or ["joblib", "sklearn"]
+    python = prepare(options.venv)
+    worst = 0
+    if "joblib" in suites:
+        print(f"joblib, its own tests of backends, version {version(python, 'joblib')}", flush=True)
+        worst |= run(python, [str(joblib_tests(python)), "-k", "gristmill", *more], default=False)
+    if "sklearn" in suites:
+        print(f"scikit-learn, its own tests of searches, version {version(python, 'sklearn')}", flush=True)
+        what = ["--pyargs", "sklearn.model_selection.tests.test_search"]
+        worst |= run(python, [*what, *more], default=True)
+    return worst
+
+
+def version(python: Path, module: str) -> str:
+    return said(python, f"import {module}; print({module}.__version__)")
+
+
+def said(python: Path, program: str) -> str:
+    """What a line of Python prints there."""
+    done = subprocess.run([str(python), "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
