@@ -75,6 +75,31 @@ with Executor(Client({str(turning.jobs)!r}, {str(turning.state)!r}), job={CLAIME
     assert (done.stdout, done.stderr) == ("found\n", "")
 
 
+def test_calls_see_the_variables_of_their_program_and_no_job_file_does(
+    turning: Mill, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["TOKEN", "MODE", "GRIST_JOBS", "OMP_NUM_THREADS", "ODD"]
+    for name, value in zip(names, ["s3cret", "own", "/nowhere", "7", "a\nb=c"], strict=True):
+        monkeypatch.setenv(name, value)
+    with Executor(client, name="mine", job={**CLAIMED, "env": {"MODE": "job's"}}) as calls:
+        found = [calls.submit(work.variable, name) for name in names]
+        assert [future.result(DEADLINE) for future in found] == ["s3cret", "job's", None, "1", "a\nb=c"]
+    monkeypatch.setenv("TOKEN", "another")
+    with Executor(client, job={**CLAIMED, "env": {"MODE": "job's"}}) as calls:
+        assert calls.submit(work.variable, "TOKEN").result(DEADLINE) == "another"
+    turning.ended("mine")
+    told = b"".join(path.read_bytes() for path in turning.jobs.rglob("*.toml"))
+    assert b"mine" in told and b"s3cret" not in told
+    assert not list((turning.state / "calls").rglob("environ"))
+
+
+def test_calls_share_processes_or_have_one_each(client: Client) -> None:
+    with Executor(client, max_workers=1, job=CLAIMED) as calls:
+        assert len({calls.submit(os.getpid).result(DEADLINE) for _ in range(4)}) == 1
+    with Executor(client, max_workers=1, job={**CLAIMED, "isolation": "fork"}) as calls:
+        assert len({calls.submit(os.getpid).result(DEADLINE) for _ in range(4)}) == 4
+
+
 def test_a_worker_that_dies_says_how_and_concerns_its_call_alone(calls: Executor) -> None:
     futures_ = [calls.submit(work.die), calls.submit(work.vanish, 5), calls.submit(work.same, 1)]
     with pytest.raises(WorkerDiedError, match="SIGKILL"):

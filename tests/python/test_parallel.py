@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import operator
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,10 +134,6 @@ def test_minus_one_is_what_the_governor_gives(turning: Mill, client: Client, tmp
 def test_threads_of_a_worker_are_bounded(client: Client) -> None:
     gristmill.register_joblib()
     with joblib.parallel_config("gristmill", n_jobs=2, inner_max_num_threads=3, client=client, job=CLAIMED):
-        assert Parallel()(delayed(variable)("OMP_NUM_THREADS") for _ in range(2)) == ["3", "3"]
+        assert Parallel()(delayed(work.variable)("OMP_NUM_THREADS") for _ in range(2)) == ["3", "3"]
     with joblib.parallel_config("gristmill", n_jobs=2, client=client, job=CLAIMED):
-        assert Parallel()(delayed(variable)("OMP_NUM_THREADS") for _ in range(2)) == ["1", "1"]
-
-
-def variable(name: str) -> str | None:
-    return os.environ.get(name)
+        assert Parallel()(delayed(work.variable)("OMP_NUM_THREADS") for _ in range(2)) == ["1", "1"]
