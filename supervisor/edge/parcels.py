@@ -17,6 +17,7 @@ from pathlib import Path
 
 _HEAD = struct.Struct("<8sQ")
 _MAGIC = b"gristcal"
+GREETING = "greeting"
 
 
 class GoneError(LookupError):
@@ -42,7 +43,7 @@ def clear(state: Path, job: int) -> None:
     for name in os.listdir(place):
         if name.isdigit():
             (place / name).unlink(missing_ok=True)
-    (place / "environ").unlink(missing_ok=True)
+    (place / GREETING).unlink(missing_ok=True)
     shutil.rmtree(place / "shared", ignore_errors=True)
     try:
         place.rmdir()
@@ -85,12 +86,12 @@ class Parcels:
             _sync(self._folder)
         return path
 
-    def tell(self, variables: dict[str, str]) -> None:
-        """Writes down the variables that calls are to see; they may hold secrets, which no job file is to have."""
+    def greet(self, words: bytes) -> None:
+        """Writes down what every process that makes calls is told first; it may hold secrets."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(self._folder / "environ", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = os.open(self._folder / GREETING, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(fd, "wb") as file:
-            file.write(b"\0".join(os.fsencode(f"{name}={value}") for name, value in variables.items()))
+            file.write(words)
 
     # ── the worker ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -120,13 +121,12 @@ class Parcels:
             raise GoneError(gone)
         self._ends = struct.unpack(f"<{count}Q", _read(self._fd, 8 * count, _HEAD.size))
 
-    def variables(self) -> dict[str, str]:
-        """What the program's variables are."""
+    def greeting(self) -> bytes:
+        """What a process that makes calls is told first; raises GoneError."""
         try:
-            lines = (self._folder / "environ").read_bytes().split(b"\0")
-        except FileNotFoundError:
-            return {}  # cleared away: the call's arguments are gone as well, and that is said
-        return dict(os.fsdecode(line).split("=", 1) for line in lines if line)
+            return (self._folder / GREETING).read_bytes()
+        except FileNotFoundError as error:
+            raise GoneError("the program of this call has ended, and what it had packed is gone") from error
 
     def keep(self, name: str, data: bytes) -> Path:
         """Writes a large result; the file appears when it is whole."""

@@ -71,14 +71,12 @@ class Parcel:
 class Desk:
     """The calls of one open job."""
 
-    def __init__(
-        self, client: Client, job: int, detach: bool, variables: dict[str, str]
-    ) -> None:
-        """`variables` are those that calls see."""
+    def __init__(self, client: Client, job: int, detach: bool, greeting: bytes) -> None:
+        """`greeting` is what a process hears before the first call."""
         self.job, self._detach = job, detach
         self._folder = parcels.folder(client.state, job)
         self._parcels = Parcels(self._folder)
-        self._parcels.tell(variables)
+        self._parcels.greet(greeting)
         self._changed = threading.Condition()
         self._waiting: list[tuple[Call[Any], bytes]] = []
         self._sent: dict[int, tuple[Call[Any], Parcel]] = {}  # by item, until it is done
@@ -218,16 +216,20 @@ class Desk:
                 settle(call, state, f"{reason}{f'; its log: {log}' if log else ''}", result)
         if news["over"] is None:
             return True
+        self._end(news["over"]["state"], news["over"]["reason"])
+        return False
+
+    def _end(self, state: str, reason: str) -> None:
+        """The job is over: what was canceled with it never ran; of one that has failed as a whole, this is why."""
+        why = f"job {self.job} is over: {reason or state}"
         with self._changed:
-            if not self._closing:
-                self._broken = f"job {self.job} is over: {news['over']['reason'] or news['over']['state']}"
+            self._broken = "" if self._closing else why
             left = list(self._sent)
             waiting, self._waiting = self._waiting, []
             self._changed.notify_all()
         for call in [*(self._done(item) for item in left), *(call for call, _ in waiting)]:
-            if call is not None and not call.drop():
-                call.set_exception(futures.CancelledError(self._broken))
-        return False
+            if call is not None and not (call.drop() if state == "canceled" else call.done()):
+                call.set_exception(futures.BrokenExecutor(why))
 
     def _done(self, item: int) -> Call[Any] | None:
         """Strikes a call out; its parcel goes with the last of it."""

@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent import futures
 from functools import partial
+from multiprocessing import process
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -37,24 +38,30 @@ class Executor(futures.Executor):
         self,
         client: Client | PathLike | None = None,
         *,
-        max_workers: int | None = None,
         name: str = "calls",
         job: Mapping[str, Any] | None = None,
         detach: bool = False,
+        max_workers: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
     ) -> None:
         """Opens the job; raises NoDaemonError when no daemon runs.
 
         `client` is a Client or a jobs folder (default: as `grist` finds it). `max_workers` bounds what runs at once;
         without it the governor alone does. `job` holds further keys of a job file, such as `{"timeout": "1h",
         "resources": {"memory": "2 GiB"}}`. With `detach` calls that wait still run when this program has ended.
+        `initializer(*initargs)` is called once in every process that makes calls.
         """
         if max_workers is not None and max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
         self.client = client if isinstance(client, Client) else Client(client)
+        first = None if initializer is None else partial(initializer, *initargs)
         asked = terms(self.client.state, name, max_workers, detach, job or {})
+        authkey = bytes(process.current_process().authkey)
+        greeting = pickles.dumps(runner.Greeting(variables(asked), authkey, first))
         self.job = self.client.submit(asked, name=name)
         """The id of the job."""
-        self._desk = Desk(self.client, self.job, detach, variables(asked))
+        self._desk = Desk(self.client, self.job, detach, greeting)
         self.dumps: Callable[[Any], bytes] = pickles.dumps
         """How calls become bytes."""
         self._closing = weakref.finalize(self, self._desk.close)  # nobody holds it any more

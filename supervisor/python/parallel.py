@@ -7,9 +7,12 @@ written once, below the state folder, and mapped by all workers, read-only, as j
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from concurrent import futures
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gristmill.supervisor.core.errors import GristError
@@ -52,7 +55,8 @@ class GristmillBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
     ) -> None:
         super().__init__(**joblibs)
         self._client, self._name, self._job = client, name, job or {}
-        self._executor: Executor | None = None
+        self._folder: Path | None = None  # for arrays, where the user named one
+        self._workers: Executor | None = None
         self._asked: dict[str, Any] = {}
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
@@ -74,16 +78,20 @@ class GristmillBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
             job["env"] = {**threads, **job.get("env", {})}
         if not isinstance(self._client, Client):
             self._client = Client(self._client)
-        self._executor = Executor(self._client, name=self._name, job=job, max_workers=None if n_jobs < 0 else n_jobs)
-        self._executor.dumps = partial(pickles.dumps, reducers=reducers(self._executor, asked))
+        asked = {**self.backend_kwargs, **asked} if hasattr(self, "backend_kwargs") else asked
+        self._workers = Executor(
+            self._client, name=self._name, job=job, max_workers=None if n_jobs < 0 else n_jobs,
+            **{key: asked[key] for key in ("initializer", "initargs") if asked.get(key)},
+        )
+        self._workers.dumps = partial(pickles.dumps, reducers=reducers(self._shared(asked), asked))
         self.parallel, self._asked = parallel, asked
         return workers
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Any], None] | None = None) -> futures.Future[Any]:
         """Hands in a batch of calls."""
-        if self._executor is None:
+        if self._workers is None:
             raise RuntimeError("the Parallel that this was for is over")
-        future = self._executor.submit(func)
+        future = self._workers.submit(func)
         if callback is not None:
             future.add_done_callback(callback)
         return future
@@ -96,29 +104,44 @@ class GristmillBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
 
     def terminate(self) -> None:
         """Closes the job; what has not started is not wanted any more."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
-            self._executor = None
+        if self._workers is not None:
+            self._workers.shutdown(wait=False, cancel_futures=True)
+            self._workers = None
+        self._clear()
         self.reset_batch_stats()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Ends what runs, and opens another job if more is to come."""
-        executor, self._executor = self._executor, None
+        executor, self._workers = self._workers, None
         if executor is not None:
             executor.shutdown(wait=False)
             try:
                 executor.client.cancel(executor.job)
             except GristError:
                 pass  # it had ended already
+        self._clear()
         if ensure_ready:
             self.configure(n_jobs=self.parallel.n_jobs, parallel=self.parallel, **self._asked)
 
+    def _shared(self, asked: Mapping[str, Any]) -> Path:
+        """Where large arrays of this `Parallel` are."""
+        assert self._workers is not None
+        if not asked.get("temp_folder"):
+            return parcels.folder(self._workers.client.state, self._workers.job) / "shared"
+        self._folder = Path(asked["temp_folder"]) / f"gristmill-{os.getpid()}-{self._workers.job}"
+        return self._folder
 
-def reducers(executor: Executor, asked: Mapping[str, Any]) -> dict[type, Callable[[Any], Any]]:
+    def _clear(self) -> None:
+        """Removes them; processes that have mapped them keep what they have."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def reducers(folder: Path, asked: Mapping[str, Any]) -> dict[type, Callable[[Any], Any]]:
     """How arrays are pickled: those beyond `max_nbytes` as files that every worker maps."""
     most = asked.get("max_nbytes")
     if most is None:
         return {}
-    place = str(asked.get("temp_folder") or parcels.folder(executor.client.state, executor.job) / "shared")
-    reduce = ArrayMemmapForwardReducer(most, lambda: place, asked.get("mmap_mode") or "r", False, prewarm=False)
+    reduce = ArrayMemmapForwardReducer(most, lambda: str(folder), asked.get("mmap_mode") or "r", False, prewarm=False)
     return {np.ndarray: reduce, np.memmap: reduce}

@@ -11,8 +11,9 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from multiprocessing import process
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gristmill.supervisor.edge.parcels import Parcels
 from gristmill.supervisor.python import pickles
@@ -23,8 +24,10 @@ INLINE_BYTES = 3000
 
 def run(item: int) -> dict[str, Any]:
     """Runs one call; returns its outcome for the record, or notes it and raises what the call raised."""
-    box = _enter(f"{os.environ['GRIST_CALLS']}/{os.environ['GRIST_JOB']}")
+    box, broken = _enter(f"{os.environ['GRIST_CALLS']}/{os.environ['GRIST_JOB']}")
     try:
+        if broken is not None:
+            raise broken
         function, args, kwargs = pickles.loads(box.unpack(item))
         value = function(*args, **kwargs)
     except BaseException as error:
@@ -39,12 +42,36 @@ def chunk(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> lis
     return [function(*arguments) for arguments in calls]
 
 
+class Greeting(NamedTuple):
+    """What a process hears before it makes the first call of a job."""
+
+    variables: dict[str, str]
+    """The program's own."""
+    authkey: bytes
+    """What queues and dictionaries of the program's `multiprocessing.Manager` ask for."""
+    initializer: Callable[[], object] | None = None
+
+
+class Place(NamedTuple):
+    """Where the calls of a job are; `broken` is why none of them can be made in this process."""
+
+    parcels: Parcels
+    broken: BaseException | None = None
+
+
 @lru_cache(1)
-def _enter(place: str) -> Parcels:
+def _enter(folder: str) -> Place:
     """Begins with the calls of another program: its variables are those of this process from now on."""
-    box = Parcels(Path(place))
-    os.environ.update(box.variables())
-    return box
+    box = Parcels(Path(folder))
+    try:
+        greeting: Greeting = pickles.loads(box.greeting())
+        os.environ.update(greeting.variables)
+        process.current_process().authkey = greeting.authkey
+        if greeting.initializer is not None:
+            greeting.initializer()
+    except BaseException as error:  # noqa: BLE001 - told by each call that comes here
+        return Place(box, error)
+    return Place(box)
 
 
 def _told(item: int, box: Parcels, data: bytes) -> dict[str, Any]:

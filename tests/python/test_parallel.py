@@ -52,8 +52,9 @@ def test_an_exception_ends_it_and_comes_with_where_it_was_raised(backend: str) -
     assert Parallel()(delayed(work.same)(n) for n in range(3)) == [0, 1, 2]
 
 
-def test_the_parallel_goes_on_after_an_exception(backend: str) -> None:
-    with Parallel() as parallel:
+def test_the_parallel_goes_on_after_an_exception(client: Client) -> None:
+    gristmill.register_joblib()
+    with joblib.parallel_config("gristmill", n_jobs=2, client=client, job=CLAIMED), Parallel() as parallel:
         with pytest.raises(ValueError, match="not 2"):
             parallel(delayed(work.fail_at)(n, 2) for n in range(4))
         assert parallel(delayed(work.same)(n) for n in range(3)) == [0, 1, 2]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import threading
 from concurrent import futures
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gristmill import Executor
+from gristmill import Client, Executor
 from tests.python import work
+from tests.python.conftest import CLAIMED
 
 DEADLINE = 60.0
 
@@ -126,6 +130,21 @@ def test_a_worker_that_dies_breaks_its_call(pool: futures.Executor, how: object)
         future.result(DEADLINE)
     if isinstance(pool, Executor):  # the standard one is of no use any more
         assert pool.submit(work.same, 1).result(DEADLINE) == 1
+
+
+@pytest.mark.parametrize("kind", ["gristmill", "processes"])
+def test_an_initializer_is_called_once_in_each_process(client: Client, kind: str) -> None:
+    how: dict[str, Any] = {"max_workers": 1, "initializer": work.set_mark, "initargs": (7,)}
+    made = Executor(client, job=CLAIMED, **how) if kind == "gristmill" else ProcessPoolExecutor(**how)
+    with made as pool:
+        assert [pool.submit(work.marks).result(DEADLINE) for _ in range(3)] == [[7]] * 3
+
+
+def test_a_queue_of_a_manager_can_be_passed_on(pool: futures.Executor) -> None:
+    with multiprocessing.Manager() as manager:
+        queue = manager.Queue()
+        pool.submit(work.put, queue, 5).result(DEADLINE)
+        assert queue.get(timeout=DEADLINE) == 5
 
 
 def test_nothing_is_taken_after_shutdown(pool: futures.Executor) -> None:

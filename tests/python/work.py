@@ -67,6 +67,21 @@ def variable(name: str) -> str | None:
     return os.environ.get(name)
 
 
+_mark: list[Any] = []
+
+
+def set_mark(value: Any) -> None:
+    _mark.append(value)
+
+
+def marks() -> list[Any]:
+    return _mark
+
+
+def put(queue: Any, value: Any) -> None:
+    queue.put(value)
+
+
 def leave(code: int) -> None:
     sys.exit(code)
 
