@@ -43,7 +43,7 @@ def story(compact: bool) -> list[Table]:
         bars([
             Bar("a fork a call, × cold", f"{fork:.1f}", "≥ 20", fork >= 20),
             Bar("processes used again, × loky", f"{reuse:.2f}", "≥ 0.8", reuse >= 0.8),
-            *_ranges(cores, 12 if compact else 40),
+            *_ranges(cores, 20 if compact else 60),
         ]),
     ]
 
