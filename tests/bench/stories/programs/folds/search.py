@@ -7,7 +7,6 @@ prints the seconds, the best point and its accuracy, as JSON.
 
 import contextlib
 import json
-import os
 import sys
 import time
 
@@ -37,7 +36,7 @@ if backend == "gristmill":
     import gristmill
 
     gristmill.register_joblib()
-    more = {"name": "search", "job": {"env": {"DIGITS": os.environ["DIGITS"]}}}
+    more = {"name": "search"}
 nets.load()
 with joblib.parallel_config(backend, n_jobs=jobs, **more) if backend != "sequential" else contextlib.nullcontext():
     joblib.Parallel()(joblib.delayed(abs)(number) for number in range(4))  # the workers are there
