@@ -6,6 +6,7 @@ import argparse
 import os
 import platform
 import signal
+import subprocess
 import sys
 import time
 
@@ -28,16 +29,29 @@ def main() -> None:
     parser.add_argument("--compact", action="store_true", help="fewer items and rounds: all within four minutes")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/stories.md")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # so that what runs is ended as well
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what runs is ended as well
     adopt()
+    failed = []
     for name in args.only:
-        began, load = time.monotonic(), os.getloadavg()[0]
-        text = "\n".join(table.markdown() for part in STORIES[name] for table in part(args.compact))
-        text += f"\n{conditions(args.compact, load)}, {time.monotonic() - began:.0f} s.\n"
+        try:
+            text = told(name, args.compact)
+        except (SystemExit, AssertionError, subprocess.SubprocessError) as failure:  # the others are told all the same
+            say(f"{name}: failed: {failure}")
+            failed.append(name)
+            continue
         print(text, flush=True)
         if args.write:
             PAGE.write_text(placed(PAGE.read_text(), name, f"\n{text}\n"))
             say(f"{name}: written into {PAGE.name}")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+def told(name: str, compact: bool) -> str:
+    """Runs all parts of a story; its tables, and what they have to be read with."""
+    began, load = time.monotonic(), os.getloadavg()[0]
+    text = "\n".join(table.markdown() for part in STORIES[name] for table in part(compact))
+    return f"{text}\n{conditions(compact, load)}, {time.monotonic() - began:.0f} s.\n"
 
 
 def conditions(compact: bool, load: float) -> str:

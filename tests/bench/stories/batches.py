@@ -63,7 +63,7 @@ def story(compact: bool) -> list[Table]:
 def _sample(compact: bool) -> Laps:
     """Some batches by everybody else at several numbers of workers: what a person tries who looks for the best."""
     cores = machine.cores()
-    numbers, some = ([cores, 2 * cores], 30) if compact else ([cores, cores + 1, 2 * cores, 4 * cores], 80)
+    numbers, some = ([cores, 2 * cores], 30) if compact else ([cores, cores + 1, 2 * cores, 4 * cores], 60)
     return interleave("a, by hand", {
         f"{who} {number}": partial(run, number, some * PER_TASK)
         for who, run in by_hand().items() for number in numbers

@@ -85,7 +85,7 @@ def tables() -> Path:
 
 def story(compact: bool) -> list[Table]:
     """The tables of this story."""
-    seconds, rounds = (2, 1) if compact else (6, 3)
+    seconds, rounds = (1.5, 1) if compact else (5, 2)
     cores = machine.cores()
     numbers = [1, cores, 2 * cores, 4 * cores]
     with pool() as threads, mill() as ours:
@@ -99,7 +99,7 @@ def story(compact: bool) -> list[Table]:
         settled = ours.limit()
         rate(ours, 50, cores, "told")  # the tables are read for the function that compares
         by_form: dict[str, Callable[[], float]] = {}
-        for form, share in (("told", 1.0), ("taken", 0.3), ("ordered", 1.0), ("columns_first", 5.0)):
+        for form, share in (("told", 1.0), ("taken", 0.3), ("ordered", 1.0), ("columns_first", 4.0)):
             part = max(100, round(share * some / 100) * 100)
             by_form[f"{form}, one thread"] = partial(threads.rate, part // 2, 1, form)
             by_form[f"{form}, {cores} threads"] = partial(threads.rate, part, cores, form)

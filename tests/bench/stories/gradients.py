@@ -21,7 +21,7 @@ PRECISION = 1e-10
 
 def story(compact: bool) -> list[Table]:
     """The tables of this story."""
-    rounds, draws = (1, 300) if compact else (3, 1_000)
+    rounds, draws = (1, 300) if compact else (2, 1_000)
     long = _sums(f"1,000 samples, each the mean of {draws} noisy copies", 1_000, draws, rounds)
     short = _sums("1,000,000 samples", 1_000_000, 1, rounds)
     return [*long, *short, *_training(rounds)]

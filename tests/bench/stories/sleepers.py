@@ -48,7 +48,7 @@ def story(compact: bool) -> list[Table]:
         }
         if pool is not None:
             contestants["Go"] = lambda: clocked([str(pool), str(SLOTS), str(TASKS), "1", "sleep", "1"])
-        laps = interleave("a, sleepers", contestants, 2 if compact else 5)
+        laps = interleave("a, sleepers", contestants, 1 if compact else 3)
     return [
         Table(f"{TASKS} × `sleep 1` at {SLOTS} slots (ideal: 2.0 s)", ("", "seconds", "cores used by others"),
               [(name, f"{laps.median(name):.2f}", laps.foreign(name)) for name in contestants],

@@ -20,7 +20,7 @@ REST = 'call = "small:rest"\nvenv = "{venv}"\n[items]\ntotal = {items}\nper_task
 
 def story(compact: bool) -> list[Table]:
     """The tables of this part."""
-    cores, rounds = machine.cores(), 1 if compact else 3
+    cores, rounds = machine.cores(), 1 if compact else 2
     cold, forked, reused = (60, 1_000, 5_000) if compact else (200, 3_000, 20_000)
     with house("starts", ["--limit", str(cores)]) as mill:
         for isolation in ("fork", "reuse"):
@@ -43,7 +43,7 @@ def story(compact: bool) -> list[Table]:
         bars([
             Bar("a fork a call, × cold", f"{fork:.1f}", "≥ 20", fork >= 20),
             Bar("processes used again, × loky", f"{reuse:.2f}", "≥ 0.8", reuse >= 0.8),
-            *_ranges(cores, 20 if compact else 60),
+            *_ranges(cores, 15 if compact else 40),
         ]),
     ]
 
