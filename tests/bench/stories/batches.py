@@ -46,7 +46,7 @@ def story(compact: bool) -> list[Table]:
     ratio = {name: 1 / laps.ratio(name, best) for name in names}
     return [
         Table(f"{items:,} items in mini-batches of {PER_TASK}",
-              ("", "seconds", "items/s", f"× {best}", "cores used by others"),
+              ("", "seconds", "items/s", f"× {best}", "used by others"),
               [(words, laps.median(name), items / laps.median(name), f"{ratio[name]:.2f}", laps.foreign(name))
                for name, words in names.items()],
               f"Tried by hand on a sample: {times}. The governor settled on {settled[0::2]} workers."

@@ -97,14 +97,7 @@ def story(compact: bool) -> list[Table]:
         laps = interleave("c, cubes/s", by_number, rounds)
         governed = interleave("c, cubes/s", {"governor": lambda: rate(ours, 4 * some)}, 1).median("governor")
         settled = ours.limit()
-        rate(ours, 50, cores, "told")  # the tables are read for the function that compares
-        by_form: dict[str, Callable[[], float]] = {}
-        for form, share in (("told", 1.0), ("taken", 0.3), ("ordered", 1.0), ("columns_first", 4.0)):
-            part = max(100, round(share * some / 100) * 100)
-            by_form[f"{form}, one thread"] = partial(threads.rate, part // 2, 1, form)
-            by_form[f"{form}, {cores} threads"] = partial(threads.rate, part, cores, form)
-            by_form[f"{form}, {cores} workers"] = partial(rate, ours, part, cores, form)
-        forms = interleave("c, limits, cubes/s", by_form, rounds)
+        forms = _by_form(threads, ours, some, rounds)
         read_s = threads.read_s
     by_c = _in_c(1.0 if compact else 3.0)
     best = laps.most(*(f"threads {number}" for number in numbers))
@@ -114,7 +107,7 @@ def story(compact: bool) -> list[Table]:
     return [
         Table(
             f"Cubes a second by workers; the tables are read once, {read_s:.1f} s",
-            ("at once", "threads, cubes/s", "workers, cubes/s", f"workers × {best}", "cores used by others"),
+            ("at once", "threads, cubes/s", "workers, cubes/s", f"workers × {best}", "used by others"),
             [(str(number), laps.median(f"threads {number}"), laps.median(f"workers {number}"),
               laps.ratio(f"workers {number}", best), laps.foreign(f"workers {number}")) for number in numbers],
             f"The governor settled on {settled} of {cores} cores: {governed:,.0f} cubes/s.",
@@ -127,6 +120,18 @@ def story(compact: bool) -> list[Table]:
             Bar("what more workers than cores gain at most", f"{100 * (beyond - 1):.0f} %", "≤ 15 %", beyond <= BEYOND),
         ]),
     ]
+
+
+def _by_form(threads: Pool, ours: House, some: int, rounds: int) -> Laps:
+    cores = machine.cores()
+    rate(ours, 50, cores, "told")  # the tables are read for the function that compares
+    contestants: dict[str, Callable[[], float]] = {}
+    for form, share in (("told", 1.0), ("taken", 0.3), ("ordered", 1.0), ("columns_first", 4.0)):
+        part = max(100, round(share * some / 100) * 100)
+        contestants[f"{form}, one thread"] = partial(threads.rate, part // 2, 1, form)
+        contestants[f"{form}, {cores} threads"] = partial(threads.rate, part, cores, form)
+        contestants[f"{form}, {cores} workers"] = partial(rate, ours, part, cores, form)
+    return interleave("c, limits, cubes/s", contestants, rounds)
 
 
 def _forms(forms: Laps, by_c: dict[int, tuple[float, float]], cores: int) -> Table:

@@ -58,7 +58,7 @@ def _search(stages: int, rounds: int) -> list[Table]:
     stated = " + ".join(str(POINTS[stage]) for stage in range(1, stages + 1))
     return [
         Table(f"{stated} points on {FOLDS} folds: {trainings:,} trainings",
-              ("", "seconds", "trainings/s", "× one process", "× loky", "cores used by others"), rows,
+              ("", "seconds", "trainings/s", "× one process", "× loky", "used by others"), rows,
               f"Best: {words(found['sequential']['point'])}, accuracy {found['sequential']['accuracy']:.4f}."),
         bars([
             Bar("best point and accuracy of all four", "the same" if same else "**not the same**", "the same", same),
@@ -86,7 +86,7 @@ def _notebook(rounds: int) -> Table:
     same = "All three found the same." if len(answers) == 1 else f"**They found {len(answers)} different answers.**"
     one, loky, _ = laps.of
     return Table("scikit-learn's `GridSearchCV`, 8 points on 10 folds",
-                 ("", "seconds", "× one process", "× loky", "cores used by others"),
+                 ("", "seconds", "× one process", "× loky", "used by others"),
                  [(name, laps.median(name), 1 / laps.ratio(name, one), 1 / laps.ratio(name, loky), laps.foreign(name))
                   for name in laps.of], same)
 

@@ -62,7 +62,7 @@ def _sums(what: str, samples: int, draws: int, rounds: int) -> list[Table]:
 def _compared(what: str, samples: int, laps: Laps, found: dict[str, dict[str, float]]) -> Table:
     names = list(laps.of)
     return Table(
-        f"Loss and gradient of {what}", ("", "seconds", "× one process", "samples/s", "cores used by others"),
+        f"Loss and gradient of {what}", ("", "seconds", "× one process", "samples/s", "used by others"),
         [(name, laps.median(name), 1 / laps.ratio(name, names[0]), samples / laps.median(name), laps.foreign(name))
          for name in names],
     )
@@ -107,7 +107,7 @@ def _training(rounds: int) -> list[Table]:
     losses = found["jobs"]["losses"]
     return [
         Table(f"Training on {TRAINED:,} samples, {EPOCHS} epochs",
-              ("", "seconds", "× one process", "seconds an epoch", "cores used by others"),
+              ("", "seconds", "× one process", "seconds an epoch", "used by others"),
               [(words, laps.median(how), 1 / laps.ratio(how, "alone"), laps.median(how) / EPOCHS, laps.foreign(how))
                for how, words in names.items()],
               f"The loss went from {losses[0]:.4f} to {losses[-1]:.4f}."),

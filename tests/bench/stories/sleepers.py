@@ -50,7 +50,7 @@ def story(compact: bool) -> list[Table]:
             contestants["Go"] = lambda: clocked([str(pool), str(SLOTS), str(TASKS), "1", "sleep", "1"])
         laps = interleave("a, sleepers", contestants, 1 if compact else 3)
     return [
-        Table(f"{TASKS} × `sleep 1` at {SLOTS} slots (ideal: 2.0 s)", ("", "seconds", "cores used by others"),
+        Table(f"{TASKS} × `sleep 1` at {SLOTS} slots (ideal: 2.0 s)", ("", "seconds", "used by others"),
               [(name, f"{laps.median(name):.2f}", laps.foreign(name)) for name in contestants],
               f"As many as {max(seen)} were seen running at once." + ("" if pool else " Go is missing here.")),
         bars([Bar(f"{TASKS} × `sleep 1` at {SLOTS} slots, {name.partition(', ')[2]}", f"{laps.median(name):.2f} s",

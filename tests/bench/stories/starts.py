@@ -37,7 +37,7 @@ def story(compact: bool) -> list[Table]:
              "reuse": "called, processes used again, durable", "loky": "loky, processes used again"}
     fork, reuse = laps.ratio("fork", "cold"), laps.ratio("reuse", "loky")
     return [
-        Table(f"The sum of ten ones in NumPy, {cores} at a time", ("", "a second", "× cold", "cores used by others"),
+        Table(f"The sum of ten ones in NumPy, {cores} at a time", ("", "a second", "× cold", "used by others"),
               [(words, laps.median(name), laps.ratio(name, "cold"), laps.foreign(name))
                for name, words in names.items()]),
         bars([
