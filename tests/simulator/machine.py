@@ -251,14 +251,15 @@ class Machine:
     def has_tiny(self) -> bool:
         return bool(self._tiny) and self.count > 0
 
-    def release_tiny(self, pool: int) -> None:
-        """Workers with a stream of tiny tasks are between two of them at any moment: take them back."""
-        kinds = self.row(Row.KIND)
-        gone = np.zeros(self.count, bool)
-        for number in self._tiny:
-            if self.scenario.kinds[number].pool == pool:
-                gone |= kinds == number
-        if gone.any():
+    def streams(self, pool: int) -> dict[int, int]:
+        """By tiny kind: how many workers of a pool have a stream of such tasks."""
+        return {number: self.queues[number].running for number in self._tiny if self.scenario.kinds[number].pool == pool}
+
+    def drop_streams(self, number: int, count: int) -> None:
+        """Let so many workers end their stream of a tiny kind; the others go on where they are."""
+        if count:
+            gone = np.zeros(self.count, bool)
+            gone[np.flatnonzero(self.row(Row.KIND) == number)[:count]] = True
             self._remove(gone)
 
     def _next_stream(self, count: int) -> range:

@@ -52,13 +52,15 @@ def dispatch(machine: Machine, pool: int, decision: Decision) -> None:
     served longest ago."""
     kinds, queues = machine.scenario.kinds, machine.queues
     mine = [number for number, kind in enumerate(kinds) if kind.pool == pool and queues[number].waiting > 0]
+    streams: dict[int, int] = {}
     if machine.has_tiny and (machine.busy[pool] > decision.limit or len(mine) > 1 or not mine):
-        machine.release_tiny(pool)
-    free = decision.limit - machine.busy[pool]
+        streams = machine.streams(pool)  # their workers are between two tasks at any moment, and may take any next
+    held = {number: queues[number].running - streams.get(number, 0) for number in range(len(kinds))}
+    free = decision.limit - machine.busy[pool] + sum(streams.values())
     started = dict.fromkeys(mine, 0)
-    running = {kind.name: queues[number].running for number, kind in enumerate(kinds) if kind.pool == pool}
+    running = {kind.name: held[number] for number, kind in enumerate(kinds) if kind.pool == pool}
     while free > 0 and mine:
-        number = min(mine, key=lambda one: (queues[one].running + started[one], machine.served[one]))
+        number = min(mine, key=lambda one: (held[one] + started[one], machine.served[one]))
         kind, queue, count = kinds[number], queues[number], started[number]
         if count >= queue.waiting or not decision.admits(kind.name, running):
             mine.remove(number)
@@ -68,9 +70,11 @@ def dispatch(machine: Machine, pool: int, decision: Decision) -> None:
         machine.starts += 1
         machine.served[number] = machine.starts
         free -= 1
+    for number, count in streams.items():
+        machine.drop_streams(number, max(0, count - started.get(number, 0)))
     for number, count in started.items():
-        if count:
-            machine.start(number, count)
+        if more := max(0, count - streams.get(number, 0)):
+            machine.start(number, more)
     machine.early[pool].clear()
 
 

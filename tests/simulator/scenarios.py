@@ -92,6 +92,10 @@ HARD = (
         (Kind("shared", 2 * MINUTE, Memory(1 * GB), reports=True),), 1800, best_near=28,
     ),
     Scenario(
+        "coherency, 30-ms tasks that wait", Hardware(48, 96 * GB, kappa=1 / 50**2),
+        (Kind("brief", 0.03, Memory(20 * MB), share=0.05),), 600,
+    ),
+    Scenario(
         "a neighbour with bursts", Hardware(16, 64 * GB), (Kind("work", 8, Memory(0.5 * GB)),), 900,
         neighbours=(Neighbour(0, 900, threads=6, on=30, off=40),),
     ),
