@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gristmill.supervisor.core import governor
 from gristmill.supervisor.core.governor import Binding, Claim, Decision, Ended, Reading, Running, State, Waiting
-from gristmill.supervisor.core.governor.ceiling import alone, expected_smaller
+from gristmill.supervisor.core.governor.ceiling import MOST, alone, expected_smaller
 
 GB = 1e9
 MUCH = (Waiting(kind="k#1", count=1000),)
@@ -289,7 +289,7 @@ def test_expected_smaller_agrees_with_integration() -> None:
 def test_the_ceiling_keeps_the_cores_busy_and_is_never_far_beyond(use: float, cores: float) -> None:
     ceiling = alone(cores, use)
     assert ceiling is not None
-    assert ceiling * use >= 0.9 * cores or ceiling == 1024
+    assert ceiling * use >= 0.9 * cores or ceiling == MOST
     assert ceiling <= 6 * cores / use + 8
 
 
@@ -324,7 +324,7 @@ def test_any_readings_give_sane_decisions_with_a_reason(told: list[Reading]) -> 
     state = State()
     for one in told:
         state, decision = governor.decide(one, state)
-        assert 0 <= decision.limit <= 1024
+        assert 0 <= decision.limit <= MOST
         assert decision.reason.startswith(decision.binding)
         assert decision.binding in {allow.binding for allow in decision.allows} | {Binding.WORK}
         names = {task.task for task in one.running}

@@ -201,17 +201,27 @@ def test_more_than_the_full_cores_can_feed_are_taken_back_the_sooner_the_more(
 
 
 @pytest.mark.parametrize(
-    ("visited", "idle", "taken"), [(16, 0.0, 12), (16, 0.6, 16), (10, 0.0, 10), (10, 0.6, 10)],
+    ("number", "visited", "idle", "taken"),
+    [(12, 16, 0.0, 12), (12, 16, 0.6, 16), (12, 10, 0.0, 10), (12, 10, 0.6, 10), (11, 16, 0.0, 11), (11, 16, 0.6, 16)],
 )
 def test_on_full_cores_no_more_workers_are_jumped_to_whatever_they_once_seemed_to_get_done(
-    visited: int, idle: float, taken: int
+    number: int, visited: int, idle: float, taken: int
 ) -> None:
     rates = Rates()
-    for workers, used in ((12, 10.0), (visited, 11.0)):
+    for workers, used in ((number, 10.0), (visited, 14.0)):
         rates = rates.progress(workers, used, 60.0).charge(workers, 0.0, 20.0)
-    machine = Machine(10.0, 12, rates=rates)
-    machine.look(12, cpu_total=10.0 - idle, cpu_ours=10.0 - idle)
+    machine = Machine(10.0, number, rates=rates)
+    machine.look(number, cpu_total=10.0 - idle, cpu_ours=10.0 - idle)
     assert machine.number == taken
+
+
+def test_after_a_jump_to_fewer_that_get_more_done_fewer_still_are_tried_soon() -> None:
+    machine = Machine(64.0, 40, rates=remembered({40: 0.6, 30: 0.0}))
+    machine.look(40)
+    assert machine.number == 30
+    for _ in range(8):
+        machine.look(30)
+    assert machine.probe is not None and (machine.probe.way, machine.probe.to) == ("down", 24)
 
 
 def test_the_search_survives_being_written_down_in_the_middle_of_a_probe() -> None:

@@ -13,7 +13,7 @@ CROWDED = 1.07
 """With others on the machine, demand may be this much of what the cores give: they are not pushed aside."""
 IDLE_USE = 0.002
 """A worker that uses fewer cores than this is not bounded by them."""
-MOST = 1024
+MOST = 2048
 
 
 def expected_smaller(mean: float, deviation: float, bound: float) -> float:

@@ -155,7 +155,8 @@ def _settle(before: Search, scene: Scene, number: int) -> Search:
 def _refine(before: Search, scene: Scene) -> Search:
     number = before.number
     wanted = scene.busy * (scene.use or 0.0)
-    over = before.over + scene.dt if wanted > 1.15 * scene.budget and scene.idle < 0.05 * scene.cores else 0.0
+    full = scene.idle < 0.05 * scene.cores
+    over = before.over + scene.dt if full and wanted > 1.15 * scene.budget else 0.0
     before = msgspec.structs.replace(before, over=over)
     if scene.ceiling is not None and over > STEADY_S and number > (1.3 if over < FULL_S else 1.1) * scene.ceiling + 1:
         return _to(before, scene, scene.ceiling, over=0.0)  # other tasks than those that N was found for
@@ -163,13 +164,14 @@ def _refine(before: Search, scene: Scene) -> Search:
         return before
     if scene.ceiling is not None and scene.ceiling > 2.5 * number and scene.use is not None and number <= scene.cores:
         return _to(before, scene, number, ramping=True, before=number)  # likewise, and they need less
-    best = _best(scene, None if scene.ceiling is None or not over else max(number, scene.ceiling))
+    best = _best(scene, max(number, scene.ceiling) if full and scene.ceiling is not None else None)
     if best is not None and best != number:
         now, then = scene.rates.rate(best), scene.rates.rate(number)
         if now is not None and then is not None:
             gain = now.value - then.value
             if gain > 0.02 and gain > SURE * math.hypot(now.error, then.error):
-                return _to(before, scene, best)
+                on: Way = "down" if best < number else "up"  # it may get better still that way
+                return _to(before, scene, best, due={**before.due, on: scene.at + STEADY_S})
     due = before.due
     if (scene.ceiling is None or number < scene.ceiling) and scene.at >= due.get("up", 0.0):
         far = scene.ceiling is None or scene.ceiling > 2 * number
