@@ -33,6 +33,11 @@ def load():
     print("loaded")
     STATE.append("loaded")
 
+def load_numpy():
+    import numpy.random
+    numpy.random.seed(1)
+    random.seed(1)
+
 def slow_load():
     thread = threading.Thread(target=time.sleep, args=(600,), name="watcher", daemon=True)
     thread.start()
@@ -412,7 +417,7 @@ def test_jobs_of_both_manners_and_of_another_niceness_use_one_worker_in_turn(mak
 @pytest.mark.parametrize(
     ("setup", "words"),
     [
-        ({"call": "lab:gone"}, "lab has no gone – it has Maker, burn, end, give, load, look, slow_load"),
+        ({"call": "lab:gone"}, "lab has no gone – it has Maker, burn, end, give, load, load_numpy, look, slow_load"),
         ({"call": "lab:STATE"}, "lab:STATE is no function, but a list"),
         ({"call": "lab:load", "names": ["a"]}, "lab:load() is called with (a): got an unexpected keyword argument 'a'"),
         ({"call": "lab:load", "count": 2}, "lab:load() is called with (start, count): too many positional arguments"),
@@ -457,3 +462,23 @@ def test_a_spawner_whose_daemon_is_gone_leaves_and_its_worker_ends_the_call_in_h
     fates = journal.read((warm.runs.path(warm.run) / "journal").read_bytes())
     assert [end.value for end in fates.ended.values()] == ['"go"']
     assert wait_for(warm.base / "logs" / "1" / "0.1.log") == "ended\n"
+
+
+def test_the_journal_names_a_runner_before_its_first_call_begins(looker: Warm) -> None:
+    journal_now = "open(os.environ['GRIST_RESULT'].replace('/result', '/journal')).read()"
+    text = looker.value(0, journal_now)
+    assert f'"r":{looker.value(1, "os.getpid()")}' in text or looker.context["once"]
+    fates = journal.read(text.encode())
+    (start,) = fates.running.values()
+    assert start.pid is not None and start.ticks is not None
+
+
+@BOTH
+def test_each_process_has_random_numbers_of_its_own(make: Make, recycle: list[int | None] | None) -> None:
+    pytest.importorskip("numpy")
+    warm = make(call="lab:look", count=1, preload="lab:load_numpy")
+    drawn = []
+    for number in range(4):
+        warm.tell(recycle=recycle and [1, None])
+        drawn.append(warm.value(number, "[random.random(), __import__('numpy').random.random()]"))
+    assert len({own for own, _ in drawn}) == len({own for _, own in drawn}) == 4
