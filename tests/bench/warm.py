@@ -71,11 +71,15 @@ else:
     list(executor.map(bench_warm.add_many, range(0, calls, batch), [batch] * (calls // batch)))
 print(calls / (time.perf_counter() - began))
 """
+PEER = {"auto": "loky, 10,000 a call", "10,000": "loky, 10,000 a call", "100": "loky, 100 a call", "": "loky"}
+"""Which row of loky's a row is held against, by what its name has in it."""
 MEMORY_SLOTS = 8
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 PEERS = {**os.environ, **THREADS}
 CLAIM = '[resources]\nmemory = "8 MiB"\n'
 """Of a kind that claims nothing one task would run first."""
+NICE = "nice = 0\n"
+"""As the peers are: ours would otherwise give way to whatever else runs."""
 
 
 def run(daemon: Daemon, text: str) -> float:
@@ -90,11 +94,12 @@ def run(daemon: Daemon, text: str) -> float:
 
 
 def ours(daemon: Daemon, base: Path, calls: int, isolation: str, batch: int = 1) -> float:
-    """Calls (items, in batches) a second; the interpreter is warm, as it is from the second job on."""
-    function = "add" if batch == 1 else "add_many"
+    """Calls (items, in batches; 0: ranges that the daemon chooses) a second; the interpreter is warm, as it is from the
+    second job on."""
+    function, per_task = "add" if batch == 1 else "add_many", batch or '"auto"'
     text = (f'call = "bench_warm:{function}"\ncwd = "{base}"\nisolation = "{isolation}"\n'
-            f"[items]\ntotal = {{}}\nper_task = {batch}\n{CLAIM}")
-    run(daemon, text.format(20 * batch))
+            f"{NICE}[items]\ntotal = {{}}\nper_task = {per_task}\n{CLAIM}")
+    run(daemon, text.format(20 * (batch or 500)))
     return calls / run(daemon, text.format(calls))
 
 
@@ -122,12 +127,14 @@ def measure(options: argparse.Namespace, base: Path) -> None:
         "ours, a process each": lambda: ours(daemon, base, calls // 2, "fork"),
         "ours, reuse": lambda: ours(daemon, base, 5 * calls, "reuse"),
         "ours, reuse, 100 a task": lambda: ours(daemon, base, 100 * calls, "reuse", 100),
+        "ours, reuse, auto": lambda: ours(daemon, base, 1000 * calls, "reuse", 0),
     }
     if importlib.util.find_spec("loky") is None:
         print("loky is not installed (pip install loky): its rows are left out\n")
     else:
         ways["loky"] = lambda: loky(5 * calls, slots, 1, base)
         ways["loky, 100 a call"] = lambda: loky(100 * calls, slots, 100, base)
+        ways["loky, 10,000 a call"] = lambda: loky(1000 * calls, slots, 10_000, base)
     found: dict[str, list[float]] = {name: [] for name in ways}
     try:
         for _ in range(options.rounds):
@@ -137,8 +144,7 @@ def measure(options: argparse.Namespace, base: Path) -> None:
         daemon.close()
     print("| calls | a second | × cold | × loky |\n|---|---|---|---|")
     for name, rates in found.items():
-        peer = next((other for other in ("loky, 100 a call", "loky") if other in found and ("100" in name) == ("100" in
-                     other)), None)
+        peer = next((other for batch, other in PEER.items() if batch in name and other in found), None)
         times_cold = statistics.median(a / b for a, b in zip(rates, next(iter(found.values())), strict=True))
         times_loky = f"{statistics.median(a / b for a, b in zip(rates, found[peer], strict=True)):.2f}" if peer else "–"
         print(f"| {name} | {statistics.median(rates):,.0f} | {times_cold:.1f} | {times_loky} |", flush=True)
@@ -180,7 +186,7 @@ def shared(base: Path, isolation: str) -> float:
     """MB in all, daemon and interpreter included, with eight workers of ours."""
     daemon = Daemon(base / "daemon", MEMORY_SLOTS)
     text = (f'call = "bench_warm:read"\npreload = "bench_warm:load"\ncwd = "{base}"\nisolation = "{isolation}"\n'
-            f"[items]\ntotal = {MEMORY_SLOTS}\n{CLAIM}")
+            f"{NICE}[items]\ntotal = {MEMORY_SLOTS}\n{CLAIM}")
     try:
         with Client(daemon.state / "socket") as client:
             client.ask("add", file="bench.toml", text=text)
