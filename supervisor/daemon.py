@@ -132,7 +132,7 @@ class Daemon:
         self.runs = Runs(self.settings.state)
         output = logbook.descriptor(self.settings.state)
         shops = Workshops(
-            self.ledger, lambda job: briefing.tools_of(job, self._environ), output, self.settings.state / "logs"
+            self.ledger, lambda job: briefing.tools_of(job, self._environ), output, self.settings.state
         )
         hiring = Hiring(self.runs, self.conditions, output, shops, self.ledger.work.set)
         self.pool = Pool(self.ledger, self.runs, self._context, self._order, hiring, self.conditions)

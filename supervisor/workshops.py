@@ -23,7 +23,8 @@ from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.core.tools import Tools
 from gristmill.supervisor.edge import tail
-from gristmill.supervisor.edge.spawner import Spawner
+from gristmill.supervisor.edge.program import Program
+from gristmill.supervisor.edge.spawner import Calls, Spawner
 from gristmill.supervisor.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -81,9 +82,10 @@ class Workshop:
 class Workshops:
     """All of them."""
 
-    def __init__(self, ledger: Ledger, tools: Callable[[Job], Tools], output: int, logs: Path) -> None:
-        """`output` is where workers' own words go; what an import prints, goes into a job's folder below `logs`."""
-        self._ledger, self._tools, self._output, self._logs = ledger, tools, output, logs
+    def __init__(self, ledger: Ledger, tools: Callable[[Job], Tools], output: int, state: Path) -> None:
+        """`output` is where workers' own words go; what an import prints, goes to the logs of a job in `state`."""
+        self._ledger, self._tools, self._output, self._logs = ledger, tools, output, state / "logs"
+        self._program = Program(state / "program")
         self._open: list[Workshop] = []
         self._known: dict[Tools, Workshop] = {}
         self._of: dict[int, Workshop] = {}
@@ -140,12 +142,12 @@ class Workshops:
         folder = self._logs / str(first)
         shop.log = folder / LOG_NAME
         shop.since = time.monotonic()
-        spawner = Spawner(
-            self._output, lambda message: self._told(shop, message), lambda how: self._gone(shop, how), shop.tools,
-            shop.log,
-        )
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            calls = Calls(shop.tools, self._program.place(), shop.log)
+            spawner = Spawner(
+                self._output, lambda message: self._told(shop, message), lambda how: self._gone(shop, how), calls
+            )
             spawner.start()
         except OSError as error:
             if error.filename == shop.tools.python:

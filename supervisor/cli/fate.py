@@ -110,7 +110,7 @@ def _of_job(job: Fields, now: float) -> list[str]:
             return [f"It is done{ended}: all {job['items']} items ended well."]
         case "failed":
             return [f"It has failed{ended}: {counts}{because}.",
-                    f"What failed runs again with: grist retry --failed {job['id']}"]  # fmt: skip
+                    f"What failed runs again with: grist retry {job['id']}"]  # fmt: skip
         case "canceled":
             return [f"It was canceled{ended}{because}; {counts}."]
     return [f"The daemon calls its state {job['state']}{because}."]

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ import msgspec
 from gristmill.supervisor.core.tools import Tools
 
 WORKER = Path(__file__).with_name("worker.py")
-WARM = Path(__file__).with_name("warm.py")
 SPAWNER_LEAVES_S = 2.0
 """How long a spawner that was hung up on may take to leave."""
 PACKET_MOST = 1 << 16
@@ -78,16 +78,25 @@ class Line(asyncio.Protocol):
             self._transport.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What a spawner of calls has of its own: its tools, the file that it runs, and one for what the import prints."""
+
+    tools: Tools
+    program: Path
+    words: Path
+
+
 class Spawner:
     """The process that workers are forked from; `tell` hears of forks, failures and ends, `gone` of its death."""
 
     def __init__(
         self, log: int, tell: Callable[[dict[str, Any]], None], gone: Callable[[str], None],
-        tools: Tools | None = None, words: Path | None = None,
+        calls: Calls | None = None,
     ) -> None:
-        """With `tools` it is one for calls, which imports first, and prints meanwhile to the file `words`."""
+        """With `calls` it is one for those, in a user's interpreter."""
         self._log, self._tell, self._gone = log, tell, gone
-        self._tools, self._words = tools, words
+        self._calls = calls
         self._files = resource.getrlimit(resource.RLIMIT_NOFILE)  # what tasks get, whatever the daemon takes for itself
         self.since = 0.0
         """When the process was started, by the monotonic clock."""
@@ -117,12 +126,13 @@ class Spawner:
 
     def _spawn(self, sock: int, open_files: contextlib.ExitStack) -> subprocess.Popen[bytes]:
         """Starts the process on this socket. One for calls finds on its standard input what it is to import."""
-        if (tools := self._tools) is None or self._words is None:
+        if self._calls is None:
             command = [sys.executable, "-I", "-S", os.fspath(WORKER), str(sock)]
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, cwd="/", pass_fds=[sock],
                 start_new_session=True,
             )
+        tools = self._calls.tools
         setup = {
             "call": tools.call, "preload": tools.preload, "count": tools.count, "names": tools.names,
             "cwd": tools.cwd, "daemon": os.getpid(), "output": self._log,
@@ -131,9 +141,10 @@ class Spawner:
         given.write(json.dumps(setup).encode())
         given.seek(0)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        words = open_files.enter_context(os.fdopen(os.open(self._words, flags, 0o600), "ab"))
+        words = os.open(self._calls.words, flags, 0o600)
+        open_files.callback(os.close, words)
         return subprocess.Popen(
-            [tools.python, os.fspath(WARM), str(sock)], stdin=given, stdout=words, stderr=words, cwd=tools.cwd,
+            [tools.python, os.fspath(self._calls.program), str(sock)], stdin=given, stdout=words, stderr=words, cwd=tools.cwd,
             env=dict(tools.env), pass_fds=[sock, self._log], start_new_session=True,
         )
 

@@ -251,7 +251,7 @@ def test_an_end_is_told_with_its_code_its_time_and_its_memory() -> None:
     assert line.startswith("It failed with exit code 2 at ")
     assert line.endswith(" after 40s, in attempt 3, and took up to 420M: exit code 2.")
     assert explain(known(job(), task("failed", signal=9)), NOW)[1] == "It failed by signal KILL."
-    assert explain(known(job(state="failed")), NOW)[2].endswith("grist retry --failed 4")
+    assert explain(known(job(state="failed")), NOW)[2].endswith("grist retry 4")
     assert len(explain(known(job(state="done")), NOW)) == 2, "nothing is said of a queue where nothing waits"
 
 

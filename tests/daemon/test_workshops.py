@@ -32,7 +32,7 @@ class Street:
     def __init__(self, base: Path, ledger: Ledger, output: int) -> None:
         self.base, self.ledger = base, ledger
         self.shops = Workshops(
-            ledger, lambda job: tools(job.spec, sys.executable, dict(os.environ)), output, base / "logs"
+            ledger, lambda job: tools(job.spec, sys.executable, dict(os.environ)), output, base
         )
 
     async def accept(self, module: str, text: str, priority: int = 0, **env: str) -> Job:

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from gristmill.supervisor.core import journal
-from gristmill.supervisor.edge import spawner
+from gristmill.supervisor.edge import program
 from gristmill.supervisor.edge.runs import Runs
 from tests.edge.test_worker import DEADLINE, Worker, alive, log_of, wait_for
 
+SCRIPT = Path(program.__file__).with_name("warm.py")
 VERSIONS = [f"3.{minor}" for minor in range(8, 15)]
 OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -78,7 +79,9 @@ def interpreter(version: str) -> str:
 class Warm(Worker):
     """The daemon's end of a spawner of calls, and of one worker of it, without a daemon."""
 
-    def __init__(self, base: Path, python: str = sys.executable, call: str = "lab:give", **more: Any) -> None:
+    def __init__(
+        self, base: Path, python: str = sys.executable, call: str = "lab:give", script: Path = SCRIPT, **more: Any
+    ) -> None:
         (base / "lab.py").write_text(MODULE)
         self.runs = Runs(base)
         self.base = base
@@ -89,7 +92,7 @@ class Warm(Worker):
             setup = {"call": call, "preload": None, "count": 0, "names": [], "cwd": str(base), "daemon": os.getpid(),
                      "output": log.fileno(), **more}
             self.spawner = subprocess.Popen(
-                [python, str(spawner.WARM), str(theirs.fileno())], stdin=subprocess.PIPE, stdout=words, stderr=words,
+                [python, str(script), str(theirs.fileno())], stdin=subprocess.PIPE, stdout=words, stderr=words,
                 cwd=base, pass_fds=[theirs.fileno(), log.fileno()], start_new_session=True,
             )
             assert self.spawner.stdin is not None
@@ -235,7 +238,7 @@ def test_every_python_tells_what_can_not_be_imported(make: Make, version: str) -
 def test_a_python_that_is_too_old_ends_with_a_word_about_it(tmp_path: Path, version: str) -> None:
     python = interpreter(version)
     done = subprocess.run(
-        [python, spawner.WARM, "0"], check=False, capture_output=True, text=True, timeout=DEADLINE, cwd=tmp_path
+        [python, SCRIPT, "0"], check=False, capture_output=True, text=True, timeout=DEADLINE, cwd=tmp_path
     )
     assert done.returncode == 1
     assert "calls need 3.8 or newer" in done.stderr or "future feature annotations" in done.stderr
@@ -430,6 +433,19 @@ def test_a_function_that_can_not_be_called_so_is_named_with_the_reason(
     make: Make, setup: dict[str, Any], words: str
 ) -> None:
     assert make(**setup).first == {"unfit": words, "trace": ""}
+
+
+def test_the_program_is_what_it_was_when_the_daemon_began(make: Make, tmp_path: Path) -> None:
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    for name in program.FILES:
+        shutil.copy(SCRIPT.with_name(name), installed)
+    kept = program.Program(tmp_path / "kept", installed)
+    for name in program.FILES:
+        (installed / name).write_text("raise SystemExit('replaced')\n")
+    assert make(script=kept.place(), call="lab:Maker.make").value(0) == "made"
+    shutil.rmtree(tmp_path / "kept")
+    assert make(script=kept.place(), call="lab:Maker.make").value(0) == "made"
 
 
 def test_threads_that_an_import_left_running_are_named(make: Make) -> None:

@@ -48,7 +48,7 @@ class Keeper:
         self.ledger = Ledger(record, time.time, random.random)
         self.conditions = Conditions(time.monotonic, time.time, lambda *_: None)
         log = os.open(state / "spawner.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
-        runs, shops = Runs(state), Workshops(self.ledger, no_calls, log, state / "logs")
+        runs, shops = Runs(state), Workshops(self.ledger, no_calls, log, state)
         hiring = Hiring(runs, self.conditions, log, shops, self.ledger.work.set)
         self.pool = Pool(self.ledger, runs, self.context, order, hiring, self.conditions)
 
