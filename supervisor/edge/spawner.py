@@ -144,8 +144,8 @@ class Spawner:
         words = os.open(self._calls.words, flags, 0o600)
         open_files.callback(os.close, words)
         return subprocess.Popen(
-            [tools.python, os.fspath(self._calls.program), str(sock)], stdin=given, stdout=words, stderr=words, cwd=tools.cwd,
-            env=dict(tools.env), pass_fds=[sock, self._log], start_new_session=True,
+            [tools.python, os.fspath(self._calls.program), str(sock)], stdin=given, stdout=words, stderr=words,
+            cwd=tools.cwd, env=dict(tools.env), pass_fds=[sock, self._log], start_new_session=True,
         )
 
     def fork(self, run: Path, slot: int) -> socket.socket:
