@@ -54,6 +54,12 @@ class Street:
             self.shops.begin()
             await asyncio.sleep(0.02)
 
+    def reason(self, job: Job) -> str:
+        """What is shown of it."""
+        view = self.ledger.view(job.id)
+        assert view is not None
+        return view.reason
+
     def importing(self) -> list[str]:
         return sorted(shop.module for shop in self.shops if shop.spawner is not None and not shop.warm)
 
@@ -103,8 +109,8 @@ async def test_few_import_at_a_time_and_the_most_urgent_first(tmp_path: Path) ->
         for _ in range(5):
             street.shops.begin()
         assert street.importing() == ["m1", "m2"]  # of priorities 0 1 2 0 1
-        assert jobs[0].view().reason == workshops.WAITS
-        assert jobs[2].view().reason.startswith("importing m2")
+        assert street.reason(jobs[0]) == workshops.WAITS
+        assert street.reason(jobs[2]).startswith("importing m2")
         fd = os.open(gate, os.O_RDWR)  # a writer that stays: from now on no import waits
         await street.until(lambda: not any(job.cold for job in jobs), "some were never imported")
         os.close(fd)
