@@ -329,10 +329,11 @@ class Ledger(Roll):
             self.tallies.setdefault(job.kind, Tally()).add(seen)
         if job.id in self.listeners and task.state in TASK_FINAL:
             self._told.setdefault(job.id, []).append(task.number)
-        change = job.handout.keep(task)
-        for number in change.gone:
-            self._drop(job, number)
-        self._put(job, change.put)
+        if job.guided is not None:
+            task, gone = job.guided.keep(task)
+            for number in gone:
+                self._drop(job, number)
+        self._put(job, task)
         self._touch(job)
 
     def divide(self, job: Job, task: Task, reason: str, leavings: Path | None) -> None:

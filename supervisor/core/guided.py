@@ -7,14 +7,23 @@ in the same write that records their end, so that a job of ten million items is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 
-from gristmill.supervisor.core.handout import Change, Demand, Recorded
+from gristmill.supervisor.core.handout import Demand, Recorded
 from gristmill.supervisor.core.spans import Spans
 from gristmill.supervisor.core.spec import Items
 from gristmill.supervisor.core.task import Task, TaskState
+
+
+class Change(NamedTuple):
+    """What becomes of the records of a job's tasks: one that is written, and numbers that have none any more."""
+
+    put: Task
+    gone: Sequence[int] = ()
 
 
 class Guided:

@@ -37,13 +37,6 @@ class Recorded(NamedTuple):
     """The job's [finally] step, where that was begun."""
 
 
-class Change(NamedTuple):
-    """What becomes of the records of a job's tasks: one that is written, and numbers that have none any more."""
-
-    put: Task
-    gone: Sequence[int] = ()
-
-
 class Handout(Protocol):
     """One way to hand out items."""
 
@@ -70,9 +63,6 @@ class Handout(Protocol):
 
     def put(self, number: int) -> None:
         """Notes that a task that was handed out has a record from now on."""
-
-    def keep(self, task: Task) -> Change:
-        """How the record of a task is written."""
 
     def number_finish(self) -> int:
         """The number of the step behind all items, once these are over."""
@@ -130,9 +120,6 @@ class Fixed:
 
     def put(self, number: int) -> None:
         self.unrecorded.pop(number, None)
-
-    def keep(self, task: Task) -> Change:
-        return Change(task)
 
     def number_finish(self) -> int:
         return self.numbers

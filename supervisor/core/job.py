@@ -49,6 +49,8 @@ class Job:
     live: dict[int, Task] = field(default_factory=dict)
     again: list[tuple[float, int, Task]] = field(default_factory=list)
     handout: Handout = field(init=False)
+    guided: Guided | None = field(init=False)
+    """The same, where that chooses the ranges."""
     finish: Task | None = None
     """Its [finally] step, once that was handed out, as it was then or as it ended."""
     gathered: bool = False
@@ -73,12 +75,8 @@ class Job:
     def __post_init__(self, cursor: int) -> None:
         self.kind = self.kind or launch.kind(self.spec)
         rule = self.spec.items
-        self.handout = Guided(rule, cursor) if rule.per_task is None else Fixed(rule, cursor)
-
-    @property
-    def guided(self) -> Guided | None:
-        """Its handing out, where that chooses the ranges."""
-        return self.handout if isinstance(self.handout, Guided) else None
+        self.guided = Guided(rule, cursor) if rule.per_task is None else None
+        self.handout = self.guided or Fixed(rule, cursor)
 
     @property
     def tasks(self) -> int:
@@ -101,7 +99,7 @@ class Job:
     @property
     def items_over(self) -> bool:
         """Whether all of its items have ended, well or not."""
-        return not self.spec.items.open and self.items_done + self.items_failed >= self.spec.items.total
+        return self.items_done + self.items_failed >= self.spec.items.total and not self.spec.items.open
 
     @property
     def finishing(self) -> bool:

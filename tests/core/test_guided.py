@@ -26,7 +26,7 @@ def end(account: Job, task: Task, state: TaskState = TaskState.DONE, item_s: flo
     """Ends a task as the ledger does; returns its record."""
     ended = advance(task, state, started_at=10.0, ended_at=10.0 + item_s * task.count, cpu_s=1.0, **facts)
     account.settle(ended)
-    return account.handout.keep(ended).put
+    return line(account).keep(ended).put
 
 
 def test_it_begins_with_one_item_and_grows() -> None:
@@ -57,7 +57,7 @@ def test_who_has_something_to_tell_keeps_a_record_of_its_own() -> None:
     kept = []
     for facts in ({"log": "a.log"}, {"reason": "its result is not JSON"}, {}):
         before = end(account, account.take(0.0))
-        kept.append(account.handout.keep(advance(account.take(0.0), TaskState.DONE, **facts)))
+        kept.append(line(account).keep(advance(account.take(0.0), TaskState.DONE, **facts)))
         assert before.stands_for >= 1
     assert [len(change.gone) for change in kept] == [0, 0, 1]
 

@@ -191,3 +191,16 @@ def test_a_folder_must_be_open(home: Path) -> None:
     (home / "shut").mkdir(mode=0o600)
     (said,) = complaints(home, 'command = "ls"\ncwd = "~/shut"')
     assert said == f'2:1: cwd: "{home}/shut" can\'t be entered – allow it: chmod u+x {home}/shut'
+
+
+def test_the_last_step_is_examined_as_the_tasks_are(home: Path) -> None:
+    (said,) = complaints(home, 'command = "true"\n[finally]\ncommand = "nosuch {results}"')
+    assert said.startswith('3:1: "nosuch" is not found on PATH – install it')
+    assert complaints(home, 'command = "true"\n[finally]\ncommand = ["sh", "-c", "true"]') == []
+
+
+def test_parquet_is_refused_where_it_can_not_be_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'command = "true"\n[results]\nexport = "parquet"'
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    (said,) = complaints(home, text)
+    assert said.startswith("3:1: results.export: Parquet needs pyarrow, which Gristmill's own environment has not")
