@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent import futures
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.edge import parcels
@@ -43,8 +43,21 @@ def register_joblib(default: bool = False) -> None:
     parallel.register_parallel_backend(NAME, GristmillBackend, make_default=default)
 
 
+class Open(NamedTuple):
+    """The job of one `Parallel`, and what that asked for. `folder` holds its arrays where the user named a place."""
+
+    parallel: Any
+    executor: Executor
+    asked: dict[str, Any]
+    folder: Path | None
+
+
 class GristmillBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]  # joblib has no types
-    """The backend; what `parallel_config("gristmill", …)` is given beside joblib's own goes to the `Executor`."""
+    """The backend; what `parallel_config("gristmill", …)` is given beside joblib's own goes to the `Executor`.
+
+    One backend serves all that is called below its `parallel_config`, also one `Parallel` inside another: the last that
+    was opened is the first that ends.
+    """
 
     supports_retrieve_callback = True
     supports_inner_max_num_threads = True
@@ -55,15 +68,19 @@ class GristmillBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
     ) -> None:
         super().__init__(**joblibs)
         self._client, self._name, self._job = client, name, job or {}
-        self._folder: Path | None = None  # for arrays, where the user named one
-        self._workers: Executor | None = None
-        self._asked: dict[str, Any] = {}
+        self._open: list[Open] = []
+
+    @property
+    def _workers(self) -> Executor | None:
+        """What joblib's own backends call so."""
+        return self._open[-1].executor if self._open else None
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """How many calls joblib should think of as running at once; all cores for -1, whatever the governor gives."""
+        """How many calls joblib should think of as running at once; all cores for -1, whatever the governor gives. One
+        inside a call, which holds a worker already: others that it waited for might never get one."""
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        if n_jobs is None:
+        if n_jobs is None or "GRIST_CALLS" in os.environ:
             return 1
         return n_jobs if n_jobs > 0 else max(joblib.cpu_count() + 1 + n_jobs, 1)
 
@@ -72,26 +89,30 @@ class GristmillBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
         workers = self.effective_n_jobs(n_jobs)
         if workers == 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
+        asked = {**getattr(self, "backend_kwargs", {}), **asked}
         job = dict(self._job)
         if self.inner_max_num_threads is not None:
             threads = dict.fromkeys(self.MAX_NUM_THREADS_VARS, str(self.inner_max_num_threads))
             job["env"] = {**threads, **job.get("env", {})}
         if not isinstance(self._client, Client):
             self._client = Client(self._client)
-        asked = {**self.backend_kwargs, **asked} if hasattr(self, "backend_kwargs") else asked
-        self._workers = Executor(
-            self._client, name=self._name, job=job, max_workers=None if n_jobs < 0 else n_jobs,
-            **{key: asked[key] for key in ("initializer", "initargs") if asked.get(key)},
+        first = partial(begin, asked.get("initializer"), tuple(asked.get("initargs") or ()))
+        executor = Executor(
+            self._client, name=self._name, job=job, max_workers=None if n_jobs < 0 else n_jobs, initializer=first
         )
-        self._workers.dumps = partial(pickles.dumps, reducers=reducers(self._shared(asked), asked))
-        self.parallel, self._asked = parallel, asked
+        named = asked.get("temp_folder")
+        folder = Path(named) / f"gristmill-{os.getpid()}-{executor.job}" if named else None
+        shared = folder or parcels.folder(executor.client.state, executor.job) / "shared"
+        executor.dumps = partial(pickles.dumps, reducers=reducers(shared, asked))
+        self._open.append(Open(parallel, executor, asked, folder))
+        self.parallel = parallel
         return workers
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Any], None] | None = None) -> futures.Future[Any]:
         """Hands in a batch of calls."""
-        if self._workers is None:
+        if not self._open:
             raise RuntimeError("the Parallel that this was for is over")
-        future = self._workers.submit(func)
+        future = self._open[-1].executor.submit(func)
         if callback is not None:
             future.add_done_callback(callback)
         return future
@@ -103,39 +124,39 @@ class GristmillBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[
         return future.result()
 
     def terminate(self) -> None:
-        """Closes the job; what has not started is not wanted any more."""
-        if self._workers is not None:
-            self._workers.shutdown(wait=False, cancel_futures=True)
-            self._workers = None
-        self._clear()
+        """Closes the job."""
+        if self._open:
+            self._close().executor.shutdown(wait=False)
         self.reset_batch_stats()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Ends what runs, and opens another job if more is to come."""
-        executor, self._workers = self._workers, None
-        if executor is not None:
-            executor.shutdown(wait=False)
-            try:
-                executor.client.cancel(executor.job)
-            except GristError:
-                pass  # it had ended already
-        self._clear()
+        if not self._open:
+            return
+        over = self._close()
+        over.executor.shutdown(wait=False)
+        try:
+            over.executor.client.cancel(over.executor.job)
+        except GristError:
+            pass  # it had ended already
         if ensure_ready:
-            self.configure(n_jobs=self.parallel.n_jobs, parallel=self.parallel, **self._asked)
+            self.configure(n_jobs=over.parallel.n_jobs, parallel=over.parallel, **over.asked)
 
-    def _shared(self, asked: Mapping[str, Any]) -> Path:
-        """Where large arrays of this `Parallel` are."""
-        assert self._workers is not None
-        if not asked.get("temp_folder"):
-            return parcels.folder(self._workers.client.state, self._workers.job) / "shared"
-        self._folder = Path(asked["temp_folder"]) / f"gristmill-{os.getpid()}-{self._workers.job}"
-        return self._folder
+    def _close(self) -> Open:
+        """Goes back to what was open before; processes that have mapped arrays keep what they have."""
+        over = self._open.pop()
+        if over.folder is not None:
+            shutil.rmtree(over.folder, ignore_errors=True)
+        if self._open:
+            self.parallel = self._open[-1].parallel
+        return over
 
-    def _clear(self) -> None:
-        """Removes them; processes that have mapped them keep what they have."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+
+def begin(initializer: Callable[..., object] | None, initargs: tuple[Any, ...]) -> None:
+    """What a worker does first: the name of our backend is known there as well, and then the user's own."""
+    register_joblib()
+    if initializer is not None:
+        initializer(*initargs)
 
 
 def reducers(folder: Path, asked: Mapping[str, Any]) -> dict[type, Callable[[Any], Any]]:

@@ -2,8 +2,8 @@
 
     pytest -p tests.conformance.plugin …
 
-`GRIST_DEFAULT=1` makes ours the backend of every test, with two jobs where a test says nothing; without it, it has its
-name only.
+`GRIST_DEFAULT` names the backend of every test, ours or another to compare with, with two jobs where a test says
+nothing; without it, ours has its name only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import joblib
 import pytest
@@ -21,7 +22,7 @@ import pytest
 import gristmill
 from gristmill import Client
 
-DEFAULT = bool(os.environ.get("GRIST_DEFAULT"))
+DEFAULT = os.environ.get("GRIST_DEFAULT", "")
 _base = tempfile.TemporaryDirectory(prefix="grist-conformance-")
 _daemon: subprocess.Popen[str] | None = None
 
@@ -53,8 +54,9 @@ def pytest_unconfigure() -> None:
     _base.cleanup()
 
 
-@pytest.fixture(autouse=DEFAULT)
-def through_gristmill() -> Iterator[None]:
-    """Whatever this test leaves to joblib goes through the daemon."""
-    with joblib.parallel_config("gristmill", n_jobs=2, job={"resources": {"memory": "200 MB"}}):
+@pytest.fixture(autouse=bool(DEFAULT))
+def through_that_backend() -> Iterator[None]:
+    """Whatever this test leaves to joblib goes through that backend."""
+    own: dict[str, Any] = {"job": {"resources": {"memory": "200 MB"}}} if DEFAULT == "gristmill" else {}
+    with joblib.parallel_config(DEFAULT, n_jobs=2, **own):
         yield

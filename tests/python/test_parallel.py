@@ -105,6 +105,23 @@ def level(depth: int) -> list[str]:
     return [kind, *deeper]
 
 
+def test_one_parallel_inside_another_is_a_job_of_its_own(backend: str) -> None:
+    with Parallel(n_jobs=2) as outer:
+        for _ in range(2):
+            assert outer(delayed(work.same)(n) for n in range(3)) == [0, 1, 2]
+            assert Parallel(n_jobs=2)(delayed(work.same)(n) for n in range(3)) == [0, 1, 2]
+
+
+def test_a_call_that_names_the_backend_itself_waits_for_no_other_worker(client: Client) -> None:
+    gristmill.register_joblib()
+    with joblib.parallel_config("gristmill", n_jobs=2, client=client, job=CLAIMED):
+        assert Parallel()(delayed(inside)("gristmill") for _ in range(2)) == [[0, 1, 2]] * 2
+
+
+def inside(backend: str) -> list[int]:
+    return list(Parallel(n_jobs=2, backend=backend)(delayed(work.same)(n) for n in range(3)))
+
+
 def test_one_job_runs_here(backend: str) -> None:
     assert Parallel(n_jobs=1)(delayed(threading.get_ident)() for _ in range(2)) == [threading.get_ident()] * 2
 
