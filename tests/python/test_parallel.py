@@ -105,8 +105,9 @@ def level(depth: int) -> list[str]:
     return [kind, *deeper]
 
 
-def test_one_parallel_inside_another_is_a_job_of_its_own(backend: str) -> None:
-    with Parallel(n_jobs=2) as outer:
+def test_one_parallel_inside_another_is_a_job_of_its_own(client: Client) -> None:
+    gristmill.register_joblib()
+    with joblib.parallel_config("gristmill", n_jobs=2, client=client, job=CLAIMED), Parallel(n_jobs=2) as outer:
         for _ in range(2):
             assert outer(delayed(work.same)(n) for n in range(3)) == [0, 1, 2]
             assert Parallel(n_jobs=2)(delayed(work.same)(n) for n in range(3)) == [0, 1, 2]
