@@ -253,7 +253,8 @@ class Machine:
 
     def streams(self, pool: int) -> dict[int, int]:
         """By tiny kind: how many workers of a pool have a stream of such tasks."""
-        return {number: self.queues[number].running for number in self._tiny if self.scenario.kinds[number].pool == pool}
+        mine = (number for number in self._tiny if self.scenario.kinds[number].pool == pool)
+        return {number: self.queues[number].running for number in mine}
 
     def drop_streams(self, number: int, count: int) -> None:
         """Let so many workers end their stream of a tiny kind; the others go on where they are."""
