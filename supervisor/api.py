@@ -91,7 +91,10 @@ class Api:
         offset, most = _whole(request, "offset", 0), min(PAGE, _whole(request, "limit", 100))
         state, number = request.get("state"), request.get("number")
         await self._ledger.settled()
-        if number is not None:
+        if number is not None and job.guided is None:
+            rows, total = await self._pages.page(job, _whole(request, "number", 0), 1)  # none beyond the last
+            offset = number
+        elif number is not None:
             task = await self._pages.find(job, _whole(request, "number", 0))
             rows, total = [task], job.tasks
             offset = await self._pages.place(job, task.number)

@@ -48,7 +48,10 @@ class Pages:
     async def find(self, job: Job, number: int) -> Task:
         """One task by its number; RequestError where it has no record of its own."""
         if job.guided is None:
-            return (await self.page(job, number, 1))[0][0]
+            rows, total = await self.page(job, number, 1)
+            if not rows:
+                raise RequestError(f"no task {job.id}/{number} – the job has {total} tasks, from 0 on")
+            return rows[0]
         stored = await self._store.ask("numbered", job.id, number, number + 1)
         if task := job.live.get(number) or stored.get(number):
             return task

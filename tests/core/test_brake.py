@@ -7,7 +7,6 @@ import pytest
 
 from gristmill.supervisor.core import governor
 from gristmill.supervisor.core.governor import Claim, Decision, Reading, Running, State, Waiting
-from gristmill.supervisor.core.governor.search import Search
 
 GB = 1e9
 TOTAL, RESERVE = 64 * GB, 3.2 * GB
@@ -22,19 +21,16 @@ class Machine:
     def __init__(self) -> None:
         self.at, self.state = 0.0, State()
 
-    def second(
-        self, running: int, available: float = PLENTY, stopped: int = 0, each: float = GB, **facts: object
-    ) -> Decision:
-        """One look a second after the last; the youngest of those that run are stopped. All claim and hold `each`."""
+    def second(self, running: int, available: float = PLENTY, stopped: int = 0, **facts: object) -> Decision:
+        """One look a second after the last; the youngest of those that run are stopped."""
         self.at += 1.0
         tasks = tuple(
-            Running(task=f"1.{n}.1", kind="k#1", age=100.0 - n, cpu=0.1, memory=each, stopped=n >= running - stopped)
+            Running(task=f"1.{n}.1", kind="k#1", age=100.0 - n, cpu=0.1, memory=GB, stopped=n >= running - stopped)
             for n in range(running)
         )
-        work = (Waiting(kind="k#1", count=1000, claim=Claim(memory=each)),)
         plain: dict[str, object] = {
             "at": self.at, "cores": 8.0, "cpu_total": 0.1 * running, "cpu_ours": 0.1 * running, "memory_total": TOTAL,
-            "memory_available": available, "busy": float(running - stopped), "running": tasks, "waiting": work,
+            "memory_available": available, "busy": float(running - stopped), "running": tasks, "waiting": WORK,
             "fixed": 20,
         }
         told = Reading(**{**plain, **facts})  # type: ignore[arg-type]  # a test's free hand
@@ -88,41 +84,6 @@ def test_it_is_forgotten_once_far_fewer_run(machine: Machine) -> None:
     decision = machine.second(15)
     assert (decision.held, machine.state.brake.cap) == ("", None)
     assert decision.admits("k#1", {"k#1": 15})
-
-
-def test_what_is_free_is_not_filled_past_that_number_in_one_go(machine: Machine) -> None:
-    never = {"up": 1e9, "down": 1e9, "trim": 1e9}
-    found = Search(number=20, ramping=False, due=never)  # type: ignore[arg-type]  # a literal's keys
-    machine.state = msgspec.structs.replace(machine.state, search=found, limit=20)
-    decision = machine.second(3, fixed=None)
-    assert decision.limit == 6
-    assert ENDED.format(6) in decision.reason
-
-
-def test_of_many_more_may_run_sooner() -> None:
-    machine = Machine()
-    machine.second(40)
-    left = 40 - len(machine.second(40, available=0.3 * RESERVE).kill)
-    assert machine.until_one_more(left) < 20
-
-
-def test_a_task_that_others_have_left_no_room_for_waits_for_them() -> None:
-    machine = Machine()
-    machine.second(1, available=20 * GB, each=10 * GB)
-    assert machine.second(1, available=0.4 * RESERVE, each=10 * GB).stop == ("1.0.1",)
-    for _ in range(30):
-        assert machine.second(1, available=0.4 * RESERVE, each=10 * GB, stopped=1).resume == ()
-    assert machine.second(1, available=20 * GB, each=10 * GB, stopped=1).resume == ("1.0.1",)
-
-
-def test_a_task_that_does_not_fit_the_machine_by_itself_is_not_kept_waiting_for_nobody() -> None:
-    machine = Machine()
-    machine.second(1, available=4 * GB, each=58 * GB)
-    assert machine.second(1, available=0.4 * RESERVE, each=60 * GB).stop == ()
-    machine = Machine()
-    claims = (Waiting(kind="k#1", count=9, claim=Claim(memory=60 * GB)),)
-    machine.second(1, available=4 * GB, each=38 * GB, waiting=claims)  # others hold a third, and he wants nearly all
-    assert machine.second(1, available=0.4 * RESERVE, each=40 * GB, waiting=claims).stop == ()
 
 
 def test_it_is_forgotten_where_most_of_the_memory_is_free(machine: Machine) -> None:

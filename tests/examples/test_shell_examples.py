@@ -51,6 +51,6 @@ def test_every_command_works_and_prints_something(run_shell: Callable[..., Any],
 def test_the_readme_names_every_example_and_every_folder() -> None:
     readme = (EXAMPLES.parent / "README.md").read_text()
     files = [path.name for path in EXAMPLES.iterdir() if path.is_file()]
-    assert len(files) == 5
+    assert len(files) == 6
     for name in [*files, "accepted/", "done/", "failed/", "rejected/", "NAME.error"]:
         assert f"`{name}`" in readme

@@ -88,7 +88,7 @@ class Keeper:
                 return self.ledger.view(ask["job"]).wall_s_mean  # type: ignore[union-attr]
             case "results":
                 await self.ledger.settled()
-                return [json.loads(data) for _, data in await self.record.ask("results", ask["job"], -1, 1000)]
+                return [json.loads(row[3]) for row in await self.record.ask("results", ask["job"], -1, 1000, 1 << 20)]
             case "paused":
                 return self.pool.orders.paused
             case "cancel":

@@ -98,10 +98,8 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     fitting = None if grip.kill else _steadied(state.fitting, allowed, reading.at)
     if fitting is not None:
         allowed = fitting[0]
-    if cap is not None:  # not in one go past what some had to be ended for
-        allowed = cap if allowed is None else min(allowed, cap)
     facts = Facts(
-        reading, search, others, rates, held, budget, use, bound, alone, allowed, fits.get(first), offer.size, cap,
+        reading, search, others, rates, held, budget, use, bound, alone, allowed, fits.get(first), offer.size,
         bool(reading.waiting) and fits[first].most == 1 and not kinds[first].ends, wanted, busy_now,
     )
     binding, reason, allows = explain(facts)

@@ -21,12 +21,8 @@ NEAR = 1.0
 PRESSED = 0.10
 """Share of time lost to memory pressure from which nothing is started, where memory is scarce as well."""
 SCARCE = 0.25
-MORE, MORE_S = 0.05, 30.0
-"""After some had to be ended one more may run each so many seconds, or of many this share of them more."""
 PLENTY = 0.6
 """With so much of what may be used free it is other tasks that run than those which were too many."""
-GUESTS, USUAL = 0.3, 0.1
-"""Share of memory from which on others are taken to hold it; a machine holds about so much of its own."""
 STUCK_S = 5.0
 """With more than half of the tasks stopped for so long, one is ended each second: nobody would get through."""
 GONE_S = 3.0
@@ -82,8 +78,6 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
     tasks = sorted((task for task in reading.running if task.task not in killed), key=lambda task: task.age)
     active = [task for task in tasks if not task.stopped]
     stopped = [task for task in tasks if task.stopped]
-    grown = [task.memory + forecast.left.get(task.task, 0.0) for task in tasks]
-    theirs = _is_theirs(reading, ours, max(grown, default=0.0))
 
     words, stop, resume, kill = "", [], [], []
     pressed = reading.pressure_memory is not None and reading.pressure_memory > PRESSED
@@ -93,15 +87,15 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
         words = "memory: tasks wait for it (pressure)"
     if available + coming < KILL * kept:
         kill = _least_lost(tasks, ENOUGH * kept - available - coming)
-    elif ahead + coming < STOP * kept and (len(active) > 1 or theirs):
-        young = [task.task for task in active[: max(1, len(active) - 1)] if task.task not in forecast.brief]
+    elif ahead + coming < STOP * kept and len(active) > 1:
+        young = [task.task for task in active[: len(active) - 1] if task.task not in forecast.brief]
         stop = young[: max(1, len(active) // 4)]
     elif stopped and ahead >= kept:
         resume = _thawed(stopped, forecast, ahead - kept, wanted - len(active))
     crowded = before.crowded + dt if len(stopped) > len(active) else 0.0
     if crowded > STUCK_S and not kill and ahead < kept and len(tasks) > 1:
         kill = [tasks[0].task]
-    if stopped and not active and not resume and not kill and not theirs:
+    if stopped and not active and not resume and not kill:
         resume = [stopped[-1].task]  # somebody must get through
     by_name = {task.task: task for task in tasks}
     killed |= {task: (at, by_name[task].memory) for task in kill}
@@ -109,18 +103,11 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
     if kill or any(when > before.at for when, _ in before.killed.values()):
         cap = float(max(1, len(tasks) - len(kill)))
     elif cap is not None:
-        cap = cap + max(1.0, MORE * cap) * dt / MORE_S if reading.waiting else cap
+        cap = cap + dt / 30 if reading.waiting else cap
         cap = None if cap > 2 * len(tasks) + 4 or ahead - kept > PLENTY * (reading.memory_total - kept) else cap
     left = tuple(task for task in tasks if task.task not in kill)
     after = Brake(available, ours, others_growth, killed, left, kept, at, crowded, cap)
     return after, Grip(words, tuple(stop), tuple(resume), tuple(kill))
-
-
-def _is_theirs(reading: Reading, ours: float, largest: float) -> bool:
-    """Whether it is for others' memory that not even one task of ours has room, the `largest` of which would have it
-    without them: then it waits for them, where else it would have to see for itself that it does not fit."""
-    others = reading.memory_total - reading.memory_available - ours
-    return others > GUESTS * reading.memory_total and largest < (1 - USUAL) * reading.memory_total - reserve(reading)
 
 
 def relieve(at: float, available: float, before: Brake) -> tuple[Brake, tuple[str, ...]]:

@@ -15,8 +15,8 @@ from gristmill.supervisor.core.governor.search import Search
 
 class Facts(NamedTuple):
     """What a decision was drawn from. `ceiling` is the CPU's with what others leave, `alone` what it would be without
-    them; `fits` is how many workers memory allows, `offered` are bytes left to other users' batch work, `cap` is how
-    many may run after some had to be ended for memory, `canary` whether a kind is being tried by one task."""
+    them; `fits` is how many workers memory allows, `offered` are bytes left to other users' batch work, `canary`
+    whether a kind is being tried by one task."""
 
     reading: Reading
     search: Search
@@ -30,7 +30,6 @@ class Facts(NamedTuple):
     fits: int | None
     fit: Fit | None
     offered: float
-    cap: int | None
     canary: bool
     wanted: int
     active: int
@@ -108,8 +107,6 @@ def _memory(facts: Facts) -> Allow:
     free = f"{spoken(reading.memory_available)} are available, {kept} of it in reserve"
     if facts.held.startswith("memory"):
         return Allow(Binding.MEMORY, facts.fits, f"{facts.held}; {free}")
-    if facts.cap is not None and facts.fits == facts.cap:
-        return Allow(Binding.MEMORY, facts.fits, f"tasks had to be ended when more than {facts.cap} ran; {free}")
     if fit is None:
         return Allow(Binding.MEMORY, None, free)
     left = f", {spoken(facts.offered)} for another user's batch work" if facts.offered else ""
