@@ -167,6 +167,8 @@ class Desk:
                     count += 1
                 batch, self._waiting = self._waiting[:count], self._waiting[count:]
                 wanted = [(call, data) for call, data in batch if not call.cancelled()]
+                for item, (call, _) in enumerate(wanted, self._total):
+                    call.item = item  # from here on it takes the daemon to cancel it
                 if wanted or not batch:
                     return wanted
 
@@ -178,11 +180,11 @@ class Desk:
         except OSError as error:  # a full disk: these can't be called, the next may
             for call, _ in batch:
                 call.set_exception(error)
+            with self._changed:
+                self._changed.notify_all()
             return
         with self._changed:
-            for item, (call, _) in enumerate(batch, first):
-                call.item = item
-                self._sent[item] = (call, parcel)
+            self._sent |= {item: (call, parcel) for item, (call, _) in enumerate(batch, first)}
         self._link.ask("append", first=first, count=len(batch))
         with self._changed:
             self._total = first + len(batch)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gristmill.supervisor import hopper
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.edge.client import Client
 from tests.mill import DEADLINE, Mill
@@ -67,6 +69,7 @@ def test_an_append_that_is_said_twice_counts_once_and_one_with_a_gap_not_at_all(
     for _ in range(2):
         assert line.ask("append", job=job, first=0, count=3) == {"total": 3}
     assert line.ask("append", job=job, first=1, count=4) == {"total": 5}
+    assert line.ask("append", job=job, first=0, count=3) == {"total": 5}
     with pytest.raises(GristError, match="has 5 items: the next is item 5"):
         line.ask("append", job=job, first=6, count=1)
     assert turning.job("open")["items"] == 5
@@ -121,7 +124,9 @@ with Client({str(turning.state / "socket")!r}) as line:
         assert turning.job("open")["state"] == "queued"
         sender.send_signal(signal.SIGKILL)
         sender.wait(DEADLINE)
+    killed = time.time()
     job = turning.ended("open")
+    assert job["ended_at"] - killed < hopper.GRACE_S / 2  # it was seen to end, not missed after a while
     assert (job["state"], job["reason"]) == ("canceled", "the program that sent its items ended")
     assert {task["state"] for task in turning.tasks("open")} == {"canceled"}
     turning.until((turning.jobs / "failed" / "open.toml").exists, "its file was not filed")

@@ -79,6 +79,8 @@ def test_what_waits_can_be_canceled_and_what_runs_can_not(pool: futures.Executor
     for future in held:
         wait_until(future.running)
     waiting = [pool.submit(work.append, str(tmp_path / "ran"), str(n)) for n in range(8)]
+    if isinstance(pool, Executor):
+        wait_until(lambda: client_has_sent(waiting[-1]))
     assert waiting[-1].cancel()
     assert waiting[-1].cancelled() and waiting[-1].done()
     assert waiting[-1].cancel()
@@ -88,6 +90,8 @@ def test_what_waits_can_be_canceled_and_what_runs_can_not(pool: futures.Executor
     assert len(done) == 10
     with pytest.raises(futures.CancelledError):
         waiting[-1].result()
+    for number in range(4):  # whatever was submitted before these has had its turn
+        pool.submit(work.same, number).result(DEADLINE)
     assert sorted((tmp_path / "ran").read_text().split()) == [str(n) for n in range(7)]
     assert not waiting[0].cancel()
 
@@ -168,6 +172,22 @@ def test_shutdown_can_drop_what_waits(pool: futures.Executor, tmp_path: Path) ->
     pool.shutdown()
     assert [future.result() for future in held] == [str(gate)] * 2
     assert all(future.done() for future in waiting)
+
+
+def client_has_sent(future: futures.Future[Any]) -> bool:
+    """Whether the daemon has it, or is about to: then it takes more than our own word to cancel it."""
+    return getattr(future, "item", None) is not None
+
+
+def test_a_call_that_is_canceled_while_it_is_sent_does_not_run(client: Client, tmp_path: Path) -> None:
+    gate, ran = tmp_path / "gate", tmp_path / "ran"
+    with Executor(client, max_workers=1, job=CLAIMED) as calls:
+        wait_until(calls.submit(work.wait_for, str(gate)).running)
+        future = calls.submit(work.append, str(ran), "x" * (100 << 20))  # so large that packing it takes a while
+        wait_until(lambda: not calls._desk._waiting)
+        assert future.cancel()
+        gate.touch()
+    assert future.cancelled() and not ran.exists()
 
 
 def wait_until(what: object) -> None:
