@@ -21,7 +21,7 @@ REST = 'call = "small:rest"\nvenv = "{venv}"\n[items]\ntotal = {items}\nper_task
 def story(compact: bool) -> list[Table]:
     """The tables of this part."""
     cores, rounds = machine.cores(), 1 if compact else 2
-    cold, forked, reused = (60, 1_000, 5_000) if compact else (200, 3_000, 20_000)
+    cold, forked, reused = (60, 1_000, 10_000) if compact else (200, 3_000, 20_000)
     with house("starts", ["--limit", str(cores)]) as mill:
         for isolation in ("fork", "reuse"):
             mill.run(call(isolation, 100), isolation)
