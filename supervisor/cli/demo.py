@@ -127,8 +127,10 @@ def rate(tasks: list[dict[str, Any]]) -> float:
 
 
 def fetch(client: Client, job: dict[str, Any]) -> list[dict[str, Any]]:
-    """All tasks of a job."""
+    """All tasks of a job; of chosen ranges, the records that are left of them."""
     tasks: list[dict[str, Any]] = []
-    while len(tasks) < job["tasks"]:
-        tasks += client.ask("tasks", job=str(job["id"]), offset=len(tasks), limit=1000)["tasks"]
-    return tasks
+    while True:
+        page = client.ask("tasks", job=str(job["id"]), offset=len(tasks), limit=1000)
+        tasks += page["tasks"]
+        if not page["tasks"] or len(tasks) >= page["total"]:
+            return tasks

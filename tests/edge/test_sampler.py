@@ -287,6 +287,14 @@ signal.pause()
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def until_it_sleeps(pid: int) -> None:
+    """Waits for `sleep` to have begun: it waits, and is not on its way into the program any more."""
+    end = time.monotonic() + 60
+    while not Path(f"/proc/{pid}/stat").read_text().startswith(f"{pid} (sleep) S"):
+        assert time.monotonic() < end, "it does not begin"
+        time.sleep(0.01)
+
+
 def test_a_stranger_that_becomes_a_root_brings_all_that_is_below_it(sampler: Sampler) -> None:
     script = """
 import os, sys
@@ -298,7 +306,7 @@ for _ in sys.stdin:
         assert made.stdout is not None
         made.stdin.write("\n")
         made.stdin.flush()
-        assert int(made.stdout.readline()) > 0
+        until_it_sleeps(int(made.stdout.readline()))  # before, it may hold nothing of its own yet
         assert sampler.look([], [], []).trees == {}
         assert sampler.look([made.pid], [made.pid], []).trees[made.pid].memory_bytes > 0  # that of `sleep`
         assert sampler.look([], [], []).memory_ours == 0

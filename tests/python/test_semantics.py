@@ -179,6 +179,7 @@ def client_has_sent(future: futures.Future[Any]) -> bool:
     return getattr(future, "item", None) is not None
 
 
+@pytest.mark.alone
 def test_a_call_that_is_canceled_while_it_is_sent_does_not_run(client: Client, tmp_path: Path) -> None:
     gate, ran = tmp_path / "gate", tmp_path / "ran"
     with Executor(client, max_workers=1, job=CLAIMED) as calls:
