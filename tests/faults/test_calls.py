@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import Load, Sort, spawners, workers
-from tests.faults.test_kills import alive, check_nothing_left, live, slay
+from tests.faults.test_kills import alive, check_nothing_left, kill_at_random, live, slay
 from tests.mill import Mill
 
 KILLS, FULL_KILLS = 8, 200
@@ -108,25 +108,7 @@ def test_killed_workers_of_calls_cost_at_most_their_own_and_cut_none(
     mill: Mill, full: bool, chance: random.Random
 ) -> None:
     load = CallLoad(mill)
-    killed = 0
-    for _ in range(FULL_KILLS if full else KILLS):
-        live(mill, load, chance)
-        match chance.choice(("daemon", "worker", "worker", "spawners", "all")):
-            case "daemon":
-                mill.kill()
-            case "worker":
-                killed += sum(map(slay, chance.sample(living := workers(mill), min(2, len(living)))))
-            case "spawners":
-                list(map(slay, spawners(mill)))
-            case "all":
-                victims = [*spawners(mill), *(living := workers(mill))]
-                chance.shuffle(victims)
-                list(map(slay, victims))
-                killed += len(living)
-                mill.kill()
-    if mill.process is not None:
-        mill.kill()
-    mill.start("--limit", "6")
+    killed = kill_at_random(mill, load, chance, FULL_KILLS if full else KILLS)
     lost = load.check(most_lost=killed)
     print(f"{killed} workers killed, {lost} calls lost")
     load.check_places()

@@ -85,18 +85,17 @@ def test_a_daemon_killed_again_and_again_loses_nothing_and_runs_nothing_twice(
     check_nothing_left(mill)
 
 
-@pytest.mark.timeout(1800)
-def test_killed_workers_cost_at_most_their_own_task_and_cut_none(mill: Mill, full: bool, chance: random.Random) -> None:
-    load = Load(mill)
+def kill_at_random(mill: Mill, load: Load, chance: random.Random, rounds: int) -> int:
+    """Kills daemons, workers and spawners while tasks run; returns how many workers it was, a new daemon at work."""
     killed = 0
-    for _ in range(FULL_KILLS if full else SHORT_KILLS):
+    for _ in range(rounds):
         live(mill, load, chance)
-        match chance.choice(("daemon", "worker", "worker", "spawner", "all")):
+        match chance.choice(("daemon", "worker", "worker", "spawners", "all")):
             case "daemon":
                 mill.kill()
             case "worker":
                 killed += sum(map(slay, chance.sample(living := workers(mill), min(2, len(living)))))
-            case "spawner":
+            case "spawners":
                 list(map(slay, spawners(mill)))
             case "all":
                 victims = [*spawners(mill), *(living := workers(mill))]
@@ -107,6 +106,13 @@ def test_killed_workers_cost_at_most_their_own_task_and_cut_none(mill: Mill, ful
     if mill.process is not None:
         mill.kill()
     mill.start("--limit", "6")
+    return killed
+
+
+@pytest.mark.timeout(1800)
+def test_killed_workers_cost_at_most_their_own_task_and_cut_none(mill: Mill, full: bool, chance: random.Random) -> None:
+    load = Load(mill)
+    killed = kill_at_random(mill, load, chance, FULL_KILLS if full else SHORT_KILLS)
     lost = load.check(most_lost=killed)
     print(f"{killed} workers killed, {lost} tasks lost")
     load.check_places()
