@@ -52,6 +52,7 @@ SWEEPS = 5  # looks over a task's processes in one go until all of them are stop
 SWEEP_AGAIN = (0.02, 10)  # pause before the next such go, doubled each time, and how many there are at most
 EVICT_GRACE = 1.0  # seconds at most between TERM and KILL where memory is short: the time to say good-bye, no more
 EXIT_FIRST = 0.004  # seconds after which a start is worth telling; before, the exit alone says it all
+YIELD_AGAIN = (0.1, 6.4)  # seconds before a session's niceness is asked for again: at first, doubled up to the last
 NOT_STARTED = {errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT}
 """Errors that say "not now" of the machine rather than "never" of the task."""
 
@@ -200,6 +201,26 @@ def make_nice(pid: int, nice: int) -> None:
             os.setpriority(os.PRIO_PGRP, pid, nice)
         except OSError:
             pass
+
+
+def yield_session(pid: int, nice: int) -> bool:
+    """Lets other sessions go before the one that a task leads; False: not now, ask again.
+
+    Where the kernel shares the cores out by session (autogroup: a desktop's kernel, and Debian's, unless a control
+    group does it) niceness counts inside a session only, so that ten tasks beside one user's program would have ten
+    shares of eleven. The kernel takes one such wish in a tenth of a second from all who are not root (sched(7)).
+    """
+    try:
+        fd = os.open(f"/proc/{pid}/autogroup", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return True  # a kernel without it, or the task has ended
+    try:
+        os.write(fd, b"%d" % nice)
+    except OSError as error:
+        return error.errno != errno.EAGAIN  # politeness, not a condition
+    finally:
+        os.close(fd)
+    return True
 
 
 class Birthright:
@@ -382,6 +403,7 @@ class Task:
         self.key = key
         self.pid = pid
         self.grace = context["grace"]
+        self.nice = context["nice"]
         self.wait = context.get("wait", False)  # for what the task leaves running, rather than end it
         self.started = time.time()
         self.born = time.monotonic()
@@ -392,6 +414,8 @@ class Task:
         for output in outputs:
             output.begin(f"{context['logs']}/{name}.{output.kind}", key, context.get("most") or 0, self.born)
         self.announced = False
+        self.yield_at: float | None = None  # when its session is made to go last
+        self.yields = 0  # how often that was tried
         self.why: str | None = None  # "timeout", "cancel" or "evict" once its end was asked for
         self.stopped_at: float | None = None  # since when it is stopped
         self.stopped = 0.0  # seconds that it was stopped before
@@ -424,6 +448,7 @@ class Worker:
         self.ooms: int | None = None  # kills for lack of memory, anybody's, when they were last counted
         self.counted = -COUNT_EVERY  # when that was
         self.birthright = Birthright()
+        self.yielded = 0  # the process whose session goes last by now: one that makes many calls is asked for once
         self.out, self.err = Output(run, "log"), Output(run, "err")
         self.null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self.poll = select.poll()
@@ -481,10 +506,12 @@ class Worker:
 
     @staticmethod
     def courtesies(task: Task) -> list[float]:
-        """When a task in hand is told of, and when its log gets its name."""
+        """When a task in hand is told of, when its session is to go last, and when its log gets its name."""
         due = []
         if not task.announced:
             due.append(task.born + EXIT_FIRST)
+        if task.yield_at is not None:
+            due.append(task.yield_at)
         if not task.outputs[0].named:
             due.append(task.born + NAME_LOG_AFTER)
         return due
@@ -501,6 +528,8 @@ class Worker:
         now = time.monotonic()
         if not task.announced and now >= task.born + EXIT_FIRST:
             self.announce(task)
+        if task.yield_at is not None and now >= task.yield_at:
+            self.yield_to_others(task)
         for output in task.outputs:
             if not output.named and now >= task.born + NAME_LOG_AFTER:
                 output.name()
@@ -675,6 +704,8 @@ class Worker:
 
     def announce(self, task: Task) -> None:
         task.announced = True
+        if task.nice and task.pid != self.yielded:
+            task.yield_at = task.born  # a shorter task is over before it could be in anybody's way
         record = {"s": task.key, "pid": task.pid, "t": task.started}
         try:
             record["k"] = read_stat(task.pid)[1]
@@ -689,6 +720,15 @@ class Worker:
             pass  # a full disk: the claim says enough
         self.outbox.append(body + b"\n")
         self.flush()
+
+    def yield_to_others(self, task: Task) -> None:
+        """Has the task's session go last, or asks for it again later."""
+        if yield_session(task.pid, task.nice):
+            task.yield_at, self.yielded = None, task.pid
+        else:
+            first, last = YIELD_AGAIN
+            task.yield_at = time.monotonic() + min(first * 2**task.yields, last)
+            task.yields += 1
 
     # ── stopping ──────────────────────────────────────────────────────────────────────────────────────────────
 

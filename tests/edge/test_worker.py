@@ -364,6 +364,53 @@ def test_a_worker_stays_as_it_was_when_a_task_can_not_be_started(worker: Worker,
     assert score.read_text() == own != "300\n"
 
 
+SESSIONS = Path("/proc/self/autogroup")
+
+
+def session_nice(pid: int) -> int:
+    """At which niceness the kernel shares cores out to a process's session."""
+    return int(Path(f"/proc/{pid}/autogroup").read_text().split()[-1])
+
+
+@pytest.mark.skipif(not SESSIONS.exists(), reason="this kernel does not share cores out by session")
+def test_where_cores_go_by_session_a_task_s_goes_last_and_its_worker_s_does_not(worker: Worker) -> None:
+    own = session_nice(worker.pid)
+    worker.say({"context": {**worker.context, "nice": 11}, "job": 1})
+    worker.sh(0, "echo $$ > part; mv part said; sleep 600")
+    pid = int(wait_for(worker.base / "said"))
+    deadline = time.monotonic() + DEADLINE
+    while session_nice(pid) != 11:  # asked for when its start is told, and again where others have just asked
+        assert time.monotonic() < deadline, "its session is served like any other"
+        select.select([], [], [], 0.01)
+    assert session_nice(worker.pid) == own
+    worker.say({"end": "1.0.1"})
+    worker.hear("e")
+
+
+HURRIED = """
+import subprocess, sys, time
+from gristmill.supervisor.edge.worker import yield_session
+with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
+    print(all([yield_session(process.pid, nice) for nice in (3, 4, 5)]))
+    until = time.monotonic() + float(sys.argv[1])
+    while not yield_session(process.pid, 7) and time.monotonic() < until:
+        time.sleep(0.02)
+    print(open(f"/proc/{process.pid}/autogroup").read().split()[-1])
+    process.kill()
+print(yield_session(process.pid, 5))
+"""
+
+
+@pytest.mark.skipif(not SESSIONS.exists(), reason="this kernel does not share cores out by session")
+def test_a_wish_that_the_kernel_puts_off_is_made_again() -> None:
+    drop = [] if os.geteuid() else ["setpriv", "--bounding-set=-sys_admin"]
+    if drop and shutil.which("setpriv") is None:
+        pytest.skip("root's wishes are never put off, and there is no setpriv to take that away")
+    command = [*drop, sys.executable, "-c", HURRIED, str(DEADLINE)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=2 * DEADLINE)
+    assert said.stdout.split() == ["False", "7", "True"]  # put off; taken; nobody is left to be polite for
+
+
 REFUSED = """
 import os, subprocess
 from gristmill.supervisor.edge.worker import make_nice
