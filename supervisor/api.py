@@ -16,12 +16,13 @@ from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.governor import Running
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.portrait import portray
-from gristmill.supervisor.core.protocol import SCHEMA, TaskView, WhyView, number_of
+from gristmill.supervisor.core.protocol import SCHEMA, TaskView, WhyView
 from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
 from gristmill.supervisor.edge import results, store
 from gristmill.supervisor.edge.server import Connection
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.feed import Feed
+from gristmill.supervisor.finder import Finder, names
 from gristmill.supervisor.intake import Intake
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.pages import Pages
@@ -43,7 +44,7 @@ class Api:
     ) -> None:
         self._ledger, self._pool, self._feed, self._tuner = ledger, pool, feed, tuner
         self._intake, self._store, self._stop = intake, record, stop
-        self._pages = Pages(record)
+        self._pages, self._finder = Pages(record), Finder(ledger, record)
         self._table: dict[str, Operation] = {
             "status": self._status, "tasks": self._tasks, "job": self._job_status, "log": self._log,
             "results": self._results, "cancel": self._cancel, "retry": self._retry, "limit": self._limit,
@@ -87,7 +88,7 @@ class Api:
         return {"schema": SCHEMA, **page}
 
     async def _tasks(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
-        job = await self._find(request)
+        job = await self._finder.of(request)
         offset, most = _whole(request, "offset", 0), min(PAGE, _whole(request, "limit", 100))
         state, number = request.get("state"), request.get("number")
         await self._ledger.settled()
@@ -125,7 +126,7 @@ class Api:
         )
 
     async def _log(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
-        job, number = await self._find_task(str(request.get("task")))
+        job, number = await self._finder.task(str(request.get("task")))
         task = await self._pages.find(job, number)
         live = number in job.live
         path = str(self._feed.log_path(task)) if live else task.log
@@ -137,7 +138,7 @@ class Api:
     async def _results(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Results one an item, a page of tasks at a time; `next` is where to go on, null at the end, where `finally` is
         what that step gave back."""
-        job = await self._find(request)
+        job = await self._finder.of(request)
         after = _whole(request, "after", -1)
         await self._ledger.settled()
         found = await self._store.ask("results", job.id, after, gathering.PAGE, gathering.PAGE_BYTES)
@@ -150,31 +151,32 @@ class Api:
     # ── orders ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _cancel(self, _: Connection, request: dict[str, Any]) -> dict[str, str]:
-        said = []
-        for which in _names(request):
-            job, number = await self._either(which)
+        """With `kill`, what runs gets a moment where its job gives it a longer grace."""
+        said, kill = [], bool(request.get("kill", False))
+        for which in names(request):
+            job, number = await self._finder.either(which)
             if number is None:
-                live = await self._ledger.cancel(self._active(job))
-                said.append(f"job {job.id} ({job.spec.name}) canceled, {len(live)} running tasks told to end")
+                again = kill and job.id in self._ledger.jobs and job.state is JobState.CANCELED
+                live = list(job.live.values()) if again else await self._ledger.cancel(self._finder.active(job))
+                how = "killed" if kill else "told to end"
+                said.append(f"job {job.id} ({job.spec.name}) canceled, {len(live)} running tasks {how}")
             else:
-                task = await self._ledger.cancel_task(self._active(job), number)
+                task = await self._ledger.cancel_task(self._finder.active(job), number)
                 live = [task] if task is not None else []
-                said.append(f"task {job.id}/{number} " + ("told to end" if live else "canceled"))
+                how = "canceled" if not live else "killed" if kill else "told to end"
+                said.append(f"task {job.id}/{number} {how}")
             for task in live:
                 self._pool.orders.end(task)
+                if kill:
+                    self._pool.orders.evict(task.key)
         return {"message": "; ".join(said)}
-
-    def _active(self, job: Job) -> Job:
-        if job.id not in self._ledger.jobs:
-            raise RequestError(f"job {job.id} ({job.spec.name}) has ended already: {job.state}")
-        return job
 
     async def _retry(self, _: Connection, request: dict[str, Any]) -> dict[str, str]:
         failed_only = bool(request.get("failed", False))
         states = [str(s) for s in TASK_FINAL if not (failed_only and s is TaskState.DONE)]
         said = []
-        for which in _names(request):
-            job, number = await self._either(which)
+        for which in names(request):
+            job, number = await self._finder.either(which)
             if job.finish is not None and job.finish.state not in TASK_FINAL:
                 raise RequestError(f"job {job.id} ({job.spec.name}) is at its [finally] step – retry it when that has "
                                    "ended, or cancel it")
@@ -241,45 +243,6 @@ class Api:
         await self._feed.subscribe(connection)
         return {}
 
-    # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _find(self, request: dict[str, Any]) -> Job:
-        return await self._job(str(request.get("job")))
-
-    async def _job(self, which: str) -> Job:
-        if which == "last" and (known := max([*self._ledger.jobs, *self._ledger.recent], default=None)):
-            which = str(known)
-        number = number_of(which)
-        if number is None:
-            number = self._ledger.named(which)
-        if number in self._ledger.jobs:
-            return self._ledger.jobs[number]
-        await self._ledger.settled()
-        job: Job | None = await self._store.ask("job", which if number is None else str(number))
-        if job is None:
-            raise RequestError(f"no job {which!r} – `grist status` lists them")
-        job.resume(await self._store.ask("recorded", job))
-        return job
-
-    async def _find_task(self, which: str) -> tuple[Job, int]:
-        job, number = await self._either(which)
-        if number is None:
-            if job.tasks != 1:
-                raise RequestError(f"job {job.id} has {job.tasks} tasks – name one, such as {job.id}/{job.tasks - 1}")
-            number = 0
-        return job, number
-
-    async def _either(self, which: str) -> tuple[Job, int | None]:
-        """`JOB` or `JOB/NUMBER`."""
-        name, slash, tail = which.rpartition("/")
-        if not slash:
-            return await self._job(which), None
-        job, number = await self._job(name), number_of(tail)
-        if number is None or number >= job.numbers:
-            last = job.numbers - 1
-            raise RequestError(f"no task {which!r} – job {job.id} has tasks {job.id}/0 … {job.id}/{last}")
-        return job, number
-
 
 def _whole(request: dict[str, Any], key: str, default: int) -> int:
     value = request.get(key, default)
@@ -288,13 +251,3 @@ def _whole(request: dict[str, Any], key: str, default: int) -> int:
     if not min(0, default) <= value <= MOST_WHOLE:
         raise RequestError(f"{key} is a whole number from {min(0, default)} to {MOST_WHOLE}")
     return value
-
-
-def _names(request: dict[str, Any]) -> list[str]:
-    ids = request.get("ids")
-    if not isinstance(ids, list) or not ids:
-        raise RequestError("ids: name at least one job or task")
-    names = list(dict.fromkeys(str(which) for which in ids))
-    if len(names) > PAGE:
-        raise RequestError(f"ids: {PAGE} at most in one request, these are {len(names)}")
-    return names

@@ -29,6 +29,7 @@ from gristmill.supervisor.core.errors import FolderError, GristError, NoRoomErro
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import DaemonView
 from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.directions import Directions
 from gristmill.supervisor.dispatch import Dispatcher
 from gristmill.supervisor.edge import places, store
 from gristmill.supervisor.edge import settings as files
@@ -158,7 +159,7 @@ class Daemon:
             self.ledger, self.pool, self.feed, self.tuner, self.intake, record, self._stop.put_nowait
         )
         hopper = Hopper(self.ledger, record, self.settings.state)
-        api.include(hopper.operations)
+        api.include({**hopper.operations, **Directions(self.ledger, record, self.conditions).operations})
         self.gatherer = Gatherer(self.ledger, record, self.settings.state, self.conditions)
         server = Server(places.socket_path(self.settings.state, os.environ), api.handle, self.feed.unsubscribe)
         live = self.ledger.load()

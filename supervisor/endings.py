@@ -62,7 +62,7 @@ class Endings:
     def _divided(self, job: Job, task: Task, end: Exit) -> bool:
         """Whether this was a chosen range that failed: the items of it that are to blame are found by halving. How
         often a single one is tried is the job's to say."""
-        if job.guided is None or not job.open or task.reason == CANCELING or not divisible(task, end):
+        if job.guided is None or not job.alive or task.reason == CANCELING or not divisible(task, end):
             return False
         if end.oom:
             self._raise_need(job, task)

@@ -143,7 +143,7 @@ class Hopper:
         if first > total or first + count > MOST:
             raise RequestError(f"job {job.id} has {total} items: the next is item {total}, of {MOST} at most")
         if first + count > total:
-            if not (job.spec.items.open and job.open):
+            if not (job.spec.items.open and job.alive):
                 raise RequestError(f"job {job.id} ({job.spec.name}) takes no more items: {job.reason or job.state}")
             await self._ledger.extend(job, first + count)
         return {"total": job.spec.items.total}
@@ -156,7 +156,7 @@ class Hopper:
             raise RequestError("numbers: a list of whole numbers")
         withdrawn = []
         for number in numbers:
-            task = job.withdraw(number) if number not in job.live and job.open else None
+            task = job.withdraw(number) if number not in job.live and job.alive else None
             if task is not None:
                 now = self._ledger.clock()
                 self._ledger.end(job, advance(task, TaskState.CANCELED, reason="canceled by its program", ended_at=now))

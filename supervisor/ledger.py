@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 FORSAKEN = "its worker was killed: it goes on, how it ends will not be known"
 CANCELING = "canceling"
 """The reason of a live task whose end was asked for: the durable mark that a later daemon acts on."""
+HELD = "held by the user"
 MARKS = frozenset({CANCELING, EVICTED})
 """Reasons of live tasks that are orders, and give way to no other but a user's."""
 
@@ -171,13 +172,31 @@ class Ledger(Roll):
                 self.end(job, advance(task, TaskState.CANCELED, reason="its job has failed", ended_at=now))
         self._touch(job)
 
+    def hold(self, job: Job) -> None:
+        """Has a job start nothing more until it is released; what no worker has got yet comes back."""
+        job.enter(JobState.HELD, HELD)
+        self._touch(job)
+
+    def release(self, job: Job) -> None:
+        """A held job may go on."""
+        job.enter(JobState.QUEUED)
+        if job.started_at is not None:
+            job.enter(JobState.RUNNING)
+        self._touch(job)
+
+    def prefer(self, job: Job, priority: int) -> None:
+        """Gives a job another place in the order."""
+        self._reorder(job, priority)
+        self._reworded.add(job.id)
+        self._touch(job)
+
     async def cancel_task(self, job: Job, number: int) -> Task | None:
         """Cancels one task; returns it when it is live, so that the pool can ask for its end."""
         if number in job.live:
             self._keep(job, number, job.live[number])
             await self.flush()
             return job.live.get(number)
-        task = job.withdraw(number) if job.open else None
+        task = job.withdraw(number) if job.alive else None
         if task is None:
             raise RequestError(f"task {job.id}/{number} is neither waiting nor running: nothing to cancel")
         self.end(job, advance(task, TaskState.CANCELED, reason="canceled by the user", ended_at=self.clock()))

@@ -201,7 +201,7 @@ class Legacy:
         same = process is not None and process.start == start.ticks
         began = time.time() - survivors.age(process) if process is not None and same else start.at
         self._ledger.running(task.job, task.number, start.pid, began)
-        if not self._ledger.jobs[task.job].open or task.reason == CANCELING:
+        if not self._ledger.jobs[task.job].alive or task.reason == CANCELING:
             self._end(run)
         elif task.reason == EVICTED:
             self.evict(run)

@@ -74,6 +74,11 @@ class Roll:
         bisect.insort(self.order, (-job.spec.priority, job.id))
         self.work.set()
 
+    def _reorder(self, job: Job, priority: int) -> None:
+        del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]
+        job.prefer(priority)
+        bisect.insort(self.order, (-job.spec.priority, job.id))
+
     def _release(self, job: Job) -> None:
         del self.jobs[job.id]
         del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]

@@ -221,7 +221,7 @@ class Workshops:
         self._close(shop)
         self.lost(shop)
         for job in jobs:
-            if self._ledger.jobs.get(job.id) is job and job.open:
+            if self._ledger.jobs.get(job.id) is job and job.alive:
                 self._ledger.fail(job, reason)
         self._ledger.work.set()
 

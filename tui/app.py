@@ -1,6 +1,7 @@
-"""The app: holds what is known, which part of it is shown, and carries out commands on ids.
+"""The app: holds what is known and which part of it is shown.
 
-Owns the link and the stack of screens. What a screen shows, it is told by `show`; what it wants, it asks here.
+Owns the link and the stack of screens. What a screen shows, it is told by `show`; what it wants, it asks here; what is
+to be changed goes by `orders`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from textual.binding import BindingType
 from gristmill.supervisor.core.errors import GristError, RequestError
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui.errands import send
-from gristmill.tui.facts import call_ids, facts
+from gristmill.tui.facts import facts
 from gristmill.tui.link import Link
 from gristmill.tui.looks import DARK, NAMES, PALETTES, Palette
 from gristmill.tui.marks import ASCII, UNICODE, Marks
 from gristmill.tui.messages import Arrived, LinkLost
+from gristmill.tui.orders import Orders
 from gristmill.tui.palette import TableProvider
-from gristmill.tui.present import GapError, Mill, fold, name_task, next_limit
+from gristmill.tui.present import GapError, Mill, fold, name_task
 from gristmill.tui.screens.base import MillScreen
 from gristmill.tui.screens.conditions import ConditionsScreen
 from gristmill.tui.screens.help import HelpScreen
@@ -66,7 +68,7 @@ class MillApp(App[int]):
         self._frozen_at = 0.0
         self._heard_at = time.monotonic()
         self._lost = ""
-        self._wanted_limit: int | None = None
+        self.orders = Orders(self)
 
     @property
     def palette(self) -> Palette:
@@ -118,7 +120,7 @@ class MillApp(App[int]):
         if self.shown is not None and (screen.is_current or isinstance(self.screen, Question)):
             screen.show(self.shown)
         if isinstance(self.screen, Question):
-            self.screen.show_facts(facts(self.mill, self.screen.ids))
+            self.screen.show_facts((*facts(self.mill, self.screen.ids), *self.screen.notes))
         self._tick()
 
     def _top(self) -> MillScreen | None:
@@ -167,7 +169,7 @@ class MillApp(App[int]):
     def open_log(self, target: str | None, name: str) -> None:
         """To the log of a task, or of a task of a job."""
         if target is None:
-            self._say("nothing here has a log", "warn")
+            self.say("nothing here has a log", "warn")
         elif "/" in target:
             self.push_screen(LogScreen(target, name))
         else:
@@ -177,10 +179,10 @@ class MillApp(App[int]):
         try:
             task = await self.task_of(job)
         except GristError as error:
-            self._say(str(error), "fail")
+            self.say(str(error), "fail")
             return
         if task is None:
-            self._say(f"{name}: no task has started yet", "warn")
+            self.say(f"{name}: no task has started yet", "warn")
         else:
             self.push_screen(LogScreen(task, name_task(task, name)))
 
@@ -223,70 +225,10 @@ class MillApp(App[int]):
         """To the clipboard of the terminal."""
         if text:
             self.copy_to_clipboard(safe(text))
-            self._say(f"copied {text}")
+            self.say(f"copied {text}")
 
-    # Commands on ids
-
-    def cancel(self, ids: list[str], marked: set[str]) -> None:
-        """Ask whether to cancel these, then do it."""
-        if self._refused():
-            return
-        if not ids:
-            self._say("nothing to cancel here", "warn")
-            return
-        what = call_ids(ids)
-
-        def decided(yes: bool | None) -> None:
-            if yes:
-                marked.clear()
-                self._command("cancel", ids=ids)
-
-        question = Question(f"Cancel {what}?", tuple(ids))
-        self.push_screen(question, decided)
-        self.call_after_refresh(self.present)
-
-    def retry(self, ids: list[str], marked: set[str]) -> None:
-        """Run failed ones again."""
-        if self._refused():
-            return
-        if not ids:
-            self._say("nothing to retry here", "warn")
-            return
-        marked.clear()
-        self._command("retry", ids=ids, failed=all("/" not in one for one in ids))
-
-    def step_limit(self, step: int) -> None:
-        """Cap the workers one lower or higher than what is, or is asked for already."""
-        if self._refused() or self.mill is None:
-            return
-        self.set_limit(next_limit(self.mill.limit, self.mill.machine.cores, self._wanted_limit, step))
-
-    def set_limit(self, workers: int | None) -> None:
-        """Cap the workers; None: automatic."""
-        if self._refused():
-            return
-        self._wanted_limit = workers
-        self._command("limit", workers=workers)
-
-    def _refused(self) -> bool:
-        if self.read_only:
-            self._say("read-only: nothing is changed from here", "warn")
-        return self.read_only
-
-    def _command(self, op: str, **fields: Any) -> None:
-        send(self, partial(self._carry_out, op, fields), "command", op)
-
-    async def _carry_out(self, op: str, fields: dict[str, Any]) -> None:
-        try:
-            data = await self.ask(op, **fields)
-        except GristError as error:
-            self._say(str(error), "fail")
-        else:
-            self._say(str(data["message"]))
-        if op == "limit" and fields["workers"] == self._wanted_limit:
-            self._wanted_limit = None
-
-    def _say(self, text: str, tone: str = "strong") -> None:
+    def say(self, text: str, tone: str = "strong") -> None:
+        """One line for the user, on the screen that is on top."""
         screen = self._top()
         if screen is not None:
             screen.say(text, tone)

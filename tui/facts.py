@@ -19,6 +19,11 @@ def call_ids(ids: Sequence[str]) -> str:
     return f"{len(ids)} {kind}s ({', '.join(ids[:3])}{' …' if len(ids) > 3 else ''})"
 
 
+def jobs_of(ids: Sequence[str]) -> list[str]:
+    """The jobs that these are, or are tasks of; each once."""
+    return list(dict.fromkeys(one.partition("/")[0] for one in ids))
+
+
 def facts(mill: Mill | None, ids: Sequence[str]) -> tuple[str, ...]:
     """What these ids are now, one line each; beyond a few, how many more."""
     lines = tuple(_fact(mill, one) for one in ids[:SHOWN])

@@ -1,4 +1,4 @@
-"""The palette of commands: what the table names, found by typing; and `limit N`, which needs a number."""
+"""The palette of commands: what the table names, found by typing; `limit N` and `add COMMAND` beside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui.commands import Command, commands_in
 from gristmill.tui.screens.base import MillScreen
 
@@ -33,7 +34,11 @@ class TableProvider(Provider):
         if asked is not None and isinstance(screen, MillScreen) and not screen.mill_app.read_only:
             wanted = None if asked[1] == "auto" else int(asked[1])
             meaning = "Let the daemon find the number again" if wanted is None else f"At most {wanted} busy workers"
-            yield Hit(2.0, f"limit {asked[1]}", partial(screen.mill_app.set_limit, wanted), help=meaning)
+            yield Hit(2.0, f"limit {asked[1]}", partial(screen.mill_app.orders.set_limit, wanted), help=meaning)
+        added = re.fullmatch(r"\s*add\s+(\S.*)", query)
+        if added is not None and isinstance(screen, MillScreen) and not screen.mill_app.read_only:
+            yield Hit(2.0, safe(f"add {added[1]}"), partial(screen.mill_app.orders.add, added[1]),
+                      help="Hand in this shell command as a job of its own")  # fmt: skip
         matcher = self.matcher(query)
         for command, text in self._offered():
             if (score := max(matcher.match(text), 0.5 * matcher.match(command.help))) > 0:

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     STALL = "stall"
     SOCKET = "socket"
     DRAIN = "drain"
+    PAUSE = "pause"
     LOOP = "loop"
     SETTINGS = "settings"
     RECORD = "record"
@@ -80,6 +81,11 @@ class Conditions:
             self.set(kind, reason, holds)
         else:
             self.clear(kind)
+
+    def reason_of(self, kind: str) -> str:
+        """Why this one holds, "" where it does not."""
+        view = self._now.get(kind)
+        return view.reason if view is not None else ""
 
     def expire(self) -> None:
         """Clears what was said for a time only."""

@@ -22,6 +22,7 @@ TINY_S = 0.05
 """Mean wall time in seconds below which tasks are sent ahead of the commit that they would otherwise wait for."""
 AHEAD_S = 0.1
 AHEAD_MOST = 24
+PRIORITY_MOST = 1_000_000
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class Job:
     @property
     def finishing(self) -> bool:
         """Whether nothing but its [finally] step is left to be done, and that is."""
-        due = self.spec.finish is not None and self.open and self.items_over
+        due = self.spec.finish is not None and self.alive and self.items_over
         if not due or (self.finish is not None and self.finish.state in TASK_FINAL):
             return False
         return self.spec.finish is not None and (self.spec.finish.on == "ended" or not self.items_failed)
@@ -129,6 +130,11 @@ class Job:
     def open(self) -> bool:
         """Whether it may hand out tasks."""
         return self.state in (JobState.QUEUED, JobState.RUNNING)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its tasks may be handed out now, or once it is released."""
+        return self.open or self.state is JobState.HELD
 
     @property
     def ahead(self) -> int:
@@ -271,6 +277,10 @@ class Job:
         self.handout.resume(recorded)
         self.finish = recorded.finish
         self.gathered = recorded.finish is not None  # its results were there before it was begun
+
+    def prefer(self, priority: int) -> None:
+        """Another priority, from now on."""
+        self.spec = msgspec.structs.replace(self.spec, priority=priority)
 
     def become(self, made: Items) -> None:
         """The items of an open job are these by now."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from gristmill.supervisor.core import launch
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import JobView
-from gristmill.supervisor.core.task import JOB_FINAL
 
 
 def portray(job: Job) -> JobView:
@@ -36,8 +35,8 @@ def portray(job: Job) -> JobView:
 
 
 def remaining_s(job: Job) -> float | None:
-    """Seconds until it ends at the present width, None while no task of it has ended."""
-    if job.state in JOB_FINAL or not job.footprint.ends:
+    """Seconds until it ends at the present width, None while no task of it has ended and while it is held."""
+    if not job.open or not job.footprint.ends:
         return None
     width = len(job.live)
     if job.guided is not None and (item_s := job.footprint.pace.item_s):

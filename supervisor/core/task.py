@@ -68,7 +68,7 @@ TASK_MOVES: dict[TaskState, frozenset[TaskState]] = {
 }
 JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     J.QUEUED: frozenset({J.RUNNING, J.HELD, J.CANCELED, J.DONE, J.FAILED}),
-    J.HELD: frozenset({J.QUEUED, J.CANCELED}),
+    J.HELD: frozenset({J.QUEUED}) | JOB_FINAL,  # what runs goes on, and may be the last of it
     J.RUNNING: frozenset({J.QUEUED, J.HELD}) | JOB_FINAL,
     **dict.fromkeys(JOB_FINAL, frozenset({J.QUEUED})),
 }

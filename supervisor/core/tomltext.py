@@ -25,6 +25,13 @@ def literal(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
+def one_command(command: str) -> tuple[str, str]:
+    """A name for a shell command, and the text of a job file that runs it; braces in it mean nothing."""
+    words = command.split()
+    name = re.sub(r"[^A-Za-z0-9_.+-]+", "-", words[0].rpartition("/")[2] if words else "").strip("-.")[:80] or "job"
+    return name, f"name = {quoted(name)}\ncommand = {quoted(literal(command))}\n"
+
+
 def _char(char: str) -> str:
     if char.isprintable():
         return char

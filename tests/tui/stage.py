@@ -196,6 +196,27 @@ class Daemon:
     def _retry(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"message": f"queued again: {', '.join(request['ids'])}"}
 
+    def _hold(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"message": f"held {', '.join(request['ids'])}"}
+
+    def _release(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"message": f"released {', '.join(request['ids'])}"}
+
+    def _priority(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"message": f"priority of {', '.join(request['ids'])} by {request['by']}"}
+
+    def _pause(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"message": "paused"}
+
+    def _start(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"message": "started again"}
+
+    def _shutdown(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"message": f"drains: {request['drain']}"}
+
+    def _add(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"id": 77, "name": request["file"].removesuffix(".toml"), "items": 1}
+
     def _limit(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"message": f"limit {request['workers'] or 'auto'}"}
 

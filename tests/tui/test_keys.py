@@ -65,10 +65,10 @@ def test_the_help_shows_every_key_of_the_table() -> None:
 
 def test_the_footer_names_what_the_table_ranks() -> None:
     assert [command.shown for command in footer("rows", "overview")] == [
-        "Enter", "l", "c", "r", "/", "s", "Tab", "2", "Esc", "?", "q"]  # fmt: skip
+        "Enter", "l", "c", "r", "/", "s", "h", "Tab", "2", "Esc", "?", "q"]  # fmt: skip
     assert "c" not in [command.shown for command in footer("rows", read_only=True)]
     assert HelpScreen.ROOMS == ()
-    assert [command.shown for command in footer("why")] == ["{", "}", "a", "2", "Esc", "?", "q"]
+    assert [command.shown for command in footer("why")] == ["{", "}", "a", "P", "d", "2", "Esc", "?", "q"]
     assert [command.shown for command in footer("why", read_only=True)] == ["2", "Esc", "?", "q"]
 
 

@@ -162,12 +162,20 @@ class MillScreen(Screen[None]):
 
     def action_lower(self) -> None:
         """Cap the workers one lower."""
-        self.mill_app.step_limit(-1)
+        self.mill_app.orders.step_limit(-1)
 
     def action_raise_limit(self) -> None:
         """Cap the workers one higher."""
-        self.mill_app.step_limit(+1)
+        self.mill_app.orders.step_limit(+1)
 
     def action_limit_auto(self) -> None:
         """Let the daemon find the number again."""
-        self.mill_app.set_limit(None)
+        self.mill_app.orders.set_limit(None)
+
+    def action_pause(self) -> None:
+        """Start nothing new, or start again."""
+        self.mill_app.orders.pause()
+
+    def action_drain(self) -> None:
+        """Ask, then stop the daemon when all that runs has ended."""
+        self.mill_app.orders.drain()

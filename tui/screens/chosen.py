@@ -39,11 +39,27 @@ class ListScreen(MillScreen):
 
     def action_cancel(self) -> None:
         """Ask, then cancel."""
-        self.mill_app.cancel(self.targets(), self.home().marked)
+        self.mill_app.orders.cancel(self.targets(), self.home().marked)
+
+    def action_kill(self) -> None:
+        """Ask, then cancel without a long grace."""
+        self.mill_app.orders.cancel(self.targets(), self.home().marked, kill=True)
+
+    def action_hold(self) -> None:
+        """Hold the jobs, or release them."""
+        self.mill_app.orders.hold(self.targets(), self.home().marked)
+
+    def action_prefer(self) -> None:
+        """A higher priority."""
+        self.mill_app.orders.prefer(self.targets(), +1)
+
+    def action_defer(self) -> None:
+        """A lower priority."""
+        self.mill_app.orders.prefer(self.targets(), -1)
 
     def action_retry(self) -> None:
         """Run again what failed."""
-        self.mill_app.retry(self.targets(), self.home().marked)
+        self.mill_app.orders.retry(self.targets(), self.home().marked)
 
     def action_copy(self) -> None:
         """The id of the row."""

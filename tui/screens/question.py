@@ -40,10 +40,11 @@ class Question(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("question")
     CSS_PATH = "question.tcss"
 
-    def __init__(self, text: str, ids: tuple[str, ...]) -> None:
+    def __init__(self, text: str, ids: tuple[str, ...], notes: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.text = text
         self.ids = ids
+        self.notes = notes
 
     def compose(self) -> ComposeResult:
         """The question in the middle."""

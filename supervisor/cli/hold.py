@@ -1,0 +1,21 @@
+"""`grist hold`: has jobs start nothing more until they are released; what runs goes on."""
+
+from __future__ import annotations
+
+import argparse
+
+from gristmill.supervisor.cli.place import place_of
+from gristmill.supervisor.core.sanitise import safe
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.epilog = "Example: grist hold sweep; grist release sweep"
+    parser.add_argument("jobs_named", nargs="+", metavar="JOB", help="an id, a name (the newest of it) or `last`")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Asks the daemon, which answers once it is durable."""
+    with place_of(args).connect() as client:
+        print(safe(client.ask("hold", ids=args.jobs_named)["message"]))
+    return 0
