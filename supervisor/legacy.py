@@ -51,7 +51,7 @@ class Legacy:
             return
         try:
             self._runs.fence(run)
-            fates, holder = self._runs.survey(run)
+            fates, holder = self._runs.survey(run, tasks)
             for key, task in tasks.items():
                 job = self._ledger.jobs[key.job]
                 if key in fates.ended:
@@ -153,7 +153,7 @@ class Legacy:
         except ProcessLookupError:
             self.settle(run, {task.key: task}, rebooted=False)  # it has just ended, and written down how
             return
-        if self._runs.survey(run)[1] != pid:  # likewise, and its pid may be a stranger's by now
+        if self._runs.survey(run, ())[1] != pid:  # likewise, and its pid may be a stranger's by now
             worker.close()
             self.settle(run, {task.key: task}, rebooted=False)
             return

@@ -22,6 +22,8 @@ TINY_S = 0.05
 """Mean wall time in seconds below which tasks are sent ahead of the commit that they would otherwise wait for."""
 AHEAD_S = 0.1
 AHEAD_MOST = 24
+AHEAD_CALLS = 256
+"""The same for calls in a process that is used again: a commit lasts as long as a hundred of them."""
 PRIORITY_MOST = 1_000_000
 
 
@@ -143,7 +145,8 @@ class Job:
         wall_s = max(seen.wall_s, self.handout.expected_s)
         if seen.ends < 8 or wall_s >= TINY_S:
             return 1
-        return AHEAD_MOST if AHEAD_MOST * wall_s <= AHEAD_S else int(AHEAD_S / wall_s)
+        most = AHEAD_MOST if self.spec.call is None or self.spec.call.recycle is None else AHEAD_CALLS
+        return most if most * wall_s <= AHEAD_S else int(AHEAD_S / wall_s)
 
     def ready(self, now: float) -> bool:
         """Whether a task could be handed out now, as far as the job itself is concerned."""

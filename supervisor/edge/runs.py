@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from gristmill.supervisor.core import journal
@@ -66,8 +67,8 @@ class Runs:
         finally:
             os.close(fd)
 
-    def survey(self, run: int) -> tuple[journal.Fates, int | None]:
-        """What the journal of `run` says, and the pid of its worker if that lives.
+    def survey(self, run: int, keys: Collection[Key] | None = None) -> tuple[journal.Fates, int | None]:
+        """What the journal of `run` says of `keys` (None: of all), and the pid of its worker if that lives.
 
         The lock is asked before the journal is read: a worker that ends in between has written its exit already.
         """
@@ -77,7 +78,7 @@ class Runs:
             data = (path / "journal").read_bytes()
         except FileNotFoundError:
             data = b""
-        return journal.read(data), pid
+        return journal.read(data, keys), pid
 
     def remove(self, run: int) -> None:
         """Removes the folder, only once all that it says has been committed; results that are kept there stay."""

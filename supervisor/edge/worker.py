@@ -39,7 +39,7 @@ from typing import Any
 VERSION = 1  # of the journal's records; a reader refuses a newer one
 VERSION_EVICTED = 2  # of the exit of an evicted task: who does not know what that is would take it for a failure
 JOURNAL_STEP = 1 << 16  # bytes set aside at a time, so that a full disk can't lose an exit record
-JOURNAL_LIMIT = 1 << 19  # past this a worker asks to be replaced; a short journal keeps recovery fast
+JOURNAL_LIMIT = 1 << 21  # past this a worker asks to be replaced; a short journal keeps recovery fast
 RECORD_ROOM = 1 << 13  # what a claim and an exit may take at most
 NAME_LOG_AFTER = 0.5  # seconds; the log of a task that lives longer gets its final name while it runs
 KILL_EVERY = 0.1  # seconds between two sweeps over what still lives of a task

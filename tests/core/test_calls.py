@@ -188,3 +188,16 @@ def test_the_journal_names_the_process_of_a_call_before_it_begins() -> None:
     fates = journal.read(lines(*begun, end, {"c": str(second), "t": 6.0}))
     assert fates.running == {second: Start(6.0, 77, 1234)}
     assert fates.ended[first].value == "[1]"
+
+
+def test_of_a_long_journal_only_what_is_asked_for_is_read() -> None:
+    def record(number: int, **more: object) -> bytes:
+        return journal.seal({"e": f"1.{number}.1", "code": number, "signal": None, "why": None, "t0": 0.0, "t": 1.0,
+                             "cpu": 0.0, "rss": 0, **more})
+
+    text = b"".join(record(number) for number in range(100)) + journal.seal({"c": "1.50.2", "t": 2.0})
+    text += journal.seal({"fence": 1}) + journal.seal({"c": "1.7.2", "t": 3.0}) + b"torn {"
+    fates = journal.read(text, {Key(1, 50, 2), Key(1, 7, 1), Key(1, 7, 2), Key(1, 200, 1)})
+    assert (list(fates.running), list(fates.ended)) == ([Key(1, 50, 2)], [Key(1, 7, 1)])
+    assert fates.ended[Key(1, 7, 1)].exit_code == 7
+    assert len(journal.read(text).ended) == 100

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.supervisor.core.handout import Fixed, Recorded
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.spec import Items, Limits, Spec
+from gristmill.supervisor.core.spec import Call, Items, Limits, Recycle, Spec
 from gristmill.supervisor.core.task import JobState, Task, TaskState, advance
 
 
@@ -104,6 +105,22 @@ def test_only_a_class_known_to_be_tiny_is_sent_ahead() -> None:
     for _ in range(40):
         account.footprint.learn(1.0, 1.0, 1000)
     assert account.ahead == 1
+
+
+def test_of_calls_in_a_process_that_is_used_again_more_are_sent_ahead() -> None:
+    """As many as last through two commits, since they are shorter than any command; not more work than of commands."""
+    def of(recycle: Recycle | None) -> Job:
+        account = job(total=1000)
+        account.spec = msgspec.structs.replace(account.spec, call=Call(target="lab:f", recycle=recycle))
+        for _ in range(8):
+            account.footprint.learn(0.0002, 0.0002, 1000)
+        return account
+
+    again = of(Recycle())
+    assert (of(None).ahead, again.ahead) == (24, 256)
+    for _ in range(100):
+        again.footprint.learn(0.001, 0.001, 1000)
+    assert 90 <= again.ahead <= 100
 
 
 def test_ended_tasks_can_be_reopened() -> None:
