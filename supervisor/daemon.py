@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gristmill import __version__
-from gristmill.supervisor import briefing, logbook, tuner
+from gristmill.supervisor import briefing, logbook, studies, tuner
 from gristmill.supervisor.api import Api
 from gristmill.supervisor.core import figures, settings
 from gristmill.supervisor.core.conditions import Conditions, Kind
@@ -40,6 +40,7 @@ from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.sampler import Sample, Sampler
 from gristmill.supervisor.edge.server import Server
 from gristmill.supervisor.edge.store import Store
+from gristmill.supervisor.edge.vitals import Vitals
 from gristmill.supervisor.feed import Feed
 from gristmill.supervisor.gathering import Gatherer
 from gristmill.supervisor.hiring import Hiring
@@ -159,7 +160,7 @@ class Daemon:
             self.ledger, self.pool, self.feed, self.tuner, self.intake, record, self._stop.put_nowait
         )
         hopper = Hopper(self.ledger, record, self.settings.state)
-        api.include({**hopper.operations, **Directions(self.ledger, record, self.conditions).operations})
+        api.include({**hopper.operations, **self._operations(record)})
         self.gatherer = Gatherer(self.ledger, record, self.settings.state, self.conditions)
         server = Server(places.socket_path(self.settings.state, os.environ), api.handle, self.feed.unsubscribe)
         live = self.ledger.load()
@@ -274,6 +275,13 @@ class Daemon:
     def log_path(self, task: Task, kind: str = "log") -> Path:
         """Where the log of an attempt is, or (`err`) its standard error where that has a file of its own."""
         return self.runs.log(task.key, task.run, kind)
+
+    def _operations(self, record: Store) -> dict[str, Any]:
+        """What is asked for now and then: a user's directions, and what is looked into in depth."""
+        read = Vitals({"state": self.settings.state, "jobs": self.settings.jobs, "/tmp": Path("/tmp"), "/": Path("/")})
+        reads = studies.Studies(self.ledger, record, self.tuner.lives,
+                                lambda: studies.vitals(read, self.feed.machine, self.tuner.reading))  # fmt: skip
+        return {**Directions(self.ledger, record, self.conditions).operations, **reads.operations}
 
     def _order(self, job: Job, task: Task) -> dict[str, Any]:
         """What starts a task."""

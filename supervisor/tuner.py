@@ -18,6 +18,7 @@ from gristmill.supervisor.core import figures, governor, schedule
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.governor import Binding, Decision, Reading
 from gristmill.supervisor.core.journal import Key
+from gristmill.supervisor.core.life import Lives
 from gristmill.supervisor.core.protocol import DecisionView, LimitView, MachineView
 from gristmill.supervisor.core.timekeeping import Timekeeper
 from gristmill.supervisor.dispatch import Dispatcher
@@ -62,6 +63,8 @@ class Tuner:
         """Told of every look at the machine."""
         self.record: Record | None = None
         """Told of every reading and what was decided."""
+        self.lives = Lives()
+        """What tasks used over their lives."""
         self.fixed: int | None = None
         """What the user has set the limit to, None for the governor's."""
         self._look()  # a rate needs a look before: what was used until now, by our own start above all, is nobody's
@@ -95,6 +98,7 @@ class Tuner:
         before = self.state
         relieved, self._relieved = self._relieved, {}
         self.reading = self._observer.read(sample, house._replace(fixed=self.fixed), dt, relieved)
+        self.lives.see(time.time(), ((one.task, one.cpu, one.memory) for one in self.reading.running))
         self.state, self.decision = governor.decide(self.reading, before)
         if self.record is not None:
             self.record(before, self.reading, self.decision)

@@ -26,6 +26,7 @@ def portray(job: Job) -> JobView:
         ended_at=job.ended_at,
         eta_s=remaining_s(job),
         priority=job.spec.priority,
+        attempts=job.spec.retry.attempts,
         command=launch.summary(job.spec),
         cpu_s_mean=seen.cpu_s if seen else None,
         wall_s_mean=seen.wall_s if seen else None,

@@ -111,6 +111,8 @@ class JobView(View, kw_only=True):
     ended_at: float | None = None
     eta_s: float | None = None
     priority: int = 0
+    attempts: int = 1
+    """Tries that a task has at most."""
     command: str = ""
     cpu_s_mean: float | None = None
     wall_s_mean: float | None = None
@@ -213,6 +215,111 @@ class WhyView(View, kw_only=True):
     decisions: list[DecisionView] = []
     paused: list[str] = []
     """Tasks that are stopped now, as `JOB/NUMBER`."""
+
+
+class ValueView(View, kw_only=True):
+    """One value of a parameter: its items that ended, their mean wall time, highest memory and mean result."""
+
+    value: str
+    done: int = 0
+    failed: int = 0
+    wall_s: float | None = None
+    memory_peak_bytes: int | None = None
+    result: float | None = None
+
+
+class AxisView(View, kw_only=True):
+    """One parameter of a sweep."""
+
+    name: str
+    values: list[ValueView]
+
+
+class SweepView(View, kw_only=True):
+    """A sweep by its parameters. `result` is the field of results that is averaged, one of `fields`; told are the first
+    `seen` `of` the items that have ended."""
+
+    axes: list[AxisView]
+    result: str = ""
+    fields: list[str] = []
+    seen: int = 0
+    of: int = 0
+
+
+class CauseView(View, kw_only=True):
+    """Failures that are alike: how many tasks, the numbers of some, and the last words of one of them."""
+
+    state: str
+    reason: str
+    words: str
+    count: int
+    numbers: list[int]
+
+
+class CausesView(View, kw_only=True):
+    """Why tasks failed; told are the newest `seen` of all that did."""
+
+    causes: list[CauseView]
+    seen: int
+    of: int
+
+
+class TimelineView(View, kw_only=True):
+    """Items that ended in each step of `step_s` seconds from `began_at` on, well and badly."""
+
+    began_at: float
+    step_s: float
+    done: list[int]
+    failed: list[int]
+
+
+class LifeView(View, kw_only=True):
+    """What an attempt used over its life, in steps of `step_s` from `began_at`, when it was first seen: cores in use,
+    and bytes at most."""
+
+    began_at: float
+    step_s: float
+    cpu: list[float]
+    memory_bytes: list[int]
+
+
+class CoreView(View, kw_only=True, array_like=True):
+    """`[number, percent, ours]`: a core, how busy it is, whether we may use it."""
+
+    number: int
+    percent: float
+    ours: bool = True
+
+
+class DiskView(View, kw_only=True):
+    """A file system: what of ours lies on it, bytes, and inodes in use, percent."""
+
+    what: str
+    path: str
+    total_bytes: int
+    free_bytes: int
+    inodes_percent: float | None = None
+
+
+class VitalsView(View, kw_only=True):
+    """The machine in detail. Shares of time in which somebody waited (PSI) are 0…1, None where the kernel tells none;
+    `cpu_*` are percent of the cores that we may use. `gpus` stays empty until they are read."""
+
+    cores: list[CoreView]
+    load: list[float]
+    cpu_ours_percent: float
+    cpu_others_percent: float
+    memory_total_bytes: int
+    memory_available_bytes: int
+    memory_ours_bytes: int
+    memory_cached_bytes: int = 0
+    swap_total_bytes: int = 0
+    swap_free_bytes: int = 0
+    pressure_cpu: float | None = None
+    pressure_memory: float | None = None
+    pressure_io: float | None = None
+    disks: list[DiskView] = []
+    gpus: list[str] = []
 
 
 class Update(View, kw_only=True):

@@ -167,6 +167,33 @@ class Queries:
         row = self._db.execute("SELECT result FROM results WHERE job = ? AND count = 0", (job,)).fetchone()
         return row[0] if row else None
 
+    def outcomes(self, job: int, after: int, most: int) -> list[tuple[int, int, str, float | None, int | None]]:
+        """(number, item, state, wall seconds, peak bytes) of tasks of one item that have ended, past number `after`."""
+        sql = f"""SELECT number, start, state, ended_at - started_at, memory_peak_bytes FROM tasks
+            WHERE job = ? AND number > ? AND count = 1 AND state IN ({_FINAL}) ORDER BY number LIMIT ?"""
+        return self._db.execute(sql, (job, after, most)).fetchall()
+
+    def results_of(self, job: int, first: int, last: int) -> dict[int, bytes]:
+        """What the items `first`…`last` gave back, where a task had one item alone; large ones left out."""
+        sql = """SELECT start, result FROM results
+            WHERE job = ? AND start BETWEEN ? AND ? AND count = 1 AND length(result) < 65536"""
+        return dict(self._db.execute(sql, (job, first, last)).fetchall())
+
+    def failures(
+        self, job: int, states: Sequence[str], most: int
+    ) -> tuple[list[tuple[int, str, str, str | None]], int]:
+        """(number, state, reason, log) of the last `most` tasks in these states, and how many there are."""
+        where = f"WHERE job = ? AND state IN ({', '.join('?' * len(states))})"
+        rows = self._db.execute(f"SELECT number, state, reason, log FROM tasks {where} ORDER BY number DESC LIMIT ?",
+                                (job, *states, most)).fetchall()  # fmt: skip
+        return rows, self._db.execute(f"SELECT count(*) FROM tasks {where}", (job, *states)).fetchone()[0]
+
+    def pace(self, job: int, began: float, step: float) -> list[tuple[int, str, int]]:
+        """(step, state, items) of tasks that have ended, by steps of so many seconds since `began`."""
+        sql = f"""SELECT CAST((ended_at - ?) / ? AS INTEGER) AS step, state, sum(count) FROM tasks
+            WHERE job = ? AND ended_at IS NOT NULL AND count > 0 AND state IN ({_FINAL}) GROUP BY step, state"""
+        return self._db.execute(sql, (began, step, job)).fetchall()
+
     def over(self, job: int, first: int, last: int) -> list[int]:
         """Which of the tasks `first`…`last` - 1 have ended for good."""
         sql = f"SELECT number FROM tasks WHERE job = ? AND number >= ? AND number < ? AND state IN ({_FINAL})"
