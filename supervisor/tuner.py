@@ -115,6 +115,8 @@ class Tuner:
             cores=sample.cores,
             fits=decision.fits,
             held=decision.held,
+            ours_bytes=sum(task.memory for task in reading.running),
+            patience_s=schedule.patience(self._ledger.live.values()),
         )
         for name in decision.resume:
             self._pool.orders.resume(Key.parse(name))

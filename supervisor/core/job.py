@@ -70,6 +70,10 @@ class Job:
     """What tasks of this name and command are called, in this job and any other."""
     waits: str = ""
     """Why nothing of it is started now; shown, never stored."""
+    passed_at: float | None = None
+    """Since when others have been started before it, which has nothing running and lacks room."""
+    behind: Job | None = None
+    """The job for which room is kept now that this one could have."""
     cold: bool = False
     """Whether the interpreter that its calls are made in is not there yet."""
     warmth: str = ""
@@ -176,7 +180,7 @@ class Job:
             )
         task = advance(task, TaskState.STARTING, attempts=task.attempts + 1, reason="", exit_code=None, signal=None)
         self.live[task.number] = task
-        self.served_at = now
+        self.served_at, self.passed_at = now, None
         return task
 
     def put_back(self, task: Task, reason: str = "", not_before: float = 0.0) -> Task:
@@ -201,6 +205,7 @@ class Job:
             if task.started_at is not None:
                 self.live[number] = note(task, started_at=task.started_at + seconds)
         self.served_at += seconds
+        self.passed_at = None if self.passed_at is None else self.passed_at + seconds
 
     def settle(self, task: Task, stopped_s: float = 0.0) -> Seen | None:
         """Counts `task`, whose attempt is over, for good or until its next try; what it used if it ended by itself.

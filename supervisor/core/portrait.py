@@ -49,7 +49,14 @@ def remaining_s(job: Job) -> float | None:
 def _why(job: Job) -> str:
     """What is to be said of it now, where nothing of it is at fault."""
     if not job.finishing:
-        return job.warmth if job.cold else job.waits or job.warmth
+        return job.warmth if job.cold else _waits(job) or job.warmth
     if job.finish is not None and job.finish.number in job.live:
         return "all items have ended; its [finally] step runs"
-    return job.waits or "all items have ended; its [finally] step comes next"
+    return _waits(job) or "all items have ended; its [finally] step comes next"
+
+
+def _waits(job: Job) -> str:
+    first = job.behind
+    if first is not None and first.passed_at is not None and first.open:
+        return f"turn: room is kept for job {first.id} ({first.spec.name}), which others have passed for long"
+    return job.waits

@@ -1,6 +1,8 @@
 """Which job hands out the next task: priority, then fair share in turns, then age; and whether a task of it fits now.
 
-Pure: the room is measured by others and passed in. A job that is passed over is told why in `Job.waits`.
+A task that fits passes one that needs more room than is free. A job of which nothing runs is passed for so long only,
+`patience`: then what is freed is kept for it. Pure: the room is measured by others and passed in. A job that is passed
+over is told why in `Job.waits`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,11 @@ from dataclasses import dataclass, field
 from gristmill.supervisor.core.figures import spoken
 from gristmill.supervisor.core.governor.decision import Fit, taken
 from gristmill.supervisor.core.job import Job
+
+PATIENCE_S = 60.0
+PATIENCE_LENGTHS = 3.0
+"""A job that lacks room, and of which nothing runs, is passed for so many seconds, or so many lengths of the tasks that
+pass it: then the room is let run empty for it. Half of it stands empty for one length in four: an eighth at most."""
 
 
 @dataclass(slots=True)
@@ -31,6 +38,9 @@ class Room:
     fits: Mapping[str, Fit] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
     held: str = ""
+    ours_bytes: float = math.inf
+    """What our own tasks hold, and leave when they end."""
+    patience_s: float = PATIENCE_S
     extra: float = 0.0
     """Bytes given since the reading to tasks of kinds that it did not know to wait."""
 
@@ -54,6 +64,11 @@ def width(jobs: Iterable[Job]) -> int:
     return sum(widths(jobs).values())
 
 
+def patience(jobs: Iterable[Job]) -> float:
+    """Seconds for which the tasks of `jobs`, those that have some running, may pass one that does not fit."""
+    return max(PATIENCE_S, PATIENCE_LENGTHS * max((job.footprint.wall_s for job in jobs), default=0.0))
+
+
 def fit(job: Job, room: Room) -> Fit:
     """Memory for tasks of `job`, as the governor found it, or a stand-in until it has seen that job."""
     found = room.fits.get(job.kind)
@@ -75,6 +90,12 @@ def obstacle(job: Job, room: Room, busy: bool) -> str:
     memory = fit(job, room)
     if memory.most is not None and room.running.get(job.kind, 0) >= memory.most:
         return "canary: one task of a kind never seen runs first, to see what it needs"
+    return lack(job, room)
+
+
+def lack(job: Job, room: Room) -> str:
+    """What room a task of `job` lacks beside what runs, "" for none."""
+    memory = fit(job, room)
     if memory.need > memory.room - room.taken:
         free = max(0.0, memory.room - room.taken)
         return f"memory: a task needs {spoken(memory.need)}, {spoken(free)} are free for it"
@@ -84,6 +105,30 @@ def obstacle(job: Job, room: Room, busy: bool) -> str:
     return ""
 
 
+def rank(job: Job, room: Room, now: float) -> tuple[float, float]:
+    """Of two jobs of one priority the one with the smaller comes first: by its share, then by its last turn. One that
+    was passed for long enough comes before all that have been dropped since."""
+    return (0.0, 0.0) if overdue(job, room, now) else (len(job.live) / job.ahead, job.served_at)
+
+
+def overdue(job: Job, room: Room, now: float) -> bool:
+    """Whether others have passed `job` for long enough."""
+    return job.passed_at is not None and now >= job.passed_at + room.patience_s
+
+
+def keeps_room(job: Job, room: Room, now: float) -> bool:
+    """Whether room is to be let run empty for `job`, since it is our own tasks that have what it lacks."""
+    memory = fit(job, room)
+    return overdue(job, room, now) and memory.need <= memory.room - room.taken + room.ours_bytes
+
+
+def note_passed(passed: Iterable[Job], room: Room, now: float) -> None:
+    """Counts from now on for how long these are passed, where room is what they lack, and nothing of them runs."""
+    for job in passed:
+        if job.passed_at is None and not job.live and lack(job, room):
+            job.passed_at = now
+
+
 def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -> Job | None:
     """The job whose next task is started now, None when none may be; `busy` of `limit` workers have something to do.
 
@@ -91,35 +136,42 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
     of equal ones that which was served longest ago; one that never was wins outright, so that a long queue costs no
     long search. When every worker is busy, tiny tasks may still be sent ahead to those that have some; but not past a
     job that waits for a worker and has a smaller share: theirs run dry, and the next free one is its. Nor when more are
-    busy than may be, since the limit fell.
+    busy than may be, since the limit fell. Where it is the turn of a job for which room is kept, none is chosen.
     """
     best: Job | None = None
     best_rank = (math.inf, math.inf)
     waiting = math.inf  # the smallest share among jobs that would need one more worker
     level = -math.inf  # the priority of the first that could do something, now or with a worker
+    passed: list[Job] = []
     for job in jobs:
         if job.spec.priority < level:
             break
         if not job.ready(now):
             continue
-        live, ahead = len(job.live), job.ahead
-        rank = (live / ahead, job.served_at)
-        wants_worker = busy > limit or (busy == limit and live % ahead == 0)
-        if rank >= best_rank or (wants_worker and rank[0] >= waiting):
+        mine = rank(job, room, now)
+        wants_worker = busy > limit or (busy == limit and len(job.live) % job.ahead == 0)
+        if mine >= best_rank or (wants_worker and mine[0] >= waiting):
+            job.behind = best if best is not None and best.waits else None
             continue
-        job.waits = obstacle(job, room, busy > 0)
-        if job.waits:
+        job.waits, job.behind = obstacle(job, room, busy > 0), None
+        if job.waits and not keeps_room(job, room, now):
+            passed.append(job)
             continue
         level = job.spec.priority
         if wants_worker:
-            waiting = rank[0]
+            waiting = mine[0]
             if not job.live:
                 return None  # nobody's share is smaller, and whoever comes later has no more priority
             continue
-        best, best_rank = job, rank
-        if rank == (0.0, 0.0):
+        if best is not None and job.waits:
+            best.behind = job
+        best, best_rank = job, mine
+        if mine == (0.0, 0.0) and not job.waits:
             break
-    return best if best_rank[0] <= waiting else None
+    if best is None or best.waits or best_rank[0] > waiting:
+        return None
+    note_passed(passed, room, now)
+    return best
 
 
 def charge(job: Job, room: Room) -> int:

@@ -6,11 +6,13 @@ import pytest
 
 from gristmill.supervisor.core.footprint import Footprint
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.schedule import Room, charge, choose, width
+from gristmill.supervisor.core.portrait import portray
+from gristmill.supervisor.core.schedule import PATIENCE_LENGTHS, PATIENCE_S, Room, charge, choose, patience, width
 from gristmill.supervisor.core.spec import Items, Resources, Spec
-from gristmill.supervisor.core.task import TaskState, advance
+from gristmill.supervisor.core.task import Task, TaskState, advance
 
 GB = 1e9
+KEPT = "turn: room is kept for job 1 (j1), which others have passed for long"
 
 
 def job(number: int, total: int = 100, priority: int = 0, **resources: object) -> Job:
@@ -92,6 +94,85 @@ def test_a_task_that_fits_passes_one_that_does_not_which_is_told_why() -> None:
     assert start([big, small], 3, room(memory=9 * GB)) == [1, 2, 2]
     assert choose([big], room(memory=1 * GB), 0.0, 1, 9) is None
     assert big.waits == "memory: a task needs 8.0 GB, 1.0 GB are free for it"
+
+
+def squeeze(seconds: int, late: Job, *jobs: Job, memory: float = 10 * GB) -> tuple[list[int], list[Job]]:
+    """Ids of the jobs whose tasks were started, by second, 0 for none: one may start each second, lasts 10 s, and holds
+    what it needs of `memory`. `late` is dropped in the tenth second."""
+    running: list[tuple[Job, Task, float]] = []
+    begun = []
+    for now in range(seconds):
+        there = sorted([*jobs, *([late] if now >= 10 else [])], key=lambda one: (-one.spec.priority, one.id))
+        for job, task, until in [one for one in running if one[2] <= now]:
+            job.settle(advance(task, TaskState.DONE, started_at=until - 10, ended_at=until))
+            running.remove((job, task, until))
+        held = sum(job.memory_need or 0.0 for job, _, _ in running)
+        space = room(memory=memory - held)
+        space.ours_bytes, space.patience_s = held, patience(there)
+        best = choose(there, space, float(now), width(there), 100)
+        begun.append(0 if best is None else best.id)
+        if best is not None:
+            running.append((best, best.take(float(now)), now + 10.0))
+    return begun, [late, *jobs]
+
+
+def memory_job(number: int, memory: float, wall_s: float = 10.0, **more: int) -> Job:
+    made = job(number, total=10_000, **more)
+    made.footprint = Footprint(ends=3, wall_s=wall_s, memory_bytes=int(memory))
+    return made
+
+
+def test_a_job_that_lacks_room_is_passed_for_a_while_and_then_room_is_kept_for_it() -> None:
+    begun, jobs = squeeze(120, memory_job(1, 8 * GB), memory_job(2, 1 * GB))
+    first = begun.index(1)
+    assert 10 + PATIENCE_S < first <= 10 + PATIENCE_S + 12  # about one length of what ran
+    assert begun[10:70].count(2) >= 50 and 2 not in begun[72:first]
+    assert 2 in begun[first:] and portray(jobs[1]).reason != KEPT  # beside it again
+
+
+def test_who_waits_for_room_that_is_kept_for_another_is_told_so() -> None:
+    _, (large, small) = squeeze(75, memory_job(1, 8 * GB), memory_job(2, 1 * GB))
+    assert portray(small).reason == KEPT
+    assert portray(large).reason.startswith("memory: a task needs 8.8 GB, ")
+
+
+@pytest.mark.parametrize(("large", "small", "kept"), [(0, 3, False), (3, 0, True)])
+def test_room_is_kept_for_nobody_of_lower_priority(large: int, small: int, kept: bool) -> None:
+    begun, _ = squeeze(200, memory_job(1, 8 * GB, priority=large), memory_job(2, 1 * GB, priority=small))
+    assert (1 in begun) is kept
+
+
+def test_jobs_that_are_dropped_later_pass_no_longer_than_those_that_were_there() -> None:
+    late = memory_job(1, 8 * GB)
+    late.served_at = 5.0  # it has run before: those that never did would have their turn first
+    begun, _ = squeeze(100, late, *(memory_job(number, 1 * GB) for number in range(2, 100)))
+    assert 1 in begun[:82]
+
+
+def test_no_room_is_kept_for_what_would_not_fit_though_all_of_ours_ended() -> None:
+    begun, _ = squeeze(200, memory_job(1, 12 * GB), memory_job(2, 1 * GB))
+    assert 1 not in begun and begun.count(2) > 150
+
+
+def test_a_job_with_a_task_at_work_is_passed_for_any_time() -> None:
+    large = memory_job(1, 6 * GB)
+    start([large], 1)  # it never ends here
+    begun, _ = squeeze(200, large, memory_job(2, 1 * GB), memory=7 * GB)
+    assert 1 not in begun and begun.count(2) > 75
+
+
+def test_cores_that_are_claimed_are_kept_likewise() -> None:
+    wide, narrow = job(1, cpus=8.0), job(2, total=10_000, cpus=1.0)
+    start([narrow], 8)
+    wide.passed_at = 0.0
+    for now, chosen in ((PATIENCE_S - 1, narrow), (PATIENCE_S, None)):
+        assert choose([wide, narrow], room(cpus=1.0), now, 8, 100) is chosen
+    assert wide.waits == "cpu: a task claims 8 cores, 1 are unclaimed"
+
+
+def test_long_tasks_are_let_pass_for_longer() -> None:
+    assert patience([]) == patience([memory_job(1, GB)]) == PATIENCE_S
+    assert patience([memory_job(1, GB), memory_job(2, GB, wall_s=600.0)]) == PATIENCE_LENGTHS * 600
 
 
 def test_on_an_idle_machine_one_task_gets_its_chance_however_large() -> None:
