@@ -23,7 +23,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gristmill import Client, Executor
-from tests.bench.dispatch import Daemon
+from tests.bench.daemon import Daemon
 
 
 def measure(pool: futures.Executor, calls: int) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gristmill.supervisor.edge.client import Client
-from tests.bench.dispatch import Daemon
+from tests.bench.daemon import Daemon
 
 MODULE = """
 import os, time

@@ -33,8 +33,12 @@ class Laps(NamedTuple):
 
     def ratio(self, name: str, base: str) -> float:
         """The median over the rounds of `name` as a multiple of `base`."""
+        return statistics.median(self.ratios(name, base))
+
+    def ratios(self, name: str, base: str) -> list[float]:
+        """`name` as a multiple of `base`, round by round."""
         pairs = zip(self.of[name], self.of[base], strict=True)
-        return statistics.median(ours.value / theirs.value for ours, theirs in pairs)
+        return [ours.value / theirs.value for ours, theirs in pairs]
 
     def foreign(self, name: str) -> float:
         """Share of the cores that others used beside this contestant."""
