@@ -86,6 +86,12 @@ ASCII = Marks(
 )  # fmt: skip
 
 
+TO_ASCII = str.maketrans({
+    "…": "~", "–": "-", "—": "-", "→": ">", "←": "<", "↑": "^", "↓": "v", "±": "~", "×": "x", "⇧": "^", "·": "-",
+})  # fmt: skip
+"""What our own words have beyond ASCII, one character for one; text of others stays as it is."""
+
+
 def tone_of(state: str) -> str:
     """The tone of a state."""
     return SIGNS.get(state, _UNKNOWN).tone

@@ -68,3 +68,15 @@ def _dots(value: float | None, full: int) -> int:
 
 def _within(dots: int, row: int) -> int:
     return max(0, min(4, dots - row * 4))
+
+
+def resample(values: Sequence[float], number: int) -> list[float]:
+    """As many values as there are columns: several become their mean, one becomes several."""
+    if not values or number < 1:
+        return [0.0] * max(0, number)
+    found = []
+    for column in range(number):
+        first = column * len(values) // number
+        last = max(first + 1, (column + 1) * len(values) // number)
+        found.append(sum(values[first:last]) / (last - first))
+    return found

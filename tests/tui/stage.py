@@ -27,6 +27,7 @@ from gristmill.supervisor.core.protocol import (
     KindView,
     LimitView,
     MachineView,
+    PastView,
     PointView,
     TaskView,
     Update,
@@ -86,6 +87,14 @@ def reasons(**fields: Any) -> WhyView:
     return WhyView(**(values | fields))
 
 
+EMPTY: dict[str, Any] = {
+    "sweep": {"axes": []}, "causes": {"causes": [], "seen": 0, "of": 0},
+    "timeline": {"began_at": 0.0, "step_s": 1.0, "done": [], "failed": []},
+    "life": {"began_at": 0.0, "step_s": 1.0, "cpu": [], "memory_bytes": []},
+}  # fmt: skip
+"""What is answered where a test has said nothing."""
+
+
 class Daemon:
     """Speaks the protocol; `state` is what the next update says."""
 
@@ -98,6 +107,7 @@ class Daemon:
         self.tasks: dict[str, list[TaskView]] = {}
         self.logs: dict[str, dict[str, Any]] = {}
         self.refusals: dict[str, str] = {}
+        self.studies: dict[tuple[str, str], Any] = {}
         self.held = ""
         self.conditions: list[ConditionView] = []
         self.counts_all = False
@@ -105,6 +115,8 @@ class Daemon:
         self.why = reasons()
         self.decisions: list[DecisionView] = []
         self.seq = 10
+        self.now: Callable[[], float] = time.time
+        self.history: list[PastView] = []
         self._server: asyncio.Server | None = None
         self._writers: list[asyncio.StreamWriter] = []
         self._serving: set[asyncio.Task[Any]] = set()
@@ -129,8 +141,8 @@ class Daemon:
     def update(self, event: Any, jobs: list[JobView], removed: list[int] | None = None) -> Update:
         """What is said now."""
         return Update(
-            event=event, seq=self.seq, time=time.time(), jobs=jobs, removed=removed or [], workers=self.workers,
-            decisions=self.decisions,
+            event=event, seq=self.seq, time=self.now(), jobs=jobs, removed=removed or [], workers=self.workers,
+            decisions=self.decisions, history=self.history if event == "snapshot" else [],
             daemon=DaemonView(pid=1, version="0.1", uptime_s=60, reason=self.held, conditions=self.conditions,
                               state="held" if self.held or any(one.holds for one in self.conditions) else "ok"),
             limit=self.limit,
@@ -195,6 +207,12 @@ class Daemon:
 
     def _retry(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"message": f"queued again: {', '.join(request['ids'])}"}
+
+    def _study(self, request: dict[str, Any]) -> Any:
+        found = self.studies.get((request["op"], request.get("job") or request.get("task") or ""))
+        return found if found is not None else EMPTY[request["op"]]
+
+    _sweep = _causes = _timeline = _life = _vitals = _study
 
     def _hold(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"message": f"held {', '.join(request['ids'])}"}

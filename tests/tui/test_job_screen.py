@@ -5,6 +5,7 @@ from pathlib import Path
 from gristmill.supervisor.core.protocol import TaskView
 from gristmill.tui.pages import PAGE, TaskPages
 
+from .scene import fill
 from .stage import Daemon, Opened, job
 
 
@@ -139,3 +140,58 @@ def test_pages_know_what_to_ask_for() -> None:
     assert pages.wanted(0, 20, 1) == [0]
     assert pages.wanted(PAGE - 5, PAGE + 5, 1000) == [0, 1]
     assert pages.wanted(5000, 5020, 1000) == [4]
+
+
+async def test_a_narrow_screen_shows_one_aspect_after_the_other(daemon: Daemon, mill: Opened, tmp_path: Path) -> None:
+    fill(daemon, tmp_path)
+    async with mill() as eye:
+        await eye.sees("sweep")
+        await eye.press("tab", "enter")
+        await eye.sees("Tasks  40")
+        await eye.press(*"jjjjjjjjj", "tab")
+        await eye.sees("Task 4/9", "attempts     3 of 3", "CPU and memory over its life", "peak 3.1G")
+        assert daemon.ops("life")[-1] == {"task": "4/9", "attempt": 3}
+        await eye.press("tab")
+        await eye.sees("Failures  Tab: sweep  timeline", "ValueError: fold 9 has no samples of class 3")
+        assert "exit 1; task 9" in eye.text
+        await eye.press("tab")
+        await eye.sees("layers", "RESULT", "0.52", "more lines below")
+        await eye.press("G")
+        await eye.sees("mean of loss")
+        await eye.press("tab")
+        await eye.sees("Ended well", "Ended badly", "2 items")
+        await eye.press("shift+tab")
+        await eye.sees("layers", "RESULT")
+        await eye.press("escape")
+        await eye.sees("Tasks  40")
+        assert "9 ✗FAIL" in eye.cursor
+        assert {op: len(daemon.ops(op)) for op in ("causes", "sweep", "timeline")} == {
+            "causes": 1, "sweep": 1, "timeline": 1}, "asked once: nothing has ended since"
+
+
+async def test_a_wide_screen_shows_all_of_it_and_zooms(daemon: Daemon, mill: Opened, tmp_path: Path) -> None:
+    fill(daemon, tmp_path)
+    async with mill(160, 45) as eye:
+        await eye.sees("sweep")
+        await eye.press("tab", "enter")
+        await eye.sees("Tasks  40", "Failures  Tab", "ValueError: fold 9", "Task 4/0", "CPU and memory over its life")
+        await eye.press("tab")
+        await eye.sees("Sweep  Tab", "Tasks  40")
+        await eye.press("z")
+        await eye.sees("z back", "mean of loss")
+        assert "Tasks  40" not in eye.text
+        await eye.press("z")
+        await eye.sees("z zoom", "Tasks  40")
+        await eye.pilot.resize_terminal(80, 24)
+        await eye.misses("z zoom")
+        await eye.sees("Tasks  40")
+
+
+async def test_a_daemon_that_knows_no_studies_is_no_fault(daemon: Daemon, mill: Opened, tmp_path: Path) -> None:
+    fill(daemon, tmp_path)
+    for op in ("causes", "life"):
+        daemon.refusals[op] = f"unknown request '{op}'"
+    async with mill(160, 45) as eye:
+        await eye.sees("sweep")
+        await eye.press("tab", "enter")
+        await eye.sees("unknown request 'causes'", "unknown request 'life'")

@@ -22,7 +22,7 @@ from gristmill.tui.widgets.table import Table
 
 HOLDERS = {
     "all": (MillScreen,), "rows": (Overview, JobScreen), "overview": (Overview,), "log": (LogScreen,),
-    "list": (Table,), "pager": (LogView,), "moving": (Table, LogView, Keys), "prompt": (Prompt,),
+    "job": (JobScreen,), "list": (Table,), "pager": (LogView,), "moving": (Table, LogView, Keys), "prompt": (Prompt,),
     "question": (Question,), "why": (WhyScreen,),
 }  # fmt: skip
 
@@ -36,7 +36,8 @@ def test_each_command_is_carried_out_where_it_holds(command: table.Command) -> N
             assert command.action in own or not command.keys
 
 
-@pytest.mark.parametrize("rooms", [("all", "rows", "overview", "moving", "list"), ("all", "rows", "moving", "list"),
+@pytest.mark.parametrize("rooms", [("all", "rows", "overview", "moving", "list"),
+                                   ("all", "rows", "job", "moving", "list"),
                                    ("all", "log", "moving", "pager"), ("all", "why", "moving")])  # fmt: skip
 def test_no_key_means_two_things_at_once(rooms: tuple[str, ...]) -> None:
     keys = Counter(key for command in commands_in(*rooms) for key in command.keys)

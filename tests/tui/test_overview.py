@@ -308,3 +308,17 @@ async def test_ten_thousand_jobs_hold_nothing_up(daemon: Daemon, mill: Opened) -
         await eye.press("G", "g", "pagedown", "pagedown", "G")
         assert "job-1 " in eye.cursor
         assert time.monotonic() - began < 2
+
+
+async def test_one_list_can_have_the_whole_screen(mill: Opened, size: tuple[int, int]) -> None:
+    async with mill(*size) as eye:
+        await eye.sees("Workers", "CPU  71%")
+        await eye.press("tab", "z")
+        await eye.misses("Workers  2 of 3 busy")
+        assert "CPU  71%" not in eye.text
+        assert eye.lines[2].startswith(" Jobs")
+        await eye.press("tab")
+        await eye.sees("Workers  2 of 3 busy")
+        await eye.misses("Jobs  ")
+        await eye.press("z")
+        await eye.sees("Jobs  ", "CPU  71%")

@@ -1,4 +1,7 @@
-"""One job: its head, its tasks page by page and live, and on a wide screen all about the task under the cursor."""
+"""One job: its head, its tasks page by page and live, all about the task under the cursor, and the job in depth.
+
+A wide screen shows all of it at once, a narrow one an aspect at a time.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,12 @@ from gristmill.tui.rows import TASKS, Context
 from gristmill.tui.screens.chosen import ListScreen
 from gristmill.tui.widgets.details import JobHead, TaskDetails
 from gristmill.tui.widgets.preview import Preview
+from gristmill.tui.widgets.studies import ASPECTS as STUDIES
+from gristmill.tui.widgets.studies import LifeGraph, Study
 from gristmill.tui.widgets.table import Table
 
+ASPECTS = ("tasks", "task", *STUDIES)
+"""What a narrow screen shows one after the other."""
 STATES = ("", "running", "failed", "queued", "done")
 """The choices that `s` goes through; the empty one is all."""
 KNOWN = ("queued", "waiting", "held", "starting", "running", "paused", "done", "failed", "timeout", "oom", "canceled",
@@ -41,8 +48,8 @@ class Answer(msgspec.Struct):
 class JobScreen(ListScreen):
     """The tasks of a job."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("rows")
-    ROOMS = ("rows",)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("rows", "job")
+    ROOMS = ("rows", "job")
     CSS_PATH: ClassVar[list[str]] = ["base.tcss", "job.tcss"]  # type: ignore[assignment]
 
     def __init__(self, job: int, task: str | None = None) -> None:
@@ -54,14 +61,20 @@ class JobScreen(ListScreen):
         self._sought = task
         self._drawn: JobView | None = None
         self._stale = True
+        self.aspect = "tasks"
+        self.study = ""
+        """The study that is shown, or was last; "" until the first is chosen by what there is to tell."""
 
     def compose_body(self) -> ComposeResult:
         """Head, tasks, and to the right what is known of one of them."""
         yield JobHead(id="head")
         with Horizontal(id="middle"):
-            yield Table[TaskView](TASKS, id="tasks")
+            with Vertical(id="left"):
+                yield Table[TaskView](TASKS, id="tasks")
+                yield Study(id="study")
             with Vertical(id="side"):
                 yield TaskDetails(id="details")
+                yield LifeGraph(id="life")
                 yield Preview(id="preview")
 
     def on_mount(self) -> None:
@@ -91,18 +104,74 @@ class JobScreen(ListScreen):
         self.home().show(self.pages, Context(mill.time, self.mill_app.marks), title)
         self._show_side()
 
+    @property
+    def wide(self) -> bool:
+        """Whether there is room for everything at once."""
+        return self.size.width >= 120 and self.size.height >= 30
+
+    def _arrange(self) -> None:
+        """Show what the size and the aspect allow."""
+        study = self.query_one(Study)
+        self.set_class(self.wide and self.aspect == "tasks", "wide")
+        self.home().display = self.aspect == "tasks"
+        study.display = self.aspect in STUDIES or self.has_class("wide")
+        self.query_one("#left").display = self.aspect != "task"
+        self.query_one("#side").display = self.aspect == "task" or self.has_class("wide")
+        study.hint = "z zoom" if self.has_class("wide") else "z back"
+
     def _show_side(self) -> None:
-        mill = self.mill_app.shown
-        side = self.query_one("#side")
-        side.display = self.size.width >= 120 and self.size.height >= 30
-        if mill is not None and side.display:
-            self.query_one(TaskDetails).show(self.home().current, mill.time)
-            task = self.home().current
+        self._arrange()
+        mill, task, study = self.mill_app.shown, self.home().current, self.query_one(Study)
+        if mill is None:
+            return
+        if self.query_one("#side").display:
+            self.query_one(TaskDetails).show(task, mill.time, self.view.attempts if self.view else 1)
+            live = task is not None and task.state in ("running", "paused")
+            self.query_one(LifeGraph).follow(task.id if task else None, task.attempts if task else 0, live)
             self.query_one(Preview).follow(*self.selection(), task.state if task is not None else "")
+        if study.display and self.view is not None:
+            self.study = self.study or self._telling()
+            stamp = (self.view.state, self.view.items_done, self.view.items_failed)
+            study.follow(self.job, self.study, stamp, mill.time)
+
+    def _telling(self) -> str:
+        """The study that has most to tell."""
+        first = self.pages.row(0)
+        if self.view is not None and self.view.items_failed:
+            return "failures"
+        return "sweep" if first is not None and first.params else "timeline"
 
     def on_resize(self, _: Resize) -> None:
         """A wide screen has room for more."""
+        if self.wide and self.aspect != "tasks":
+            self._look_at("tasks")
         self._show_side()
+
+    def _look_at(self, aspect: str) -> None:
+        self.aspect = aspect
+        self.study = aspect if aspect in STUDIES else self.study
+        self._show_side()
+        (self.query_one(Study) if aspect in STUDIES else self.home()).focus()
+
+    def _turn(self, by: int) -> None:
+        if self.has_class("wide"):
+            names = list(STUDIES)
+            self.study = names[(names.index(self.study or names[0]) + by) % len(names)]
+            self._show_side()
+        else:
+            self._look_at(ASPECTS[(ASPECTS.index(self.aspect) + by) % len(ASPECTS)])
+
+    def action_next_panel(self) -> None:
+        """The next aspect of the job."""
+        self._turn(+1)
+
+    def action_last_panel(self) -> None:
+        """The one before."""
+        self._turn(-1)
+
+    def action_zoom(self) -> None:
+        """The study on the whole screen, and back."""
+        self._look_at("tasks" if self.aspect in STUDIES else self.study or self._telling())
 
     def refresh_tasks(self) -> None:
         """Ask for the pages on the screen, unless an answer is still to come."""
@@ -202,9 +271,11 @@ class JobScreen(ListScreen):
         self.refresh_tasks()
 
     def action_back(self) -> None:
-        """Clear the choice and the marks, then one screen out."""
+        """Back to the tasks, clear the choice and the marks, then one screen out."""
         table = self.home()
-        if self.state or table.marked:
+        if self.aspect != "tasks":
+            self._look_at("tasks")
+        elif self.state or table.marked:
             table.marked.clear()
             self._choose("")
             table.renew()

@@ -74,6 +74,8 @@ class Overview(ListScreen):
         self.panel = "workers"
         self.mill: Mill | None = None
         self._plan: Plan | None = None
+        self.zoomed = False
+        self._zoomed = ""
 
     def compose_body(self) -> ComposeResult:
         """Graphs, workers, jobs beside the preview; or how to start a daemon."""
@@ -142,9 +144,18 @@ class Overview(ListScreen):
 
     def _arrange(self, workers: int) -> None:
         wanted = plan(*self.size, workers)
-        if wanted == self._plan:
+        zoomed = self.panel if self.zoomed else ""
+        if (wanted, zoomed) == (self._plan, self._zoomed):
             return
-        self._plan = wanted
+        self._plan, self._zoomed = wanted, zoomed
+        if zoomed:
+            self.query_one(Graphs).display = False
+            self.query_one("#workers").display = zoomed == "workers"
+            self.query_one("#below").display = zoomed == "jobs"
+            self.query_one("#workers").styles.height = "1fr"
+            self.query_one(Preview).display = False
+            return
+        self.query_one("#workers").display = self.query_one("#below").display = True
         graphs, table = self.query_one(Graphs), self.query_one("#workers", Table)
         graphs.display = wanted.graphs > 0
         graphs.styles.height = max(1, wanted.graphs)
@@ -199,9 +210,15 @@ class Overview(ListScreen):
     def action_next_panel(self) -> None:
         """The other list."""
         self.panel = "workers" if self.panel == "jobs" else "jobs"
+        self._again()
         self.home().focus()
 
     action_last_panel = action_next_panel
+
+    def action_zoom(self) -> None:
+        """The list that has the keys on the whole screen, and back."""
+        self.zoomed = not self.zoomed
+        self._again()
 
     def action_sort(self) -> None:
         """Next order of the list that has the keys."""

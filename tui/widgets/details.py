@@ -18,7 +18,7 @@ def _pairs(*pairs: tuple[str, str]) -> Runs:
     runs: list[tuple[str, str]] = [(" ", "text")]
     for name, value in pairs:
         if value:
-            runs += [(f"{name} ", "muted"), (f"{value}   ", "text")]
+            runs += [(f"{name} ", "muted"), (f"{value}  ", "text")]
     return tuple(runs)
 
 
@@ -35,9 +35,11 @@ def job_head(job: JobView, now: float, marks: Marks, width: int) -> list[Runs]:
               (figures.count(job.items_failed), "fail" if job.items_failed else "text"),
               ("   of ", "muted"), (f"{figures.count(job.items)} items", "text"),
               ("   running ", "muted"), (running, "text")]
-    facts = _pairs(("dropped", figures.wall_clock(job.submitted_at, now)), ("ran", figures.clock_span(spent)),
+    facts = _pairs(("priority", str(job.priority) if job.priority else ""),
+                   ("dropped", figures.wall_clock(job.submitted_at, now)), ("ran", figures.clock_span(spent)),
                    ("per task", figures.clock_span(job.wall_s_mean)), ("peak", figures.size(job.memory_peak_bytes)),
-                   ("priority", str(job.priority) if job.priority else ""))  # fmt: skip
+                   ("needs", figures.size(job.memory_need_bytes)),
+                   ("attempts", str(job.attempts) if job.attempts > 1 else ""))  # fmt: skip
     why: Runs = (((f" {job.reason}"), "fail" if job.state == "failed" else "text"),) if job.reason else (
         (f" {job.command}", "muted"),)  # fmt: skip
     return [spread(top, ((left, "accent"),), width), tuple(counts), facts, why]
@@ -69,10 +71,11 @@ class TaskDetails(Lines):
 
     task_view: TaskView | None = None
     now = 0.0
+    attempts = 1
 
-    def show(self, task: TaskView | None, now: float) -> None:
-        """Show this task."""
-        self.task_view, self.now = task, now
+    def show(self, task: TaskView | None, now: float, attempts: int) -> None:
+        """Show this task, which has so many attempts at most."""
+        self.task_view, self.now, self.attempts = task, now, attempts
         self.renew()
 
     def draw(self, width: int, height: int) -> list[Strip]:
@@ -84,7 +87,7 @@ class TaskDetails(Lines):
             ("state", marks.state(task.state)),
             ("items", ((figures.item_range(task.start, task.count), "text"),)),
             ("parameters", ((parameters(task), "text"),)),
-            ("attempts", ((str(task.attempts or ""), "text"),)),
+            ("attempts", ((f"{task.attempts} of {self.attempts}" if task.attempts else "", "text"),)),
             ("started", ((figures.wall_clock(task.started_at, self.now), "text"),)),
             ("time", ((task_time(task, self.now), "text"),)),
             ("CPU time", ((figures.clock_span(task.cpu_s), "text"),)),

@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui.looks import Palette
-from gristmill.tui.marks import Marks, Runs
+from gristmill.tui.marks import TO_ASCII, Marks, Runs
 
 
 class Painted(Protocol):
@@ -96,6 +96,8 @@ class Lines(Widget):
                 merged[-1] = (merged[-1][0] + text, merged[-1][1])  # fewer segments are fewer bytes on the line
             elif text:
                 merged.append((text, tone))
+        if self.look.marks.ascii:
+            merged = [(text.translate(TO_ASCII), tone) for text, tone in merged]
         return Strip([Segment(safe(text), self.tone(tone + ground)) for text, tone in merged])
 
     def text_lines(self) -> list[str]:
