@@ -32,6 +32,7 @@ from gristmill.tui.screens.conditions import ConditionsScreen
 from gristmill.tui.screens.help import HelpScreen
 from gristmill.tui.screens.job import JobScreen
 from gristmill.tui.screens.log import LogScreen
+from gristmill.tui.screens.machine import MachineScreen
 from gristmill.tui.screens.overview import Overview
 from gristmill.tui.screens.question import Question
 from gristmill.tui.screens.why import WhyScreen
@@ -193,6 +194,10 @@ class MillApp(App[int]):
     def open_why(self) -> None:
         """To the reasons for the number of workers."""
         self.push_screen(WhyScreen())
+
+    def open_machine(self) -> None:
+        """To the machine in detail."""
+        self.push_screen(MachineScreen())
 
     def open_conditions(self) -> None:
         """To all that is wrong."""

@@ -14,6 +14,7 @@ from gristmill.tui.screens.base import MillScreen, Prompt
 from gristmill.tui.screens.help import HelpScreen, Keys, sections
 from gristmill.tui.screens.job import JobScreen
 from gristmill.tui.screens.log import LogScreen
+from gristmill.tui.screens.machine import MachineScreen
 from gristmill.tui.screens.overview import Overview
 from gristmill.tui.screens.question import Question
 from gristmill.tui.screens.why import WhyScreen
@@ -23,7 +24,7 @@ from gristmill.tui.widgets.table import Table
 HOLDERS = {
     "all": (MillScreen,), "rows": (Overview, JobScreen), "overview": (Overview,), "log": (LogScreen,),
     "job": (JobScreen,), "list": (Table,), "pager": (LogView,), "moving": (Table, LogView, Keys), "prompt": (Prompt,),
-    "question": (Question,), "why": (WhyScreen,),
+    "question": (Question,), "machine": (MachineScreen,), "why": (WhyScreen,),
 }  # fmt: skip
 
 
@@ -66,11 +67,11 @@ def test_the_help_shows_every_key_of_the_table() -> None:
 
 def test_the_footer_names_what_the_table_ranks() -> None:
     assert [command.shown for command in footer("rows", "overview")] == [
-        "Enter", "l", "c", "r", "/", "s", "h", "Tab", "2", "Esc", "?", "q"]  # fmt: skip
+        "Enter", "l", "c", "r", "/", "s", "h", "Tab", "2", "3", "Esc", "?", "q"]  # fmt: skip
     assert "c" not in [command.shown for command in footer("rows", read_only=True)]
     assert HelpScreen.ROOMS == ()
-    assert [command.shown for command in footer("why")] == ["{", "}", "a", "P", "d", "2", "Esc", "?", "q"]
-    assert [command.shown for command in footer("why", read_only=True)] == ["2", "Esc", "?", "q"]
+    assert [command.shown for command in footer("why")] == ["{", "}", "a", "P", "d", "2", "3", "Esc", "?", "q"]
+    assert [command.shown for command in footer("why", read_only=True)] == ["2", "3", "Esc", "?", "q"]
 
 
 def test_bindings_carry_keys_and_actions() -> None:

@@ -136,6 +136,10 @@ class MillScreen(Screen[None]):
         """Why so many workers run."""
         self.mill_app.open_why()
 
+    def action_machine(self) -> None:
+        """The machine in detail."""
+        self.mill_app.open_machine()
+
     def action_help(self) -> None:
         """All keys."""
         self.mill_app.open_help()

@@ -62,7 +62,7 @@ class Header(Lines):
     def _right(self, width: int) -> Runs:
         clock = figures.full_clock(self.pulse.clock) if self.pulse.clock else ""
         host = ((self.host + "  ", "muted"),) if width >= 90 else ()
-        return (*host, (clock + " ", "muted")) if width >= 60 else ()
+        return (*host, (clock + " ", "muted")) if width >= 66 else ()
 
     def _left(self, width: int) -> Runs:
         marks, mill = self.look.marks, self.mill
