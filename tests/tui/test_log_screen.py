@@ -225,3 +225,126 @@ async def test_one_endless_line_of_colours_takes_little_memory(reading: Opened, 
         used, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert used < 4 << 20
+
+
+async def test_a_filter_shows_only_lines_that_pass_and_goes_with_escape(reading: Opened, log: Path,
+                                                                        size: tuple[int, int]) -> None:  # fmt: skip
+    async with reading(*size) as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("ampersand", "=7", "enter")
+        await eye.sees("&7 95", "step 497 loss")
+        assert "step 498" not in eye.text
+        append(log, "fresh 7\nfresh 8\n")
+        await eye.sees("fresh 7", "&7 96")
+        assert "fresh 8" not in eye.text
+        await eye.press("g")
+        await eye.until(lambda: eye.lines[3].strip() == "step 7 loss", "begins with the first that passes")
+        await eye.press("escape")
+        await eye.sees("step 1 loss")
+        await eye.press("ampersand", "=!step", "enter")
+        await eye.sees("fresh 7", "fresh 8", "&!step 2")
+        await eye.press("escape")
+        await eye.sees("step")
+
+
+async def test_a_filter_that_lets_nothing_pass_says_so(reading: Opened) -> None:
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("ampersand", "=mauve", "enter")
+        await eye.sees("no line passes &mauve", "&mauve 0")
+        await eye.press("j", "k", "G", "g", "w", "pagedown")
+        assert "no line passes &mauve" in eye.text
+
+
+async def test_a_mark_stays_where_it_was_set(reading: Opened, log: Path) -> None:
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("M")
+        await eye.sees("── mark ")
+        append(log, "after the mark\n")
+        await eye.sees("after the mark")
+        where = next(place for place, line in enumerate(eye.lines) if "── mark" in line)
+        assert eye.lines[where - 1].strip() == "step 500 loss"
+        assert eye.lines[where + 1].strip() == "after the mark"
+        await eye.press("k", "f")
+        assert "── mark" in eye.text
+
+
+def write_errors(log: Path) -> None:
+    text = log.read_text().replace("step 50 loss", "Traceback: step 50")
+    log.write_text(text.replace("step 300 loss", "RuntimeError 300"))
+
+
+async def test_the_next_error_is_gone_to_and_has_a_sign(reading: Opened, log: Path) -> None:
+    write_errors(log)
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("E")
+        await eye.until(lambda: eye.line("▎").startswith("▎Traceback: step 50"), "the first, round the end")
+        await eye.press("E")
+        await eye.until(lambda: eye.line("▎").startswith("▎RuntimeError 300"), "the second")
+        await eye.press("E")
+        await eye.until(lambda: eye.line("▎").startswith("▎Traceback: step 50"), "the first again")
+
+
+async def test_no_error_is_said(reading: Opened) -> None:
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("E")
+        await eye.sees("no line here tells of an error")
+
+
+async def test_times_stand_beside_lines_that_come(reading: Opened, log: Path) -> None:
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("T")
+        append(log, "fresh\n")
+        await eye.sees("fresh")
+        assert re.match(r" \d\d:\d\d:\d\d fresh", eye.line("fresh"))
+        assert eye.line("step 500 loss") == " " * 10 + "step 500 loss"
+
+
+async def test_standard_error_apart_and_both_together(daemon: Daemon, reading: Opened, tmp_path: Path) -> None:
+    (tmp_path / "err").write_text("a warning\n")
+    daemon.logs["4/17 err"] = {"path": str(tmp_path / "err"), "live": True, "state": "running", "attempt": 1}
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("o")
+        await eye.sees("sweep/17 err", "a warning")
+        assert "step 500" not in eye.text
+        await eye.press("o")
+        await eye.sees("out+err", "err a warning", "out step 500 loss")
+        await eye.press("o")
+        await eye.misses("a warning")
+
+
+async def test_what_is_shown_can_be_saved_and_replaces_nothing(reading: Opened, tmp_path: Path) -> None:
+    target = tmp_path / "saved.txt"
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("ampersand", "=99", "enter", "S")
+        await eye.press("ctrl+u", f"={target}", "enter")
+        await eye.sees("saved 69B as")
+        assert target.read_text().split() == [word for number in (99, 199, 299, 399, 499) for word in
+                                              ("step", str(number), "loss")]  # fmt: skip
+        await eye.press("S", "ctrl+u", f"={target}", "enter")
+        await eye.sees("not saved: File exists")
+
+
+async def test_logs_of_marked_tasks_are_mixed_with_their_names(daemon: Daemon, mill: Opened, log: Path,
+                                                               tmp_path: Path) -> None:  # fmt: skip
+    other = tmp_path / "other"
+    other.write_text("from eighteen\n")
+    for task, path in (("4/17", log), ("4/18", other)):
+        daemon.logs[task] = {"path": str(path), "live": True, "state": "running", "attempt": 1}
+    async with mill() as eye:
+        await eye.sees("sweep/17")
+        await eye.press("space", "space", "l")
+        await eye.sees("Log  2 tasks", "sweep/18 from eighteen")
+        append(log, "now from seventeen\n")
+        await eye.sees("sweep/17 now from seventeen")
+        await eye.press("ampersand", "=eighteen", "enter")
+        await eye.sees("&eighteen 1")
+        await eye.misses("seventeen\n")
+        await eye.press("o")
+        await eye.sees("only the output is shown")

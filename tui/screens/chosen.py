@@ -34,7 +34,10 @@ class ListScreen(MillScreen):
         return [target] if target else []
 
     def action_log(self) -> None:
-        """To the log."""
+        """To the log, or to those of all that is marked."""
+        if len(marked := self.targets()) > 1:
+            self.mill_app.open_logs(marked)
+            return
         self.mill_app.open_log(*self.selection())
 
     def action_cancel(self) -> None:

@@ -1,7 +1,11 @@
-"""The log of one task, live."""
+"""The log of one task, live; or those of several, mixed as they come."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -14,11 +18,25 @@ from gristmill.supervisor.core.errors import GristError
 from gristmill.tui.columns import rule
 from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send
-from gristmill.tui.marks import Runs
+from gristmill.tui.marks import Marks, Runs
+from gristmill.tui.mixer import Mixer
 from gristmill.tui.present import Mill
 from gristmill.tui.screens.base import MillScreen
+from gristmill.tui.sieve import Sieve, next_error
 from gristmill.tui.widgets.lines import Lines
 from gristmill.tui.widgets.logview import LogView
+
+STREAMS = ("out", "err", "both")
+PUMP_S = 0.3
+"""Seconds between two looks at logs that are mixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One of several logs: its task, and what stands before its lines."""
+
+    task: str
+    name: str
 
 
 class LogTitle(Lines):
@@ -52,6 +70,11 @@ class LogScreen(MillScreen):
         self.state = ""
         self.live = False
         self.attempt = 0
+        self.stream = "out"
+        self.asked = "search"
+        """What the line to type in is for."""
+        self.mixer: Mixer | None = None
+        self.sources: tuple[Source, ...] = ()
 
     def compose_body(self) -> ComposeResult:
         """Title and log."""
@@ -62,7 +85,12 @@ class LogScreen(MillScreen):
         """The log has the keys."""
         super().on_mount()
         self.home().focus()
+        self.set_interval(PUMP_S, self._pump)
         self._title()
+
+    def on_unmount(self) -> None:
+        """What was mixed goes with the screen."""
+        self._mix(())
 
     def home(self) -> LogView:
         """The log."""
@@ -79,14 +107,41 @@ class LogScreen(MillScreen):
 
     async def _look_up(self) -> None:
         try:
-            data = await self.ask("log", task=self.task_id)
+            data = await self.ask("log", task=self.task_id, **({"err": True} if self.stream == "err" else {}))
+            other = await self.ask("log", task=self.task_id, err=True) if self.stream == "both" else {}
         except GristError as error:
             self.home().open(self.home().path, str(error))
             return
         self.live, self.state, self.attempt = bool(data["live"]), str(data["state"]), int(data.get("attempt") or 0)
-        note = "nothing written yet" if self.live else f"nothing was written; the task is {self.state}"
-        self.home().open(data["path"], note)
+        if self.stream == "both":
+            self._point(data["path"], other["path"])
+        else:
+            note = "nothing written yet" if self.live else f"nothing was written; the task is {self.state}"
+            if self.stream == "err":
+                note = "standard error has no file of its own, or nothing was written to it (o)"
+            self.home().open(data["path"], note)
         self._title()
+
+    # Several logs in one
+
+    def _mix(self, sources: tuple[Source, ...]) -> None:
+        if self.mixer is not None:
+            self.mixer.close()
+        self.sources = sources
+        self.mixer = Mixer([source.name for source in sources]) if sources else None
+
+    def _point(self, *paths: str | None) -> None:
+        if self.mixer is not None:
+            for number, path in enumerate(paths):
+                self.mixer.point(number, path)
+            self._pump()
+
+    def _pump(self) -> None:
+        mixer = self.mixer
+        if mixer is not None and mixer.pump():
+            self.home().open(mixer.path, "nothing written yet")
+
+    # The title
 
     @on(LogView.Changed)
     def _changed(self, event: LogView.Changed) -> None:
@@ -95,7 +150,8 @@ class LogScreen(MillScreen):
 
     def _title(self) -> None:
         view, marks = self.home(), self.mill_app.marks
-        left: list[tuple[str, str]] = [(f"Log  {self.task_name}", "title")]
+        stream = "" if self.stream == "out" else f" {'out+err' if self.stream == 'both' else 'err'}"
+        left: list[tuple[str, str]] = [(f"Log  {self.task_name}{stream}", "title")]
         if self.state:
             left += [("  ", "text"), *marks.state(self.state)]
         if self.attempt > 1:
@@ -103,7 +159,14 @@ class LogScreen(MillScreen):
         if view.end:
             partly = "" if view.counted_to >= view.end else "+"
             left.append((f"  {figures.count(view.lines)}{partly} lines  {figures.size(view.end)}", "muted"))
+        self.query_one(LogTitle).show(tuple(left), tuple(self._right(view, marks)))
+
+    def _right(self, view: LogView, marks: Marks) -> list[tuple[str, str]]:
         right: list[tuple[str, str]] = []
+        if view.sieve is not None:
+            more = "+" if view.sieve.read_to < view.end else ""
+            passed = f"{view.sieve.shown} {figures.count(view.sieve.passed)}{more}  "
+            right.append((passed, "accent" if view.sieve.passed else "warn"))
         if view.matches is not None:
             total = len(view.matches.starts)
             at = f"{view.match + 1}/" if view.match is not None else ""
@@ -118,7 +181,9 @@ class LogScreen(MillScreen):
         else:
             new = f" +{figures.count(view.new_lines)} new (f)" if view.new_lines else " (f)"
             right.append((f"PAUSED{new}  {view.place / max(1, view.end):.0%}", "warn"))
-        self.query_one(LogTitle).show(tuple(left), tuple(right))
+        return right
+
+    # Commands
 
     def action_follow(self) -> None:
         """To the end, and stay there."""
@@ -131,11 +196,43 @@ class LogScreen(MillScreen):
     def action_search(self) -> None:
         """Type what to look for."""
         matches = self.home().matches
+        self.asked = "search"
         self.open_prompt("search; lower case finds both", matches.text if matches else "")
 
+    def action_sift(self) -> None:
+        """Type what shown lines must have."""
+        sieve = self.home().sieve
+        self.asked = "sift"
+        self.open_prompt("show only lines with this text; !text: those without it", sieve.text if sieve else "")
+
+    def action_save(self) -> None:
+        """Type where to."""
+        self.asked = "save"
+        name = "".join(char if char.isalnum() or char in "-_." else "-" for char in self.task_name)
+        self.open_prompt("save the lines that are shown to this file", f"{name}.log")
+
     def entered(self, text: str) -> None:
-        """Look for it."""
-        self.home().search(text)
+        """Do what it was typed for."""
+        match self.asked:
+            case "search":
+                self.home().search(text)
+            case "sift":
+                self.home().sift(text)
+                self._title()
+            case _ if text.strip():
+                send(self, partial(self._save, text.strip()), "save", f"save {text}")
+
+    async def _save(self, path: str) -> None:
+        view = self.home()
+        if view.log_file is None:
+            self.say("nothing written yet", "warn")
+            return
+        try:
+            size = await asyncio.to_thread(save, view.log_file.path, path, view.sieve.text if view.sieve else "")
+        except OSError as error:
+            self.say(f"not saved: {error.strerror or error}: {path}", "fail")
+        else:
+            self.say(f"saved {figures.size(size)} as {path}")
 
     def action_next_match(self) -> None:
         """Further down."""
@@ -145,13 +242,88 @@ class LogScreen(MillScreen):
         """Further up."""
         self.home().step_match(forward=False)
 
+    def action_next_error(self) -> None:
+        """To the next line that tells of an error."""
+        send(self, self._seek_error, "error", "look for an error", only=True)
+
+    async def _seek_error(self) -> None:
+        view = self.home()
+        log = view.log_file
+        if log is None or not view.end:
+            return
+        start = view.place if view.lit is None else log.line_end(view.lit, view.end)
+        found = await asyncio.to_thread(next_error, log, start, view.end)
+        if found is None:
+            self.say("no line here tells of an error", "warn")
+        elif log is view.log_file:
+            view.go_to_line(log.line_at(found))
+
+    def action_set_mark(self) -> None:
+        """A line across."""
+        self.home().set_mark()
+
+    def action_times(self) -> None:
+        """When lines came."""
+        self.home().toggle_times()
+        self.say("times of lines that come from now on" if self.home().times else "no times")
+
+    def action_stream(self) -> None:
+        """Output, standard error, both."""
+        self.stream = STREAMS[(STREAMS.index(self.stream) + 1) % len(STREAMS)]
+        self._mix((Source(self.task_id, "out"), Source(self.task_id, "err")) if self.stream == "both" else ())
+        self._ask()
+        self._title()
+
     def action_copy(self) -> None:
         """The path of the log."""
         self.mill_app.copy(self.home().path or "")
 
     def action_back(self) -> None:
-        """End the search, then one screen out."""
-        if self.home().matches is not None:
-            self.home().search("")
+        """End the search, the filter, then one screen out."""
+        view = self.home()
+        if view.matches is not None:
+            view.search("")
+        elif view.sieve is not None:
+            view.sift("")
         else:
             super().action_back()
+
+
+class MixedScreen(LogScreen):
+    """The logs of several tasks in one, each line with the name of its task."""
+
+    def __init__(self, sources: tuple[Source, ...]) -> None:
+        super().__init__(sources[0].task, f"{len(sources)} tasks")
+        self._mix(sources)
+
+    async def _look_up(self) -> None:
+        paths: list[str | None] = []
+        live = False
+        for source in self.sources:
+            try:
+                data = await self.ask("log", task=source.task)
+            except GristError:
+                paths.append(None)  # a task that is gone has no say; the others have
+            else:
+                paths.append(data["path"])
+                live = live or bool(data["live"])
+        self.live, self.state = live, ""
+        self._point(*paths)
+        if self.home().log_file is None:
+            self.home().open(None, "nothing written yet")
+        self._title()
+
+    def action_stream(self) -> None:
+        """Of several tasks the output alone is mixed."""
+        self.say("of several tasks only the output is shown", "warn")
+
+
+def save(source: str, path: str, wanted: str) -> int:
+    """Copy the lines of a log that pass into a new file; how many bytes. Raises OSError where there is one already."""
+    sieve = Sieve(wanted) if wanted else None
+    total = 0
+    with open(source, "rb") as log, open(os.path.expanduser(path), "xb") as out:
+        for line in log:
+            if sieve is None or sieve.admits(line):
+                total += out.write(line)
+    return total

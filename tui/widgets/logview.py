@@ -7,35 +7,36 @@ what walks through the whole file runs in a thread. Which file it is, the screen
 from __future__ import annotations
 
 import asyncio
+import time
+from bisect import bisect_right
 from collections import OrderedDict
-from typing import ClassVar
 
 from rich.segment import Segment
-from textual.binding import BindingType
-from textual.events import MouseScrollDown, MouseScrollUp, Resize
+from textual.events import Resize
 from textual.message import Message
 from textual.strip import Strip
 
+from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.cuts import Watch
 from gristmill.supervisor.core.sanitise import colour_runs
-from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send
 from gristmill.tui.logfile import BLOCK, LogFile, Matches, open_log
+from gristmill.tui.sieve import Sieve
 from gristmill.tui.widgets.highlight import highlight
-from gristmill.tui.widgets.lines import Lines
+from gristmill.tui.widgets.logkeys import LogKeys
 
 POLL_S = 0.25
+GUTTER = 9
+"""Cells of the times beside the lines."""
+ARRIVALS = 20_000
+"""Times of lines that are kept."""
 KEPT = 400_000
 """Characters of lines whose strips are kept, a piece in a colour of its own counted as `PIECE`."""
 PIECE = 60
-PAN = 8
 
 
-class LogView(Lines):
+class LogView(LogKeys):
     """A log, by default at its end and staying there."""
-
-    BINDINGS: ClassVar[list[BindingType]] = bindings("moving", "pager")
-    can_focus = True
 
     class Changed(Message):
         """Something that the title shows is different."""
@@ -56,10 +57,21 @@ class LogView(Lines):
         self._new_from = 0
         self.matches: Matches | None = None
         self.match: int | None = None
+        self.sieve: Sieve | None = None
+        self.rules: list[tuple[int, str]] = []
+        """Marks that the user has set: the place above which each stands, and its words."""
+        self.lit: int | None = None
+        """Where a line starts that was gone to; it has a sign in the margin."""
+        self.times = False
+        self._arrivals: list[tuple[int, str]] = []
         self._kept: OrderedDict[tuple[int, int, str], tuple[Strip, int]] = OrderedDict()
         self._weight = 0
         self._watch = Watch(self._read)
         self._turn, self._seeks = 0, False
+
+    def clock(self) -> str:
+        """The time of day, for marks and for lines that come."""
+        return figures.full_clock(time.time())
 
     def on_mount(self) -> None:
         """Look at the file now and then: a growing file tells nobody."""
@@ -105,9 +117,12 @@ class LogView(Lines):
         self._turn += 1
         self._kept.clear()
         self._weight = self.lines = self.counted_to = 0
+        self.rules, self._arrivals, self.lit = [], [], None
         if self.matches is not None:
             self.matches = Matches(self.matches.text)
             self.match = None
+        if self.sieve is not None:
+            self.sieve = Sieve(self.sieve.text)
 
     def _go_on_after_cut(self, end: int) -> None:
         """Stay with the same lines where the middle of the log was left out; begin anew where it was emptied."""
@@ -134,6 +149,9 @@ class LogView(Lines):
             return
         if moved:
             self._go_on_after_cut(end)
+        if self.end and end > self.end:
+            self._arrivals.append((self.end, self.clock()))
+            del self._arrivals[: max(0, len(self._arrivals) - ARRIVALS)]
         self.end = end
         self._watch.stand(end)
         if self.following:
@@ -169,10 +187,23 @@ class LogView(Lines):
                 if matches is self.matches and self._seeks and matches.starts:
                     self._seeks = False
                     self.step_match(forward=False, first=True)
+            sifted = await self._sift(log)
             self.post_message(self.Changed())
             done = matches is None or matches.read_to >= self.end or matches.full
-            if self.counted_to >= self.end and done and matches is self.matches:
+            if self.counted_to >= self.end and done and sifted and matches is self.matches:
                 return
+
+    async def _sift(self, log: LogFile) -> bool:
+        """Find more of the lines that pass; whether all are found."""
+        sieve = self.sieve
+        if sieve is None:
+            return True
+        done = await asyncio.to_thread(sieve.extend, log, self.end, 4)
+        if sieve is self.sieve and log is self.log_file:
+            if self.following:
+                self._go_to_end()
+            self.renew()
+        return done and sieve is self.sieve
 
     def _strip_at(self, start: int, end: int) -> Strip:
         """One line in full, neither cut nor wrapped."""
@@ -194,17 +225,58 @@ class LogView(Lines):
         return highlight(strip, self.matches.text, self.tone("found")) if self.matches is not None else strip
 
     @property
+    def _gutter(self) -> int:
+        return GUTTER if self.times else 0
+
+    @property
     def _cells(self) -> int:
-        return max(1, self.size.width - 2)
+        return max(1, self.size.width - 2 - self._gutter)
 
     def _pieces(self, start: int, end: int) -> list[Strip]:
+        """The rows that a line takes, with the marks above it."""
         strip = self._strip_at(start, end)
         if not self.wrap:
-            return [strip.crop(self.pan, self.pan + self._cells)]
-        if strip.cell_length <= self._cells:
-            return [strip]
-        cuts = [*range(self._cells, strip.cell_length, self._cells), strip.cell_length]
-        return list(strip.divide(cuts))
+            rows = [strip.crop(self.pan, self.pan + self._cells)]
+        elif strip.cell_length <= self._cells:
+            rows = [strip]
+        else:
+            rows = list(strip.divide([*range(self._cells, strip.cell_length, self._cells), strip.cell_length]))
+        if self.times:
+            blank = Segment(" " * GUTTER, self.tone("muted"))
+            first = Segment(f"{self._arrived(start):<{GUTTER}}", self.tone("muted"))
+            rows = [Strip([first if row is rows[0] else blank, *row]) for row in rows]
+        return [*(self._rule(words) for words in self._rules_above(start)), *rows] if self.rules else rows
+
+    def _height(self, start: int, end: int) -> int:
+        return len(self._pieces(start, end)) if self.wrap or self.rules else 1
+
+    def _rules_above(self, start: int) -> list[str]:
+        """The marks that stand between a line that is shown and the one that is shown before it."""
+        before = self._before(start)
+        low = -1 if before is None else before
+        return [words for place, words in self.rules if low < place <= start]
+
+    def _rule(self, words: str) -> Strip:
+        line = self.look.marks.rule
+        text = f"{line * 2} {words} ".ljust(self._cells + self._gutter, line)
+        return self.strip(((text, "accent"),))
+
+    def _arrived(self, start: int) -> str:
+        """When a line was seen to come, "" where it was there before."""
+        index = bisect_right(self._arrivals, (start, "~")) - 1
+        return self._arrivals[index][1] if index >= 0 else ""
+
+    def _at(self, place: int) -> int:
+        """Where the first line that is shown starts, from a place on."""
+        if self.sieve is None or self.log_file is None:
+            return place
+        return self.sieve.at(place, self.log_file, self.end)
+
+    def _before(self, place: int) -> int | None:
+        """Where the line starts that is shown before the one at this place."""
+        if self.sieve is not None:
+            return self.sieve.before(place)
+        return self.log_file.line_before(place) if place > 0 and self.log_file is not None else None
 
     def draw(self, width: int, height: int) -> list[Strip]:
         """The lines from the place on."""
@@ -213,11 +285,20 @@ class LogView(Lines):
                                                  "muted"),))]  # fmt: skip
         ground = self.tone("text")
         drawn: list[Strip] = []
-        place, skip = self.place, self.row
+        signs: dict[int, str] = {}
+        place, skip = self._at(self.place), self.row
         while len(drawn) < height and place < self.end:
             end = self.log_file.line_end(place, self.end)
+            if place == self.lit:
+                signs[len(drawn) + len(self._rules_above(place))] = self.look.marks.cursor
             drawn += self._pieces(place, end)[skip:]
-            place, skip = end, 0
+            place, skip = self._at(end), 0
+        if place >= self.end:
+            drawn += [self._rule(words) for words in self._rules_above(self.end)] if self.rules else []
+            if not drawn and self.sieve is not None:
+                far = self.sieve.read_to / max(1, self.end)
+                looking = f", looked through {far:.0%}" if far < 1 else ""
+                drawn = [Strip([]), self.strip(((f"  no line passes {self.sieve.shown}{looking}", "muted"),))]
         length = max(1, height * (place - self.place) // max(1, self.end))
         first = min(height - length, height * self.place // max(1, self.end)) if place < self.end else height - length
         thumb = range(first, first + length) if length < height else range(0)
@@ -225,34 +306,40 @@ class LogView(Lines):
         margin = Segment(" ", ground)
         bar = Segment(marks.thumb, self.tone("faint"))
         drawn = (drawn + [Strip.blank(0)] * height)[:height]
-        return [Strip([margin, *strip.adjust_cell_length(width - 2, ground), bar if y in thumb else margin])
+        return [Strip([Segment(signs[y], self.tone("fail")) if y in signs else margin,
+                       *strip.adjust_cell_length(width - 2, ground), bar if y in thumb else margin])
                 for y, strip in enumerate(drawn)]  # fmt: skip
 
     def _back(self, place: int, row: int, rows: int) -> tuple[int, int]:
         """The place so many rows further up."""
         assert self.log_file is not None
         rows -= row
-        while rows > 0 and place > 0:
-            before = self.log_file.line_before(place)
-            rows -= len(self._pieces(before, place)) if self.wrap else 1
+        while rows > 0 and (before := self._before(place)) is not None:
+            rows -= self._height(before, self.log_file.line_end(before, self.end))
             place = before
         return place, max(0, -rows)
 
     def _forth(self, place: int, row: int, rows: int) -> tuple[int, int]:
         """The place so many rows further down, at most the last page."""
         assert self.log_file is not None
-        last = self._back(self.end, 0, self.size.height)
+        last = self._last_page()
         while rows > 0 and (place, row) < last:
             end = self.log_file.line_end(place, self.end)
-            length = len(self._pieces(place, end)) if self.wrap else 1
+            length = self._height(place, end)
             step = min(rows, length - row)
             rows -= step
-            place, row = (end, 0) if row + step >= length else (place, row + step)
+            place, row = (self._at(end), 0) if row + step >= length else (place, row + step)
         return min((place, row), max(last, (0, 0)))
+
+    def _last_page(self) -> tuple[int, int]:
+        below = len(self._rules_above(self.end)) if self.rules else 0
+        if self.sieve is not None and self.log_file is not None and self.sieve.read_to < self.end:
+            below += self._at(self.sieve.read_to) < self.end  # a line that is still being written
+        return self._back(self.end, 0, self.size.height - below)
 
     def _go_to_end(self) -> None:
         if self.log_file is not None:
-            self.place, self.row = self._back(self.end, 0, self.size.height)
+            self.place, self.row = self._last_page()
 
     def move(self, rows: int) -> None:
         """Scroll by so many rows; upwards, following pauses."""
@@ -287,6 +374,49 @@ class LogView(Lines):
             self._go_to_end()
         self._moved()
 
+    def to_start(self) -> None:
+        """To the beginning."""
+        if self.log_file is not None:
+            self.pause()
+            self.place = self.row = 0
+            self._moved()
+
+    def pan_by(self, cells: int) -> None:
+        """To the side; wrapped lines have nowhere to pan."""
+        if not self.wrap:
+            self.pan = max(0, self.pan + cells)
+            self._moved()
+
+    def sift(self, text: str) -> None:
+        """Show only lines with this text, or with `!` those without it; an empty one shows all."""
+        self.sieve = Sieve(text) if text.strip("!") else None
+        self.row = 0
+        if self.following:
+            self._go_to_end()
+        self._moved()
+        self._index()
+
+    def set_mark(self) -> None:
+        """A line across at the end of what is written by now."""
+        if self.log_file is not None:
+            self.rules.append((self.end, f"mark {self.clock()}"))
+            if self.following:
+                self._go_to_end()
+            self._moved()
+
+    def toggle_times(self) -> None:
+        """Beside each line when it was seen to come, or not."""
+        self.times = not self.times
+        self._moved()
+
+    def go_to_line(self, start: int) -> None:
+        """To a line, which gets a sign."""
+        if self.log_file is not None:
+            self.pause()
+            self.lit = start
+            self.place, self.row = self._forth(*self._back(start, 0, self.size.height // 3), 0)
+            self._moved()
+
     def search(self, text: str) -> None:
         """Look for a text from here backwards; an empty one ends the search."""
         self.matches, self.match = (Matches(text), None) if text else (None, None)
@@ -306,61 +436,10 @@ class LogView(Lines):
             self.match = (self.match + (1 if forward else -1)) % len(self.matches.starts)
         if self.match is None:
             return
-        self.pause()
-        start = self.log_file.line_at(self.matches.starts[self.match])
-        self.place, self.row = self._forth(*self._back(start, 0, self.size.height // 3), 0)
-        self._moved()
+        self.go_to_line(self.log_file.line_at(self.matches.starts[self.match]))
 
     def on_resize(self, event: Resize) -> None:
         """The end stays at the lower edge."""
         if self.following:
             self._go_to_end()
         super().on_resize(event)
-
-    def action_down(self) -> None:
-        """A row down."""
-        self.move(1)
-
-    def action_up(self) -> None:
-        """A row up."""
-        self.move(-1)
-
-    def action_page_down(self) -> None:
-        """A screen down."""
-        self.move(max(1, self.size.height - 1))
-
-    def action_page_up(self) -> None:
-        """A screen up."""
-        self.move(-max(1, self.size.height - 1))
-
-    def action_first(self) -> None:
-        """To the beginning."""
-        if self.log_file is not None:
-            self.pause()
-            self.place = self.row = 0
-            self._moved()
-
-    def action_last(self) -> None:
-        """To the end, and follow it."""
-        self.follow()
-
-    def action_pan_left(self) -> None:
-        """Pan to the left."""
-        self.pan = max(0, self.pan - PAN)
-        self._moved()
-
-    def action_pan_right(self) -> None:
-        """Pan to the right; wrapped lines have nowhere to pan."""
-        if not self.wrap:
-            self.pan += PAN
-            self._moved()
-
-    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        """Three rows down."""
-        event.stop()
-        self.move(3)
-
-    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        """Three rows up."""
-        event.stop()
-        self.move(-3)
