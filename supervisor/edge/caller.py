@@ -1,14 +1,15 @@
 """A worker whose tasks are calls: it forks a *runner* and hands it one call, or one after another.
 
 All that a worker owes to a task (journal, time, log, the end of all its processes) is `worker.Worker`'s; here is only
-how a call begins, and how it is heard of its end. With `once` the runner's own exit is the task's, as a command's is;
-otherwise the runner answers, and is used again unless that answer, or what was done to it, says that it had better not
-be. Standard library only, Python ≥ 3.8.
+how a call begins, and how it is heard of its end. With `once` the runner's own exit is the task's, as a command's is.
+Otherwise a `row` of calls stands before the runner, and what becomes of them is read in the journal; it answers where
+there is more to be said of a call, and is used again unless that answer, or what was done to it, says that it had
+better not be. Standard library only, Python ≥ 3.8.
 """
 
 from __future__ import annotations
 
-import array
+import collections
 import errno
 import gc
 import json
@@ -16,17 +17,22 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 if __package__:
-    from gristmill.supervisor.edge import runner, worker
+    from gristmill.supervisor.edge import row, runner, worker
 else:  # in a user's interpreter, by path
+    import row  # type: ignore[import-not-found, no-redef]
     import runner  # type: ignore[import-not-found, no-redef]
     import worker  # type: ignore[import-not-found, no-redef]
 
-GIVEN = ("env", "args", "kwargs", "stdin")
-"""What of a daemon's message goes on to the runner."""
+NONE: collections.deque[dict[str, Any]] = collections.deque(maxlen=0)
+LOOK_EVERY = worker.EXIT_FIRST
+"""Seconds between two looks at what became of the row while calls are brief."""
+CLAIMS_WITHIN = 0.05
+"""Seconds at most that are waited for the claim of a call that the runner has taken from the row."""
 
 
 class Shop:
@@ -39,43 +45,40 @@ class Shop:
 
 
 class Hand:
-    """The worker's end of one runner."""
+    """The worker's end of one runner; with a row it is used again."""
 
-    def __init__(self, pid: int, sock: socket.socket, once: bool, nice: int, serials: tuple[int, ...]) -> None:
-        self.pid, self.sock, self.once, self.nice = pid, sock, once, nice
+    def __init__(
+        self, pid: int, sock: socket.socket, nice: int, serials: tuple[int, ...], line: row.Row | None
+    ) -> None:
+        self.pid, self.sock, self.nice, self.row = pid, sock, nice, line
         self.serials = serials  # of the files that its output goes to
         self.context: dict[str, Any] | None = None  # what it was last told that its calls share
         self.heard = False  # its socket is polled
-        self.spent = 0.0  # CPU seconds of the calls that it has answered
+        self.spent = 0.0  # CPU seconds of the calls that have ended
         self.unread = False  # it ended before it had read its order
         self.inbox = b""
 
-    def send(self, order: dict[str, Any], outputs: list[worker.Output]) -> None:
-        """Gives it an order, and with it files for its output where these are others than before."""
-        line = worker.encode(order) + b"\n"
+    def files(self, outputs: list[worker.Output]) -> tuple[int, ...]:
+        """The descriptors of files for its output, where these are others than it has."""
         serials = tuple(output.serial for output in outputs)
-        if serials != self.serials:
-            fds = array.array("i", (outputs[0].fd, outputs[-1].fd))
-            line = line[self.sock.sendmsg([line], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)]) :]
-            self.serials = serials
-        self.sock.sendall(line)
+        if serials == self.serials:
+            return ()
+        self.serials = serials
+        return tuple(dict.fromkeys((outputs[0].fd, outputs[-1].fd)))
 
-    def read(self) -> dict[str, Any] | None:
-        """Its answer, None where there is none yet, or will be none: its exit says so."""
+    def read(self) -> list[dict[str, Any]]:
+        """Its answers since; none where there is none yet, or will be none: its exit says so."""
         try:
             data = self.sock.recv(1 << 16, socket.MSG_DONTWAIT)
         except ConnectionResetError:
             self.unread = True
-            return None
+            data = b""
         except OSError:
-            return None
-        self.inbox += data
-        line, end, rest = self.inbox.partition(b"\n")
-        if not end:
-            return None
-        self.inbox = rest
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+            return []
+        if not data:
+            self.heard = False  # hung up: how it ended is learned as its parent
+        *lines, self.inbox = (self.inbox + data).split(b"\n")
+        return [json.loads(line) for line in lines if line]  # an empty one says that the journal has something
 
 
 class Caller(worker.Worker):
@@ -83,82 +86,133 @@ class Caller(worker.Worker):
 
     def __init__(self, shop: Shop, sock: socket.socket, run: str, slot: int) -> None:
         super().__init__(sock, run, slot)
+        os.close(self.journal.fd)
+        self.journal = row.Journal(run + "/journal")
         self.shop = shop
         self.hand: Hand | None = None
         self.message: dict[str, Any] = {}  # the one that began the call in hand
         self.base = runner.own_memory()  # shared with all others: no call's own
 
+    def understand(self, line: bytes) -> dict[str, Any]:
+        """An order is the runner's to read."""
+        if line.startswith(row.ORDER):
+            return {"do": row.order_key(line), "line": line}
+        message: dict[str, Any] = json.loads(line)
+        if "do" not in message:
+            return message
+        return {"do": message["do"], "line": worker.encode({"do": message.pop("do"), **message})}
+
     # ── starting ──────────────────────────────────────────────────────────────────────────────────────────────
 
+    def sent(self) -> collections.deque[dict[str, Any]]:
+        """The orders in a row that have not ended."""
+        return NONE if self.hand is None or self.hand.row is None else self.hand.row.sent
+
+    def busy(self) -> bool:
+        return self.task is not None or bool(self.sent())
+
+    def start_next(self) -> None:
+        while self.waiting and not self.orphaned:
+            context = self.context(self.waiting[0]["do"])
+            hand = self.hand
+            if hand is not None and (context["once"] or hand.row is None or hand.nice != context["nice"]):
+                if self.busy():
+                    break
+                self.dismiss(hand)
+            if context["once"]:
+                if self.task is not None:
+                    break
+                self.start(self.waiting.popleft())
+            elif not self.line_up(context):
+                break
+        self.retire_in_time()
+
+    def line_up(self, context: dict[str, Any]) -> bool:
+        """Puts the next order into the row of a runner; False where it has to wait."""
+        if self.task is not None and self.is_touched(self.task):
+            return False  # whatever comes of it, that runner makes no further call
+        message = self.waiting[0]
+        try:
+            hand = self.hand or self.fork(context, self.open_outputs(context))
+            line = hand.row
+            assert line is not None  # of the other manner there is none by now
+            if hand.context is not context:
+                if line.sent:
+                    return False
+                self.count_kills()
+                shared = dict(context["env"], **self.own_variables())
+                line.tell(shared, context["recycle"], hand.files(self.open_outputs(context)))
+                hand.context = context
+            if not line.sent:
+                self.look()  # what is there by now is of none that comes
+            if not line.put(message):
+                return False
+        except OSError as error:
+            self.not_spawned(message["do"], error)
+        self.waiting.popleft()
+        return True
+
     def spawn(self, key: str, message: dict[str, Any], outputs: list[worker.Output]) -> None:
+        """Starts a call that has a process of its own."""
         context = self.context(key)
         self.count_kills()
-        hand = self.hand
-        if hand is not None and (context["once"] or hand.nice != context["nice"]):
-            self.dismiss(hand)
-            hand = None
-        if hand is not None:
-            try:
-                self.give(hand, message, context, outputs)
-            except OSError:  # killed while it had nothing to do: that is nobody's failure
-                self.dismiss(hand)
-                hand = None
-        if hand is None:
-            hand = self.fork(context, outputs)
-            self.give(hand, message, context, outputs)
+        hand = self.fork(context, outputs)
+        shared = {"shared": dict(context["env"], **self.own_variables())}
+        hand.sock.sendall(worker.encode(shared) + b"\n" + message["line"] + b"\n")
         self.message = message
         self.task = worker.Task(key, hand.pid, context, outputs)
 
-    def give(
-        self, hand: Hand, message: dict[str, Any], context: dict[str, Any], outputs: list[worker.Output]
-    ) -> None:
-        """Gives a runner its next call; what all calls of a job share, it is told once."""
-        order: dict[str, Any] = {name: message[name] for name in GIVEN if name in message}
-        if hand.context is not context:
-            order["shared"] = dict(context["env"], **self.own_variables())
-            order["recycle"] = context["recycle"]
-        hand.send(order, outputs)
-        hand.context = context
-
     def fork(self, context: dict[str, Any], outputs: list[worker.Output]) -> Hand:
         """A fresh runner; raises OSError where the machine or its folder refuses one."""
-        once, nice = context["once"], context["nice"]
+        nice = context["nice"]
         ours, theirs = socket.socketpair()
+        line = None if context["once"] else row.Row(self.run + "/journal", self.journal.end)
         self.birthright.queue_last(context.get("ionice", False))
         self.birthright.go_first(True)
+        parent = os.getpid()
         try:
             os.chdir(self.shop.cwd)
             pid = os.fork()
             if pid == 0:
-                self.become_runner(theirs, ours, outputs, once, nice)
+                self.become_runner(theirs, ours, outputs, line, nice, parent)
         except OSError:
             ours.close()
+            if line is not None:
+                line.close()
             raise
         finally:
             theirs.close()
             os.chdir("/")
             self.birthright.go_first(False)
-        self.hand = Hand(pid, ours, once, nice, tuple(output.serial for output in outputs))
+        self.hand = Hand(pid, ours, nice, tuple(output.serial for output in outputs), line)
         self.write_down(pid)
-        if not once:
+        if line is not None:
             self.poll.register(ours.fileno(), select.POLLIN)
             self.hand.heard = True
         return self.hand
 
     def become_runner(
-        self, sock: socket.socket, other: socket.socket, outputs: list[worker.Output], once: bool, nice: int
+        self, sock: socket.socket, other: socket.socket, outputs: list[worker.Output], line: row.Row | None, nice: int,
+        parent: int,
     ) -> None:
         """The child's side of a fork, which does not come back."""
         status = 1
         try:
             worker.name_process(self.shop.name)
-            if not once:
+            record = None
+            if line is not None:
                 worker.become_subreaper()
+                journal = row.Journal(self.run + "/journal", self.journal.end)
+                record = runner.Record(journal, line.theirs, self.run, self.base, parent)
+                line.leave()
             private = [other.detach(), self.sock.detach(), self.lock, self.journal.fd, self.null, *self.wakes]
+            files = [output.fd for output in outputs]
+            if record is not None:
+                record.files = [os.dup(fd) for fd in files]
             private += [output.fd for output in (self.out, self.err) if output.fd >= 0]
             private += [self.birthright.score] if self.birthright.score >= 0 else []
-            runner.be_born((self.null, outputs[0].fd, outputs[-1].fd), private, self.shop.dispositions, nice)
-            runner.run(runner.Runner(sock, self.shop.function, self.shop.cwd), once, self.shop.collector)
+            runner.be_born((self.null, files[0], files[-1]), private, self.shop.dispositions, nice)
+            runner.run(runner.Runner(sock, self.shop.function, self.shop.cwd, record), self.shop.collector)
         except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here
             runner.show(error)
         finally:
@@ -173,48 +227,181 @@ class Caller(worker.Worker):
         except OSError:
             pass  # a full disk: should this worker be killed as well, less is known of the call, that is all
 
+    # ── the row ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def look(self) -> None:
+        """Reads in the journal what became of the row, tells the daemon, and learns which call is in hand."""
+        hand, sent = self.hand, self.sent()
+        if hand is None or hand.row is None:
+            return
+        claimed, told = b"", len(self.outbox)
+        for kind, key, body in hand.row.read():
+            if kind == b"f":
+                self.orphaned = True  # another daemon has taken over: what is claimed from now on is not begun
+                break
+            if not sent or sent[0]["do"] != key:
+                continue  # our own record of one that is closed
+            if kind == b"c":
+                claimed = body
+            elif kind == b"e":
+                claimed = b""
+                sent.popleft()
+                hand.spent += float(body[body.index(b'"cpu":') + 6 : body.index(b',"rss":')])
+                self.outbox.append(body + b"\n")
+                if self.task is not None:
+                    self.let_go(self.task)
+        self.journal.end = max(self.journal.end, hand.row.at)
+        if claimed:
+            self.take_up(sent[0]["do"], hand.pid, float(claimed[claimed.rindex(b":") + 1 : -1]))
+        if len(self.outbox) > told:
+            self.flush()
+
+    def take_up(self, key: str, pid: int, began: float) -> None:
+        """The runner has begun a call, at a moment that is over."""
+        context = self.context(key)
+        task = worker.Task(key, pid, context, self.open_outputs(context))
+        ago = min(max(0.0, task.started - began), CLAIMS_WITHIN + LOOK_EVERY)
+        task.started = began
+        task.born -= ago
+        if task.deadline is not None:
+            task.deadline -= ago
+        self.task = task
+
+    def let_go(self, task: worker.Task) -> None:
+        """A call has ended by itself, before anybody could do anything about it."""
+        self.task = None
+        self.count_stop(task)
+        self.thaw(task)
+        for output in task.outputs:
+            output.take_back()
+
+    def recall(self) -> None:
+        """Takes back what the runner has not begun; `task` is what it has in hand then."""
+        hand, sent = self.hand, self.sent()
+        if hand is None or hand.row is None:
+            return
+        back, heard = hand.row.take_back()
+        self.waiting.extendleft(reversed(back))
+        if not heard:
+            hand.context, hand.serials = None, ()
+        patience = time.monotonic() + CLAIMS_WITHIN
+        self.look()
+        while len(sent) > (self.task is not None) and time.monotonic() < patience:
+            time.sleep(0.0002)  # it has taken one, and is about to claim it
+            self.look()
+
+    def obey(self, message: dict[str, Any]) -> None:
+        if not ("do" in message or "context" in message or "quit" in message):
+            self.recall()  # it is about what is in hand, or about what is not to begin
+        super().obey(message)
+
+    def end_task(self, why: str) -> None:
+        task = self.task
+        self.recall()
+        if self.task is task:
+            super().end_task(why)
+
+    def patience(self) -> int | None:
+        """A runner does not say that it goes from a brief call to the next one."""
+        found = super().patience()
+        if not self.sent():
+            return found
+        brief = self.task is None or time.monotonic() < self.task.born + 2 * runner.BRIEF
+        soon = int(1000 * (LOOK_EVERY if brief else runner.BRIEF))
+        return soon if found is None else min(found, soon)
+
     # ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @staticmethod
+    def is_touched(task: worker.Task) -> bool:
+        """Whether something was done to a call from outside."""
+        return task.why is not None or task.stopped_at is not None or bool(task.frozen)
+
     def hear_task(self) -> None:
-        """A runner that is used again answers, or is gone."""
-        hand, task = self.hand, self.task
+        """A runner that is used again says that it has ended calls, answers one, or is gone."""
+        hand = self.hand
         if hand is None:
             return
-        answer = hand.read()
-        if answer is None:
-            if not hand.inbox:  # hung up: how it ended is learned as its parent
-                self.poll.unregister(hand.sock.fileno())
-                hand.heard = False
-            return
-        if task is None:
-            return
-        task.said = {name: answer[name] for name in ("value", "raised") if name in answer}
-        task.cpu, hand.spent = answer["cpu"] - hand.spent, answer["cpu"]
-        task.rss = max(0, answer["rss"] - self.base)
-        task.status = answer["code"] << 8
-        touched = task.why is not None or task.stopped_at is not None or task.frozen
-        if answer["left"] or answer["last"] or touched:
-            task.pid = -1
+        answers = hand.read()
+        if not hand.heard:
+            self.poll.unregister(hand.sock.fileno())
+        self.look()
+        for answer in answers:
+            self.hear_answer(hand, answer)
+
+    def hear_answer(self, hand: Hand, answer: dict[str, Any]) -> None:
+        """More is to be said of a call than that it returned, or it can't begin; its runner waits."""
+        sent, task = self.sent(), self.task
+        if "no" in answer and sent and sent[0]["do"] == answer["no"]:
+            sent.popleft()
+            self.say({"n": answer["no"], "errno": answer["errno"], "text": answer["text"]})
+            self.flush()
+        elif task is not None and task.key == answer.get("do"):
+            self.take_over(task, answer)
+            hand.spent += answer["cpu"]
+            if answer["left"] or answer["last"] or self.is_touched(task):
+                self.recall()
+                task.pid = -1
+                self.dismiss(hand)
+                self.reap(task)  # what the call left running
+                return
+            self.finish(task)
+        try:
+            row.send(hand.sock, b"\n", hand.files(self.open_outputs(hand.context or {})))
+        except OSError:  # no file for its output, or somebody has killed it: another makes the next call
+            self.recall()
             self.dismiss(hand)
-            self.reap(task)  # what the call left running
-        else:
-            super().close_task(task)
+
+    def take_over(self, task: worker.Task, answer: dict[str, Any]) -> None:
+        """Takes into the record of a call what its runner says."""
+        task.said = {name: answer[name] for name in ("value", "raised") if name in answer}
+        if "cpu" in answer:
+            task.cpu, task.rss = answer["cpu"], max(0, answer["rss"] - self.base)
+            task.status = answer["code"] << 8
 
     def close_task(self, task: worker.Task) -> None:
-        """The runner has ended with its call, or before it could answer."""
+        """All processes of the call have ended."""
         hand = self.hand
-        if hand is not None and hand.pid == task.pid:
-            answer = hand.read()
+        if hand is None or hand.pid != task.pid:
+            self.finish(task)
+        elif hand.row is not None:
+            self.mourn(hand, task, task.status or 0, task.cpu, task.rss)
+        else:
+            answers = hand.read()
+            self.forget(hand)
             if hand.unread and task.why is None:
-                self.forget(hand)
                 self.begin_again(task)
                 return
-            if answer is not None:
-                task.said = {name: answer[name] for name in ("value", "raised") if name in answer}
-            task.cpu = max(0.0, task.cpu - hand.spent)
+            for answer in answers:
+                self.take_over(task, answer)
             task.rss = max(0, task.rss - self.base)
-            self.forget(hand)
+            self.finish(task)
+
+    def finish(self, task: worker.Task) -> None:
+        """Writes down how the call in hand ended."""
+        sent = self.sent()
+        if sent and sent[0]["do"] == task.key:
+            sent.popleft()
         super().close_task(task)
+
+    def mourn(self, hand: Hand, before: worker.Task | None, status: int, cpu: float, rss: int) -> None:
+        """A runner that is used again is dead. To blame is the call that the journal says it had in hand, which may be
+        a later one than `before`, that we knew of."""
+        answers = hand.read()
+        self.look()
+        task = self.task
+        if task is not None and answers and answers[-1].get("do") == task.key:
+            self.take_over(task, answers[-1])
+            self.finish(task)
+        elif task is not None and task is not before and before is not None and before.why is not None:
+            self.task = None
+            self.sent().popleft()
+            error = OSError(errno.EAGAIN, "ended by what was meant for the call before it")
+            self.not_spawned(task.key, error)
+        elif task is not None:
+            task.status, task.cpu, task.rss = status, max(0.0, cpu - hand.spent), max(0, rss - self.base)
+            self.finish(task)
+        self.forget(hand)
 
     def begin_again(self, task: worker.Task) -> None:
         """Somebody killed a runner before it began the call: that goes to a fresh one."""
@@ -228,10 +415,16 @@ class Caller(worker.Worker):
             self.waiting.appendleft(self.message)
 
     def look_after(self) -> None:
+        hand, sent = self.hand, self.sent()
+        if sent:
+            self.look()
+            if self.orphaned and len(sent) > (self.task is not None):
+                self.recall()  # what is not begun by now is the next daemon's
+        if hand is not None and hand.row is not None and self.task is None:
+            pid, status, usage = os.wait4(hand.pid, os.WNOHANG)
+            if pid:
+                self.mourn(hand, None, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
         super().look_after()
-        hand = self.hand
-        if hand is not None and self.task is None and os.waitpid(hand.pid, os.WNOHANG)[0]:
-            self.forget(hand)  # somebody killed it while it had nothing to do
 
     def dismiss(self, hand: Hand) -> None:
         """Ends a runner that has no call in hand."""
@@ -240,8 +433,13 @@ class Caller(worker.Worker):
         self.forget(hand)
 
     def forget(self, hand: Hand) -> None:
-        """The runner has ended."""
+        """The runner has ended; what it has not begun waits for the next one."""
         if hand.heard:
             self.poll.unregister(hand.sock.fileno())
         hand.sock.close()
+        if hand.row is not None:
+            back, _ = hand.row.take_back()
+            taken = [message for message in hand.row.sent if self.task is None or message["do"] != self.task.key]
+            self.waiting.extendleft(reversed(taken + back))
+            hand.row.close()
         self.hand = None

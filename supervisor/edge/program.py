@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-FILES = ("warm.py", "caller.py", "runner.py", "worker.py")
+FILES = ("warm.py", "caller.py", "runner.py", "row.py", "worker.py")
 """The first is the one that is run; it finds the others beside it."""
 
 

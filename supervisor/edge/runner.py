@@ -1,13 +1,15 @@
 """The process in which calls are made: the only place where a user's function runs.
 
 Forked from a worker that is warm (see `caller`), it takes orders from a socket, points standard input and output at the
-task's files, calls, and answers how that went. Standard library only, Python ≥ 3.8. It keeps no record and knows no
-time: should it die in the middle, its worker tells how.
+task's files, calls, and answers how that went. Standard library only, Python ≥ 3.8. It knows no timeout: should it die
+in the middle, its worker tells how.
+
+One that is used again has a `row` of orders before it, and writes its claims itself, together with the exits of calls
+of which no more is to be said than what they returned. All else it answers, and waits until its worker has seen to it.
 """
 
 from __future__ import annotations
 
-import array
 import gc
 import json
 import os
@@ -16,12 +18,20 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
 
+if __package__:
+    from gristmill.supervisor.edge import row, worker
+else:  # in a user's interpreter, by path
+    import row  # type: ignore[import-not-found, no-redef]
+    import worker  # type: ignore[import-not-found, no-redef]
+
 INLINE = 1 << 12  # bytes of JSON that a returned value may have to travel with the answer; a longer one is a file
 REASON_MOST = 300  # characters of an exception that are shown as a task's reason
+BRIEF = 0.05  # seconds; a longer call has been told of, and what was done to it meanwhile its worker knows
 FLUSH_FAILED = 120  # the exit code of Python when its last output could not be written
 
 
@@ -128,18 +138,71 @@ def reseed() -> None:
         numpy.seed()
 
 
+class Record:
+    """What a runner that is used again writes down by itself."""
+
+    def __init__(self, journal: row.Journal, sock: socket.socket, run: str, base: int, worker: int) -> None:
+        """`sock` is the row; `base` are the bytes of memory that are no call's own; `worker` is the worker's pid."""
+        self.journal, self.sock, self.base, self.worker = journal, sock, base, worker
+        self.traces = (run + "/result", run + "/progress")  # files that say that there is more to tell
+        self.files: list[int] = []  # what the output of calls goes to, whatever a call makes of its standard files
+        self.key = ""  # the call in hand
+        self.began = self.born = 0.0
+        self.exit: list[bytes] = []  # of the call before, which is not written yet
+        self.answer: dict[str, Any] = {}  # the same as it is answered where it can't be written
+
+    def give(self, files: list[int]) -> None:
+        """Output goes there from now on."""
+        for fd in self.files:
+            os.close(fd)
+        self.files = files
+        Runner.point_output(files[0], files[-1])
+
+    def claim(self, key: str) -> None:
+        """Writes down that a call begins, and how the last one ended."""
+        self.journal.reserve()
+        self.key, self.began, self.born = key, time.time(), time.monotonic()
+        self.journal.append(*self.exit, worker.claim(key, self.began))
+        self.exit = []
+
+    def settle(self) -> None:
+        """Writes down how the last call ended, if that is not written yet."""
+        if self.exit:
+            bodies, self.exit = self.exit, []
+            self.journal.append(*bodies)
+
+    def close(self, answer: dict[str, Any]) -> bool:
+        """Makes the record of an exit; False where there is more to be said of the call than that."""
+        took = time.monotonic() - self.born
+        if answer["code"] or answer["left"] or answer["last"] or took > BRIEF or any(map(os.path.lexists, self.traces)):
+            return False
+        if any(os.fstat(fd).st_size for fd in self.files):
+            return False
+        now = time.time()
+        value = "" if "value" not in answer else ',"value":' + _encoder.encode(answer["value"])
+        rss = max(0, answer["rss"] - self.base)
+        self.exit = [(f'{{"e":"{self.key}","code":0,"signal":null,"why":null,"t0":{now - took!r},"t":{now!r},'
+                      f'"cpu":{answer["cpu"]!r},"rss":{rss}{value}}}').encode()]
+        self.answer = answer
+        return True
+
+
 class Runner:
     """The inside of a runner: calls `function` as it is told, once or until it is to leave."""
 
-    def __init__(self, sock: socket.socket, function: Callable[..., Any], cwd: str) -> None:
+    def __init__(
+        self, sock: socket.socket, function: Callable[..., Any], cwd: str, record: Record | None = None
+    ) -> None:
+        """With `record` it is used again."""
         self.sock, self.function, self.cwd = sock, function, cwd
+        self.record = record
         self.pid = os.getpid()
-        self.inbox = b""
         self.shared: dict[str, str] = {}  # what the environment says for all calls of a job
         self.variables: dict[str, str] = {}  # and what it says of this one
         self.recycle: list[int | None] = [None, None]
         self.fed = False
         self.calls = 0
+        self.spent = 0.0  # CPU seconds of the calls before
         self.first_memory = 0  # what the first call left behind is no creep
 
     def serve_one(self) -> int:
@@ -153,21 +216,73 @@ class Runner:
         self.send(answer)
         return int(answer["code"])
 
-    def serve(self) -> None:
-        """Makes one call after another until it is told to leave or its worker is gone."""
+    def serve(self, record: Record) -> None:
+        """Makes one call after another until its worker is gone or somebody else has taken over."""
+        self.spent = cpu_and_peak()[0]
+        try:
+            while (order := self.next(record)) is not None:
+                if self.calls:
+                    os.chdir(self.cwd)
+                answer = self.call(order)
+                self.close_output(answer)
+                self.calls += 1
+                before = self.spent
+                self.spent, answer["rss"] = cpu_and_peak()
+                answer["cpu"] = round(self.spent - before, 6)
+                answer["left"] = has_children()
+                answer["last"] = self.is_used_up(answer["rss"])
+                answer["do"] = record.key
+                if not record.close(answer) and not self.is_heard(record, answer):
+                    return
+        except worker.FencedError:
+            pass
+
+    def next(self, record: Record) -> dict[str, Any] | None:
+        """The next order from the row, claimed; None when there will be none."""
         while True:
-            order = self.receive()
-            if order is None:
-                return
-            if self.calls:
-                os.chdir(self.cwd)
-            answer = self.call(order)
-            self.close_output(answer)
-            self.calls += 1
-            answer["cpu"], answer["rss"] = cpu_and_peak()
-            answer["left"] = has_children()
-            answer["last"] = self.is_used_up(answer["rss"])
-            self.send(answer)
+            try:
+                data, fds = row.receive(record.sock, socket.MSG_DONTWAIT if record.exit else 0)
+            except BlockingIOError:
+                self.rest(record)
+                continue
+            if not data or os.getppid() != record.worker:
+                record.settle()
+                return None
+            if data.startswith(row.SHARED):
+                words = json.loads(data)
+                self.adopt(words["shared"])
+                self.recycle = words["recycle"]
+                if fds:
+                    record.give(fds)
+                continue
+            if fds:  # it is too long for the row
+                with open(fds[0], "rb") as file:
+                    file.seek(0)
+                    data = file.read()
+            order: dict[str, Any] = json.loads(data.decode())
+            try:
+                record.claim(order["do"])
+            except OSError as error:
+                self.rest(record)
+                self.is_heard(record, {"no": order["do"], "errno": error.errno, "text": str(error)})
+                continue
+            return order
+
+    def rest(self, record: Record) -> None:
+        """There is nothing to do: the worker is told of what has ended."""
+        try:
+            record.settle()
+        except OSError:  # no room, and none could be set aside: the worker has more patience
+            self.is_heard(record, record.answer)
+        self.say(b"\n")
+
+    def is_heard(self, record: Record, answer: dict[str, Any]) -> bool:
+        """Has the worker see to something, and waits until that is done; False where nobody is left to."""
+        self.send(answer)
+        data, fds = row.receive(self.sock)
+        if fds:
+            record.give(fds)
+        return bool(data)
 
     def is_used_up(self, peak: int) -> bool:
         """Whether the next call is better made in a fresh process; `peak` is the most memory that this one ever had."""
@@ -182,24 +297,15 @@ class Runner:
     # ── talking to the worker ─────────────────────────────────────────────────────────────────────────────────
 
     def receive(self) -> dict[str, Any] | None:
-        """The next order, with standard output pointed at the files that came with it; None when the worker is gone."""
-        room = socket.CMSG_SPACE(2 * array.array("i").itemsize)
-        while b"\n" not in self.inbox:
-            try:
-                data, ancillary, _, _ = self.sock.recvmsg(1 << 16, room, socket.MSG_CMSG_CLOEXEC)
-            except ConnectionError:
-                return None
+        """The one order, with what all orders share; None when the worker is gone."""
+        inbox = b""
+        while inbox.count(b"\n") < 2:
+            data, _ = row.receive(self.sock)
             if not data:
                 return None
-            for _, _, raw in ancillary:
-                fds = array.array("i", raw)
-                self.point_output(fds[0], fds[-1])
-                for fd in fds:
-                    os.close(fd)
-            self.inbox += data
-        line, _, self.inbox = self.inbox.partition(b"\n")
-        order: dict[str, Any] = json.loads(line)
-        return order
+            inbox += data
+        shared, order = inbox.splitlines()
+        return dict(json.loads(order.decode()), **json.loads(shared.decode()))
 
     @staticmethod
     def point_output(out: int, err: int) -> None:
@@ -208,8 +314,11 @@ class Runner:
         os.dup2(err, 2)
 
     def send(self, answer: dict[str, Any]) -> None:
+        self.say(_encoder.encode(answer).encode() + b"\n")
+
+    def say(self, words: bytes) -> None:
         try:
-            self.sock.sendall(_encoder.encode(answer).encode() + b"\n")
+            self.sock.sendall(words)
         except ConnectionError:
             pass  # the worker is gone: nobody is left to be told
 
@@ -219,8 +328,9 @@ class Runner:
         """How one call went: its exit code, what it returned or raised."""
         answer: dict[str, Any] = {"code": 0}
         try:
-            self.dress(order["env"], order.get("shared"))
-            self.recycle = order.get("recycle") or self.recycle
+            if "shared" in order:
+                self.adopt(order["shared"])
+            self.dress(order["env"])
             self.feed(order.get("stdin"))
             value = self.function(*order["args"], **order["kwargs"])
             if os.getpid() != self.pid:
@@ -239,21 +349,23 @@ class Runner:
             os._exit(answer["code"])
         return answer
 
-    def dress(self, variables: dict[str, str], shared: dict[str, str] | None) -> None:
-        """Has the environment say what is of this call; what a call before has set itself stays."""
+    def adopt(self, shared: dict[str, str]) -> None:
+        """Has the environment say what is of all calls of a job; what a call before has set itself stays."""
+        for name in self.variables.keys() | self.shared.keys() - shared.keys():
+            os.environ.pop(name, None)
+        os.environ.update(shared)
+        self.shared, self.variables = shared, {}
+
+    def dress(self, variables: dict[str, str]) -> None:
+        """Has the environment say what is of this call."""
         before, self.variables = self.variables, variables
-        gone = before.keys() - variables.keys()
-        if shared is not None:
-            gone |= self.shared.keys() - shared.keys() - variables.keys()
-            self.shared = shared
-            os.environ.update(shared)
-        for name in gone:
+        for name in before.keys() - variables.keys():
             if name in self.shared:
                 os.environ[name] = self.shared[name]
             else:
                 os.environ.pop(name, None)
         for name, value in variables.items():
-            if shared is not None or before.get(name) != value:
+            if before.get(name) != value:
                 os.environ[name] = value
 
     def feed(self, text: str | None) -> None:
@@ -312,15 +424,13 @@ def be_born(fds: tuple[int, int, int], private: list[int], dispositions: dict[in
     reseed()
 
 
-def run(
-    runner: Runner, once: bool, collector: tuple[bool, tuple[int, int, int]],
-) -> None:
+def run(runner: Runner, collector: tuple[bool, tuple[int, int, int]]) -> None:
     """The life of a runner, once it is born; `collector` is how the module left the garbage collector: on, and when."""
     on, thresholds = collector
     gc.set_threshold(*thresholds)
     if on:
         gc.enable()
-    if once:
+    if runner.record is None:
         os._exit(runner.serve_one())
-    runner.serve()
+    runner.serve(runner.record)
     os._exit(0)

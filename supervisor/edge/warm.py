@@ -1,8 +1,8 @@
 """The spawner of calls: a user's interpreter that has imported his module, and the workers that are forked from it.
 
-Run by its path, in whatever Python ≥ 3.8 the user names; standard library only, and `worker.py`, `caller.py` and
-`runner.py` beside it. It imports the module and runs `preload`, once; whatever that took is shared, copy on write, by
-all that is forked from it afterwards.
+Run by its path, in whatever Python ≥ 3.8 the user names; standard library only, and `worker.py`, `caller.py`,
+`runner.py` and `row.py` beside it. It imports the module and runs `preload`, once; what that took is shared, copy on
+write, by all that is forked from it afterwards.
 
     spawner (module, data) ─fork─► worker 1…n ─fork─► runner: one call and its end, or one call after another
 
@@ -47,7 +47,7 @@ else:
     import worker  # type: ignore[import-not-found, no-redef]
 
     sys.dont_write_bytecode = _write
-    for _name in ("caller", "runner", "worker"):
+    for _name in ("caller", "runner", "row", "worker"):
         del sys.modules[_name]  # names that modules of the user's own may have
     del sys.path[0]
 

@@ -274,15 +274,16 @@ class Journal:
     def reserve(self) -> None:
         """Sets room aside for a claim and its exit; raises OSError when there is none."""
         if self.end + RECORD_ROOM > self.reserved:
+            self.reserved = max(self.reserved, self.end)
             if _libc.fallocate(self.fd, FALLOC_FL_KEEP_SIZE, self.reserved, JOURNAL_STEP):
                 code = ctypes.get_errno()
                 if code not in (errno.EOPNOTSUPP, errno.ENOSYS):
                     raise OSError(code, os.strerror(code), "journal")
             self.reserved += JOURNAL_STEP
 
-    def append(self, body: bytes) -> None:
-        """Writes one record; raises FencedError when somebody else wrote since our last one."""
-        line = b"\n" * self.torn + sealed(body)
+    def append(self, *bodies: bytes) -> None:
+        """Writes records at once; raises FencedError when somebody else wrote since our last one."""
+        line = b"\n" * self.torn + b"".join(map(sealed, bodies))
         written = os.write(self.fd, line)
         self.torn = written != len(line)
         position = os.lseek(self.fd, 0, os.SEEK_CUR)
@@ -343,6 +344,14 @@ class Output:
             kept = f"{self.run}/{self.kind}.{self.key}"  # kept where it can be; the daemon moves it later
             os.rename(self.path, kept)
             self.path = kept
+
+    def take_back(self) -> None:
+        """Belongs to no task any more, after one that has written nothing into it."""
+        if self.named:
+            try:
+                os.rename(self.path, f"{self.run}/{self.kind}")
+            except OSError:
+                pass  # the next one's words will be found under this one's name
 
     def keep(self) -> str:
         """The path of what the task wrote, or "" when it wrote nothing. The task and all its children are gone."""
@@ -473,7 +482,7 @@ class Worker:
         self.say({"ready": os.getpid()})
         while True:
             self.start_next()
-            if self.task is None:
+            if not self.busy():
                 self.flush()
                 if (self.orphaned or self.retiring) and not self.unwritten:
                     return
@@ -489,6 +498,10 @@ class Worker:
                 else:
                     self.hear_task()
             self.look_after()
+
+    def busy(self) -> bool:
+        """Whether there is something to be ended before it may leave."""
+        return self.task is not None
 
     def patience(self) -> int | None:
         """Milliseconds until something is due, None for as long as nothing happens."""
@@ -574,7 +587,11 @@ class Worker:
             return
         *lines, self.inbox = (self.inbox + data).split(b"\n")
         for line in lines:
-            self.obey(json.loads(line))
+            self.obey(self.understand(line))
+
+    def understand(self, line: bytes) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(line)
+        return message
 
     def obey(self, message: dict[str, Any]) -> None:
         if "do" in message:
@@ -621,25 +638,36 @@ class Worker:
     def start_next(self) -> None:
         """Claims and starts the next waiting task, if none is in hand."""
         while self.task is None and self.waiting and not self.orphaned:
-            message = self.waiting.popleft()
-            key = message["do"]
-            try:
-                self.journal.reserve()
-                outputs = [self.out, self.err] if self.context(key).get("err") else [self.out]
-                for output in outputs:
-                    output.open()
-                self.journal.append(claim(key, time.time()))
-            except FencedError:
-                self.orphaned = True
-                self.waiting.clear()
-                return
-            except OSError as error:
-                self.say({"n": key, "errno": error.errno, "text": str(error)})
-                continue
-            try:
-                self.spawn(key, message, outputs)
-            except (OSError, ValueError) as error:
-                self.not_spawned(key, error)
+            self.start(self.waiting.popleft())
+        self.retire_in_time()
+
+    def start(self, message: dict[str, Any]) -> None:
+        key = message["do"]
+        try:
+            self.journal.reserve()
+            outputs = self.open_outputs(self.context(key))
+            self.journal.append(claim(key, time.time()))
+        except FencedError:
+            self.orphaned = True
+            self.waiting.clear()
+            return
+        except OSError as error:
+            self.say({"n": key, "errno": error.errno, "text": str(error)})
+            return
+        try:
+            self.spawn(key, message, outputs)
+        except (OSError, ValueError) as error:
+            self.not_spawned(key, error)
+
+    def open_outputs(self, context: dict[str, Any]) -> list[Output]:
+        """The files for what the next task writes."""
+        outputs = [self.out, self.err] if context.get("err") else [self.out]
+        for output in outputs:
+            output.open()
+        return outputs
+
+    def retire_in_time(self) -> None:
+        """Asks to be replaced when the journal has become long."""
         if self.journal.end > JOURNAL_LIMIT and not self.retiring and not self.orphaned:
             self.retiring = True
             self.say({"retiring": True, "dropped": [waiting["do"] for waiting in self.waiting]})

@@ -267,7 +267,9 @@ def test_a_call_has_a_session_its_folder_its_variables_and_nothing_of_its_worker
     opened = "[os.readlink(f'/proc/self/fd/{fd}') for fd in range(3, 100) if os.path.lexists(f'/proc/self/fd/{fd}')]"
     assert looker.value(4, "os.readlink('/proc/self/fd/0')") == "/dev/null"
     found = [name for name in looker.value(5, opened) if not name.startswith("/proc/")]
-    assert len(found) == 1 and found[0].startswith("socket:"), "files of the worker are open in a call"
+    sockets = [name for name in found if name.startswith("socket:")]
+    own = [] if looker.context["once"] else [f"{run}/journal", f"{run}/log"]  # what a runner that is used again writes
+    assert (len(sockets), sorted(set(found) - set(sockets))) == (2 if own else 1, own), "files of the worker are open"
 
 
 def test_signals_mean_in_a_call_what_they_mean_in_python(looker: Warm) -> None:

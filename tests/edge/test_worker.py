@@ -74,7 +74,10 @@ class Worker:
 
     def gone(self) -> None:
         """Waits until the worker process has ended."""
-        fd = os.pidfd_open(self.pid)
+        try:
+            fd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
         try:
             assert select.select([fd], [], [], DEADLINE)[0], "the worker is still there"
         finally:
