@@ -95,8 +95,8 @@ def test_many_calls_end_in_their_order_in_one_process(ahead: Ahead) -> None:
 
 def test_each_call_has_its_own_log_variables_and_result(ahead: Ahead) -> None:
     written = "open(os.environ['GRIST_RESULT'], 'w').write('[1]') and None"
-    ahead.send(0, *(("os.environ['GRIST_TASK']", f"print('line {number}')", f"'x' * {5000 + number}", written)[number % 4]
-                    for number in range(60)))
+    ahead.send(0, *(("os.environ['GRIST_TASK']", f"print('line {n}')", f"'x' * {5000 + n}", written)[n % 4]
+                    for n in range(60)))
     for number, end in ahead.ends(60).items():
         assert end["code"] == 0
         if number % 4 == 0:
