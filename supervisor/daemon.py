@@ -42,6 +42,7 @@ from gristmill.supervisor.edge.server import Server
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.edge.vitals import Vitals
 from gristmill.supervisor.feed import Feed
+from gristmill.supervisor.gates import Gates
 from gristmill.supervisor.gathering import Gatherer
 from gristmill.supervisor.hiring import Hiring
 from gristmill.supervisor.hopper import Hopper
@@ -163,22 +164,23 @@ class Daemon:
         api.include({**hopper.operations, **self._operations(record)})
         self.gatherer = Gatherer(self.ledger, record, self.settings.state, self.conditions)
         server = Server(places.socket_path(self.settings.state, os.environ), api.handle, self.feed.unsubscribe)
-        live = self.ledger.load()
         async with asyncio.TaskGroup() as group:
-            await self.pool.start(group, live, rebooted)
+            await self.pool.start(group, self.ledger.load(), rebooted)
             record.write(store.save_meta("boot", boot), store.save_meta("jobs", str(self.settings.jobs)))
             await server.start()
             self.intake.open()
-            loops = [
-                group.create_task(self._keep("intake", self.intake.run), name="intake"),
-                group.create_task(self._keep("filing", self.intake.file_away), name="filing"),
-                group.create_task(self._keep("gathering", self.gatherer.run), name="gathering"),
-                group.create_task(self._keep("dispatch", self.dispatcher.run), name="dispatch"),
-                group.create_task(self._keep("hopper", hopper.run), name="hopper"),
-                group.create_task(self._keep("tuner", self.tuner.run), name="tuner"),
-                group.create_task(self._keep("settings", lambda: self._look_after_settings(record)), name="settings"),
-                group.create_task(self._keep("learned", lambda: self._write_learned(record)), name="learned"),
-            ]
+            runs: dict[str, Callable[[], Awaitable[None]]] = {
+                "intake": self.intake.run,
+                "filing": self.intake.file_away,
+                "gathering": self.gatherer.run,
+                "gates": Gates(self.ledger, record, time.time, files.local, self.pool.orders.end).run,
+                "dispatch": self.dispatcher.run,
+                "hopper": hopper.run,
+                "tuner": self.tuner.run,
+                "settings": lambda: self._look_after_settings(record),
+                "learned": lambda: self._write_learned(record),
+            }
+            loops = [group.create_task(self._keep(name, run), name=name) for name, run in runs.items()]
             log.info("Gristmill %s on %s, state in %s", __version__, self.settings.jobs, self.settings.state)
             if ready is not None:
                 await ready()

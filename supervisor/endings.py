@@ -29,9 +29,10 @@ from gristmill.supervisor.core.task import (
     settle_reboot,
 )
 from gristmill.supervisor.edge import results
-from gristmill.supervisor.ledger import CANCELING, Ledger
+from gristmill.supervisor.ledger import CANCELING, JOB_FAILED, Ledger
 
 _CANCELED = Outcome(TaskState.CANCELED, "canceled by the user")
+_JOB_FAILED = Outcome(TaskState.CANCELED, JOB_FAILED)
 
 
 class Endings:
@@ -50,6 +51,8 @@ class Endings:
         outcome = settle(end, job.spec.retry, task.attempts, job.timeout_of(task), self._ledger.chance())
         if outcome.state is TaskState.QUEUED and (task.reason == CANCELING or job.state is JobState.CANCELED):
             outcome = _CANCELED
+        if outcome.state is TaskState.CANCELED and job.state is JobState.FAILED:
+            outcome = _JOB_FAILED
         closed = close(task, end, outcome, self._ledger.clock())
         if end.oom or end.why == "evict":
             self._raise_need(job, closed)

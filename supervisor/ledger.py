@@ -43,6 +43,7 @@ FORSAKEN = "its worker was killed: it goes on, how it ends will not be known"
 CANCELING = "canceling"
 """The reason of a live task whose end was asked for: the durable mark that a later daemon acts on."""
 HELD = "held by the user"
+JOB_FAILED = "its job has failed"
 MARKS = frozenset({CANCELING, EVICTED})
 """Reasons of live tasks that are orders, and give way to no other but a user's."""
 
@@ -163,14 +164,18 @@ class Ledger(Roll):
         await self.flush()
         return list(job.live.values())
 
-    def fail(self, job: Job, reason: str) -> None:
-        """Ends a job as failed, though not all of its tasks have run; what runs of it goes on to its end."""
+    def fail(self, job: Job, reason: str, *, end: bool = False) -> list[Task]:
+        """Ends a job as failed, though not all of its tasks have run. What runs of it goes on to its end, or, with
+        `end`, is returned: the pool has to ask for its end."""
         job.enter(JobState.FAILED, reason)
         now = self.clock()
+        for live in list(job.live.values()) if end else ():
+            self._keep(job, live.number, live)
         for _, number, _ in list(job.again):
             if (task := job.withdraw(number)) is not None:  # one that a retry of the job finds again
-                self.end(job, advance(task, TaskState.CANCELED, reason="its job has failed", ended_at=now))
+                self.end(job, advance(task, TaskState.CANCELED, reason=JOB_FAILED, ended_at=now))
         self._touch(job)
+        return list(job.live.values()) if end else []
 
     def hold(self, job: Job) -> None:
         """Has a job start nothing more until it is released; what no worker has got yet comes back."""
@@ -452,5 +457,7 @@ class Ledger(Roll):
             if job.id in self.listeners:
                 self.listeners[job.id].over()
         if closing:
+            if self.gated:
+                self.news.set()
             self.finished.set()
             self.finished = asyncio.Event()

@@ -16,6 +16,7 @@ from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.protocol import JobView
+from gristmill.supervisor.core.spec import Gate
 from gristmill.supervisor.core.task import Task, TaskState
 
 RECENT = 500
@@ -29,6 +30,8 @@ class Roll:
         self.jobs: dict[int, Job] = {}
         self.live: dict[int, Job] = {}
         """Those of `jobs` that have tasks handed out."""
+        self.gated: dict[int, Job] = {}
+        """Those of `jobs` that wait for others, for a time or for hours, or must end in time."""
         self.recent: OrderedDict[int, JobView] = OrderedDict()
         self.order: list[tuple[int, int]] = []
         self.forgotten: list[int] = []
@@ -37,6 +40,8 @@ class Roll:
         """Jobs of calls for which nobody has seen to an interpreter yet."""
         self.work = asyncio.Event()
         """Set when something may be startable that was not before."""
+        self.news = asyncio.Event()
+        """Set when a job has come, or has ended and its record is durable."""
 
     def in_order(self) -> Iterable[Job]:
         """Jobs in memory by falling priority, then age."""
@@ -52,6 +57,14 @@ class Roll:
         active = (number for number, job in self.jobs.items() if job.spec.name == name)
         ended = (number for number, view in self.recent.items() if view.name == name)
         return max(itertools.chain(active, ended), default=None)
+
+    def by_name(self) -> dict[str, list[int]]:
+        """The ids of the jobs that memory knows, ascending, by name."""
+        found: dict[str, list[int]] = {}
+        for number in sorted({*self.jobs, *self.recent}):
+            job = self.jobs.get(number)
+            found.setdefault(job.spec.name if job else self.recent[number].name, []).append(number)
+        return found
 
     def in_hand(self, key: Key) -> Task | None:
         """The running or stopped task of which `key` is the present attempt."""
@@ -71,6 +84,10 @@ class Roll:
         if job.spec.call is not None:
             job.cold = True
             self.fresh_calls.append(job)
+        if job.spec.gate != Gate() or job.spec.limits.time_s is not None:
+            self.gated[job.id] = job
+        if self.gated:
+            self.news.set()
         bisect.insort(self.order, (-job.spec.priority, job.id))
         self.work.set()
 
@@ -81,6 +98,7 @@ class Roll:
 
     def _release(self, job: Job) -> None:
         del self.jobs[job.id]
+        self.gated.pop(job.id, None)
         del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]
         self.recent[job.id] = portray(job)
         while len(self.recent) > RECENT:

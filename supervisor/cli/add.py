@@ -19,6 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="the job's name (default: the command's)")
     parser.add_argument("--priority", type=int, metavar="N", help="higher runs first (default 0)")
     parser.add_argument("--timeout", metavar="TIME", help="such as 90s or 2h")
+    parser.add_argument("--after", metavar="JOB", action="append", help="once that job has ended well (id or name)")
+    parser.add_argument("--after-any", metavar="JOB", action="append", help="once that job has ended in any way")
+    parser.add_argument("--after-failed", metavar="JOB", action="append", help="once that job has failed")
+    parser.add_argument("--start", metavar="TIME", help="not before: 22:00, 2h, '2026-12-24 08:00'")
     parser.add_argument("--cwd", metavar="DIR", help="where it runs (default: here)")
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="one word: a shell command; more: an argv")
 
@@ -29,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     command: str | list[str] = args.command[0] if len(args.command) == 1 else args.command
     name = args.name or re.sub(r"[^\w.+-]+", "-", os.path.basename(args.command[0].split()[0])).strip("-.") or "job"
     text = job_text(name, command, args.cwd or os.getcwd(), args, os.environ.get("VIRTUAL_ENV"))
+    text += gate_text(args)
     file = f"{re.sub(r'[^A-Za-z0-9_.+-]+', '-', name)[:80] or 'job'}.toml"
     try:
         client = place.connect()
@@ -57,6 +62,15 @@ def job_text(name: str, command: str | list[str], cwd: str, args: argparse.Names
     if args.timeout is not None:
         lines.append(f"timeout = {quoted(args.timeout)}")
     return "\n".join(lines) + "\n"
+
+
+def gate_text(args: argparse.Namespace) -> str:
+    """The lines of the job file that say when it may begin."""
+    lines = [] if args.start is None else [f"start = {quoted(args.start)}"]
+    for key, jobs in (("after", args.after), ("after_any", args.after_any), ("after_failed", args.after_failed)):
+        refs = ", ".join(job if job.isdecimal() else quoted(job) for job in jobs or ())
+        lines += [f"{key} = [{refs}]"] if refs else []
+    return "".join(line + "\n" for line in lines)
 
 
 def drop(jobs: os.PathLike[str], file: str, text: str) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from gristmill.supervisor.cli import tree
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.announce import lasting, named
@@ -25,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its options; `--state` with the name of a task state shows only such tasks of JOB."""
     parser.add_argument("job", nargs="?", metavar="JOB", help="an id, a name (the newest of it) or `last`")
     parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--tree", action="store_true", help="jobs below the jobs that they wait for")
     parser.add_argument("--offset", type=int, default=0, metavar="N", help="of a job's tasks: pass over the first N")
     parser.add_argument("--limit", type=int, default=100, metavar="N", help="of a job's tasks: show N (default 100)")
 
@@ -41,6 +43,9 @@ def run(args: argparse.Namespace) -> int:
             answer = client.ask("job", job=args.job, offset=args.offset, limit=args.limit, state=task_state)
     if args.json:
         print(json.dumps(answer))
+    elif args.tree:
+        jobs = answer["jobs"] if args.job is None else [answer["job"]]
+        print("\n".join(tree.lines(jobs, MARKS)) or "no jobs yet: drop a job file into the folder")
     elif args.job is None:
         show_jobs(answer, time.time())
     else:

@@ -140,6 +140,7 @@ def limits(layout: keys.JobFile, findings: Findings) -> Limits:
     table = layout.limits if layout.limits is not UNSET else keys.LimitsTable()
     return Limits(
         workers=None if table.workers is UNSET else table.workers,
+        time_s=seconds(table.time, ("limits", "time"), findings),
         log_bytes=size(table.log, ("limits", "log"), findings, _LEAST_LOG),
     )
 

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 LATER: dict[tuple[str, ...], str] = {
-    ("after",): "remove it and drop this file when the other job has ended (`grist wait JOB`)",
-    ("after_any",): "remove it and drop this file when the other job has ended (`grist wait JOB`)",
-    ("after_failed",): "remove it and drop this file when the other job has failed (`grist wait JOB`)",
-    ("start",): "remove it and drop this file when the job may start",
-    ("only",): "remove it and drop this file when the job may run",
     ("resources", "gpus"): "remove it and let the task choose its card, with [limits] workers = the number of cards",
     ("resources", "gpu_memory"): "remove it and let [limits] workers bound how many tasks share the cards",
     ("limits", "failures"): "remove it and cancel the job when too much of it fails (`grist cancel JOB`)",

@@ -61,6 +61,15 @@ def left(windows: Iterable[Window], local: datetime) -> int:
     return min(total, WEEK)
 
 
+def until(windows: Iterable[Window], local: datetime) -> int:
+    """Minutes on the wall's clock until a window begins, at most a week; 0 while one holds."""
+    windows = tuple(windows)
+    if left(windows, local):
+        return 0
+    now = local.weekday() * DAY + local.hour * 60 + local.minute
+    return min(((day * DAY + window.begin - now) % WEEK for window in windows for day in window.days), default=WEEK)
+
+
 def clock(local: datetime, minutes: int) -> str:
     """The time on the wall so many minutes from now: `20:00`, or `Mon 08:00` where that is a day away or more."""
     then = (local.weekday() * DAY + local.hour * 60 + local.minute + minutes) % WEEK

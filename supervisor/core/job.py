@@ -15,7 +15,7 @@ from gristmill.supervisor.core import launch
 from gristmill.supervisor.core.footprint import Footprint, Seen
 from gristmill.supervisor.core.guided import Guided
 from gristmill.supervisor.core.handout import Demand, Fixed, Handout, Recorded
-from gristmill.supervisor.core.spec import Items, Spec
+from gristmill.supervisor.core.spec import Gate, Items, Spec
 from gristmill.supervisor.core.task import JOB_FINAL, TASK_FINAL, JobState, Task, TaskState, advance, move_job, note
 
 TINY_S = 0.05
@@ -24,6 +24,7 @@ AHEAD_S = 0.1
 AHEAD_MOST = 24
 AHEAD_CALLS = 256
 """The same for calls in a process that is used again: a commit lasts as long as a hundred of them."""
+NOT_LOOKED_AT = "whether it may begin is looked at"
 PRIORITY_MOST = 1_000_000
 
 
@@ -68,6 +69,8 @@ class Job:
     """When the memory that its tasks are taken to need was last raised."""
     kind: str = ""
     """What tasks of this name and command are called, in this job and any other."""
+    gate: str = ""
+    """Why it may not begin tasks as yet, whatever room there is (see `gate`); shown, never stored."""
     waits: str = ""
     """Why nothing of it is started now; shown, never stored."""
     passed_at: float | None = None
@@ -81,6 +84,7 @@ class Job:
 
     def __post_init__(self, cursor: int) -> None:
         self.kind = self.kind or launch.kind(self.spec)
+        self.gate = NOT_LOOKED_AT if self.spec.gate != Gate() else ""
         rule = self.spec.items
         self.guided = Guided(rule, cursor) if rule.per_task is None else None
         self.handout = self.guided or Fixed(rule, cursor)
@@ -154,7 +158,7 @@ class Job:
 
     def ready(self, now: float) -> bool:
         """Whether a task could be handed out now, as far as the job itself is concerned."""
-        if not self.open or (self.cold and not self.finishing) or (
+        if not self.open or self.gate or (self.cold and not self.finishing) or (
             self.spec.limits.workers is not None and len(self.live) >= self._most()
         ):
             return False

@@ -43,6 +43,11 @@ Variables = Annotated[
 Point = Annotated[
     dict[str, Scalar], Meta(extra={"wants": "a table with one value for each parameter, such as {lr = 0.1, fold = 3}"})
 ]
+Jobs = Annotated[
+    str | int | list[Annotated[str | int, Meta(extra={"wants": "a job's name in quotes, or its number"})]],
+    Meta(examples=["prepare", 12, ["prepare", "fetch"]],
+         extra={"wants": 'a job\'s name in quotes, its number, or a list such as ["prepare", 12]'}),
+]
 Points = Annotated[list[Point], Meta(extra={"wants": "a list of tables, such as [{lr = 0.1, fold = 3}]"})]
 
 
@@ -159,6 +164,13 @@ class LimitsTable(Table, frozen=True):
     workers: Annotated[
         Count | UnsetType, Meta(description="Tasks of this job that run at once, at most. Default: no bound.")
     ] = UNSET
+    time: Annotated[
+        Duration | UnsetType,
+        Meta(
+            description='Longest that the job may take from its first start, such as "8h"; then it fails, and what '
+            "runs of it is ended. Default: no limit."
+        ),
+    ] = UNSET
     log: Annotated[
         Size | UnsetType,
         Meta(description='Size past which a task\'s log loses its middle, such as "64 MiB". Default: kept whole.'),
@@ -260,6 +272,44 @@ class JobFile(Table, frozen=True):
         Annotated[int, Meta(ge=-1_000_000, le=1_000_000, extra={"wants": "a whole number such as 10, without quotes"})],
         Meta(description="Higher goes first. Default: 0."),
     ] = 0
+    after: Annotated[
+        Jobs | UnsetType,
+        Meta(
+            description="Jobs that must have ended well before this one begins, by name (the newest of it; one that is "
+            "dropped later counts) or number. If one fails or is canceled, so does this. Default: none."
+        ),
+    ] = UNSET
+    after_any: Annotated[
+        Jobs | UnsetType, Meta(description="Jobs that must have ended before it, in any way. Default: none.")
+    ] = UNSET
+    after_failed: Annotated[
+        Jobs | UnsetType,
+        Meta(description="Jobs that must have failed or been canceled before it; else it fails. Default: none."),
+    ] = UNSET
+    start: Annotated[
+        Text | UnsetType,
+        Meta(
+            description='When it begins at the earliest: "22:00" (the next), "2026-12-24 08:00", "2h" (from when it '
+            'was dropped), or the five fields of cron, "0 22 * * fri". Default: at once.',
+            examples=["22:00", "2h"],
+        ),
+    ] = UNSET
+    only: Annotated[
+        Annotated[
+            str | list[Text],
+            Meta(extra={"wants": 'hours such as "22:00-06:00", "nights" or "weekends", or a list of such'}),
+        ]
+        | UnsetType,
+        Meta(
+            description='Hours in which tasks of it begin: "22:00-06:00", "mon-fri 20:00-08:00", "nights" (as '
+            '20:00-08:00), "weekends". What runs when they end goes on. Default: at all times.',
+            examples=["nights", "mon-fri 20:00-08:00"],
+        ),
+    ] = UNSET
+    expires: Annotated[
+        Duration | UnsetType,
+        Meta(description='If it has not begun so long after it was dropped, it fails, such as "2d". Default: never.'),
+    ] = UNSET
     nice: Annotated[
         Annotated[int, Meta(ge=0, le=19, extra={"wants": "a whole number from 0 (as usual) to 19 (most polite)"})]
         | UnsetType,

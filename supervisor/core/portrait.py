@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gristmill.supervisor.core import launch
+from gristmill.supervisor.core import gate, launch
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import JobView
 
@@ -31,6 +31,7 @@ def portray(job: Job) -> JobView:
         cpu_s_mean=seen.cpu_s if seen else None,
         wall_s_mean=seen.wall_s if seen else None,
         memory_peak_bytes=seen.memory_bytes if seen else None,
+        needs={words: list(refs) for words, refs in gate.needs(job.spec.gate) if refs},
         memory_need_bytes=None if job.memory_need is None else int(job.memory_need),
     )
 
@@ -56,6 +57,8 @@ def _why(job: Job) -> str:
 
 
 def _waits(job: Job) -> str:
+    if job.gate:
+        return job.gate
     first = job.behind
     if first is not None and first.passed_at is not None and first.open:
         return f"turn: room is kept for job {first.id} ({first.spec.name}), which others have passed for long"

@@ -119,6 +119,9 @@ class JobView(View, kw_only=True):
     memory_peak_bytes: int | None = None
     memory_need_bytes: int | None = None
     """What one more task is taken to need: claimed, learned, or raised after a lack of memory."""
+    needs: dict[str, list[int | str]] = {}
+    """The jobs that it waits for, by id or name: those that must have ended well (`after`), in any way (`after_any`) or
+    badly (`after_failed`)."""
 
 
 class TaskView(View, kw_only=True):

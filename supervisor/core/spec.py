@@ -10,8 +10,12 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from gristmill.supervisor.core.hours import Window
+
 Value: TypeAlias = str | int | float | bool
 """A parameter of an item, as TOML writes scalars."""
+Ref: TypeAlias = int | str
+"""Another job, by its id or its name; of several with one name the newest."""
 
 
 class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -57,11 +61,28 @@ class Retry(Frozen, frozen=True, kw_only=True):
     on: tuple[str, ...] = ()
 
 
+class Gate(Frozen, frozen=True, kw_only=True):
+    """When it may begin: after other jobs (that ended well, in any way, badly), at a time, in some hours.
+
+    `start` is as `gate.first` reads it, counted from when the job was submitted. One that has not begun `expires_s`
+    after that never does. Only `only` binds a job that has begun.
+    """
+
+    after: tuple[Ref, ...] = ()
+    after_any: tuple[Ref, ...] = ()
+    after_failed: tuple[Ref, ...] = ()
+    start: str = ""
+    only: tuple[Window, ...] = ()
+    expires_s: float | None = None
+
+
 class Limits(Frozen, frozen=True, kw_only=True):
     """Bounds of this job alone. A log that grows past `log_bytes` loses its middle."""
 
     workers: int | None = None
     log_bytes: int | None = None
+    time_s: float | None = None
+    """From its first start: then it fails, and what runs of it is ended."""
 
 
 class Resources(Frozen, frozen=True, kw_only=True):
@@ -121,6 +142,7 @@ class Spec(Frozen, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     venv: str | None = None
     conda: str | None = None
+    gate: Gate = Gate()
     priority: int = 0
     nice: int | None = None
     timeout_s: float | None = None

@@ -109,7 +109,7 @@ workers = 8
         ('command = "x"\n[grid]\na = [1]\ntimeout = "2h"', "move timeout above the first [table]"),
         ('command = "x"\n[env]\nA = "1"\ntimeout = "2h"', "pose.toml:4:1: timeout stands below [env]"),
         ('command = "x"\nxyzzy = 1', "the keys here are name, command, call"),
-        ('command = "x"\nafter = ["a"]', "pose.toml:2:1: after is not there yet in this version – remove it"),
+        ('command = "x"\n[limits]\nfailures = 3', "pose.toml:3:1: limits.failures is not there yet in this version"),
         ('command = "x"\n[finally]\non = "done"', "pose.toml:2:2: finally without a command – say what runs, such as"),
         ('command = "x"\n[finally]\ncommand = "m {index}"', "unknown placeholder {index} – use {results}, {job}"),
         ('command = "x"\n[finally]\ncommand = "m \'{results}\'"', ":3:1: a placeholder stands inside quotes – take"),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gristmill.supervisor.core.errors import FolderError, NoRoomError
 
-SCHEMA = 5
+SCHEMA = 6
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -54,6 +54,7 @@ INSERT INTO results SELECT job, tasks.start, tasks.count, number, result FROM re
 DROP TABLE results_2;
 """,
     5: "",  # jobs may be open; no table is different
+    6: "",  # jobs may wait for others, for a time or for hours, and end by a limit of time; no table is different
 }
 """By schema number: the statements that make a file of the number before into one of this."""
 
