@@ -106,9 +106,11 @@ def lack(job: Job, room: Room) -> str:
 
 
 def rank(job: Job, room: Room, now: float) -> tuple[float, float]:
-    """Of two jobs of one priority the one with the smaller comes first: by its share, then by its last turn. One that
-    was passed for long enough comes before all that have been dropped since."""
-    return (0.0, 0.0) if overdue(job, room, now) else (len(job.live) / job.ahead, job.served_at)
+    """Of two jobs of one priority the one with the smaller comes first: by its share, then by its last turn. Those that
+    were passed for long enough come before all that have been dropped since, the longest passed first."""
+    if job.passed_at is not None and overdue(job, room, now):
+        return -1.0, job.passed_at
+    return len(job.live) / job.ahead, job.served_at
 
 
 def overdue(job: Job, room: Room, now: float) -> bool:
@@ -166,7 +168,7 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
         if best is not None and job.waits:
             best.behind = job
         best, best_rank = job, mine
-        if mine == (0.0, 0.0) and not job.waits:
+        if mine == (0.0, 0.0):
             break
     if best is None or best.waits or best_rank[0] > waiting:
         return None

@@ -6,7 +6,7 @@ import heapq
 import itertools
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gristmill.supervisor.core.footprint import Footprint
@@ -99,6 +99,11 @@ def test_every_job_starts_in_bounded_time_and_all_of_them_end(wishes: list[Wish]
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(WISHES, min_size=1, max_size=5), WISHES, st.integers(1, 20))
+@example(  # of five that need more than half of the memory each has its turn
+    [Wish(7, 32, 14, 1, 0, 14), Wish(10, 23, 1, 1, 0, 15), Wish(3, 13, 13, 2, 0, 47), Wish(7, 26, 11, 1, 0, 2),
+     Wish(9, 30, 11, 4, 0, 44)],
+    Wish(6, 22, 11, None, 0, 59), 4,
+)
 def test_a_job_beside_endless_ones_starts_in_bounded_time(floods: list[Wish], late: Wish, limit: int) -> None:
     """Of the same priority; each that is there may have a turn before it, and room is kept for it after a while."""
     endless = [Wish(10**6, one.wall, one.memory, one.cpus, 0, one.dropped) for one in floods]
