@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
 from textual import on
 from textual.app import App
 from textual.binding import BindingType
+from textual.events import CursorPosition
 
 from gristmill.supervisor.core.errors import GristError, RequestError
 from gristmill.supervisor.core.sanitise import safe
@@ -25,6 +27,7 @@ from gristmill.tui.looks import DARK, NAMES, PALETTES, Palette
 from gristmill.tui.marks import ASCII, UNICODE, Marks
 from gristmill.tui.messages import Arrived, LinkLost
 from gristmill.tui.orders import Orders
+from gristmill.tui.pace import QUESTION, Pace
 from gristmill.tui.palette import TableProvider
 from gristmill.tui.present import GapError, Mill, fold, name_task
 from gristmill.tui.screens.base import MillScreen
@@ -55,7 +58,8 @@ class MillApp(App[int]):
     DEFAULT_MODE = "mill"
 
     def __init__(self, socket_path: str, jobs_dir: str, *, use_ascii: bool = False, theme: str | None = None,
-                 read_only: bool = False) -> None:  # fmt: skip
+                 read_only: bool = False, clock: Callable[[], float] = time.time) -> None:  # fmt: skip
+        self.clock = clock
         no_color = bool(os.environ.get("NO_COLOR"))
         super().__init__(ansi_color=True if no_color else None)
         self.animation_level = "none"
@@ -73,6 +77,8 @@ class MillApp(App[int]):
         self._heard_at = time.monotonic()
         self._lost = ""
         self.orders = Orders(self)
+        self.pace = Pace()
+        self._owed = False
 
     @property
     def palette(self) -> Palette:
@@ -96,6 +102,7 @@ class MillApp(App[int]):
 
     def on_mount(self) -> None:
         """Begin to listen."""
+        self.pace.able = not self.is_headless
         send(self, self.link.run, "link", "the line to the daemon")
         self.set_interval(1.0, self._tick)
 
@@ -106,10 +113,12 @@ class MillApp(App[int]):
         except GapError:
             return  # the link has seen the gap, too, and a snapshot is on its way
         self._heard_at, self._lost = time.monotonic(), ""
-        if self._frozen is None:
+        if self._frozen is not None:
+            self._tick()
+        elif self.may_paint():
             self.present()
         else:
-            self._tick()
+            self._owed = True  # the line is busy with the last frame
 
     @on(LinkLost)
     def _link_lost(self, message: LinkLost) -> None:
@@ -121,11 +130,32 @@ class MillApp(App[int]):
         screen = self._top()
         if screen is None or not screen.is_mounted:
             return
+        self.pace.made()
+        self._owed = False
         if self.shown is not None and (screen.is_current or isinstance(self.screen, Question)):
             screen.show(self.shown)
         if isinstance(self.screen, Question):
             self.screen.show_facts((*facts(self.mill, self.screen.ids), *self.screen.notes))
         self._tick()
+
+    def may_paint(self) -> bool:
+        """Whether what comes by itself may be drawn now; if so, it is: what a key does, is drawn in any case."""
+        free = self.pace.free(time.monotonic())
+        if free:
+            self.pace.made()
+        return free
+
+    def post_display_hook(self) -> None:
+        """A frame was written: ask the terminal when it has it."""
+        if self._driver is not None and self.pace.ask(time.monotonic()):
+            self._driver.write(QUESTION)
+
+    def on_cursor_position(self, event: CursorPosition) -> None:
+        """The terminal has the last frame."""
+        event.stop()
+        self.pace.answered(time.monotonic())
+        if self._owed:
+            self.present()
 
     def _top(self) -> MillScreen | None:
         """The highest screen that shows the mill; dialogs lie above it."""
@@ -137,8 +167,10 @@ class MillApp(App[int]):
         if screen is None or not screen.is_mounted:
             return
         now = time.monotonic()
+        if not self.pace.free(now):
+            return  # the clock can wait
         frozen = now - self._frozen_at if self._frozen is not None else None
-        pulse = Pulse(now - self._heard_at, self._lost, frozen, time.time())
+        pulse = Pulse(now - self._heard_at, self._lost, frozen, self.clock(), self.pace.words)
         for header in screen.query(Header):
             header.show(self.shown, pulse)
         if self.mill is None and self._lost:

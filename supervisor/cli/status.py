@@ -29,6 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tree", action="store_true", help="jobs below the jobs that they wait for")
     parser.add_argument("--offset", type=int, default=0, metavar="N", help="of a job's tasks: pass over the first N")
     parser.add_argument("--limit", type=int, default=100, metavar="N", help="of a job's tasks: show N (default 100)")
+    parser.add_argument("--watch", action="store_true", help="print what changes, in plain lines, until Ctrl-C")
+    parser.epilog = "Example: grist status --watch; grist status sweep --state failed; grist status --json"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,6 +38,10 @@ def run(args: argparse.Namespace) -> int:
     words = args.state or []
     task_state = next((word for word in words if args.job is not None and word in STATES), None)
     args.state = next((word for word in words if word != task_state), None)
+    if args.watch:
+        from gristmill.supervisor.cli import watching
+
+        return watching.follow(place_of(args), args.job)
     with place_of(args).connect() as client:
         if args.job is None:
             answer = client.ask("status")

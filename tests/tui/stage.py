@@ -90,6 +90,8 @@ def reasons(**fields: Any) -> WhyView:
 EMPTY: dict[str, Any] = {
     "sweep": {"axes": []}, "causes": {"causes": [], "seen": 0, "of": 0},
     "timeline": {"began_at": 0.0, "step_s": 1.0, "done": [], "failed": []},
+    "vitals": {"cores": [[0, 50.0, True]], "load": [1, 1, 1], "cpu_ours_percent": 40, "cpu_others_percent": 10,
+               "memory_total_bytes": 1 << 34, "memory_available_bytes": 1 << 33, "memory_ours_bytes": 1 << 31},
     "life": {"began_at": 0.0, "step_s": 1.0, "cpu": [], "memory_bytes": []},
 }  # fmt: skip
 """What is answered where a test has said nothing."""
@@ -111,6 +113,8 @@ class Daemon:
         self.held = ""
         self.conditions: list[ConditionView] = []
         self.counts_all = False
+        self.frozen = False
+        """Whether it is as one that was stopped: its socket takes what is said, and nothing is answered."""
         self.limit = LimitView(workers=8, busy=1, reason="memory binds (84 %, cap 85 %)")
         self.why = reasons()
         self.decisions: list[DecisionView] = []
@@ -177,6 +181,9 @@ class Daemon:
 
     def _take(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         op = request["op"]
+        if self.frozen:
+            self.asked.append(request)
+            return
         if op == "subscribe":
             self.subscriptions += 1
             self._writers.append(writer)

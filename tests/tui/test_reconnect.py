@@ -1,10 +1,11 @@
 """Without a daemon the screen says how to start one; when one goes, what was seen stays, and says how old it is."""
 
+import time
 from pathlib import Path
 
 from gristmill.tui.app import MillApp
 
-from .stage import Daemon, Eye, Opened
+from .stage import Daemon, Eye, Opened, job
 
 
 async def test_without_a_daemon_it_says_how_to_start_one_and_comes_alive(tmp_path: Path, size: tuple[int, int]) -> None:
@@ -50,3 +51,40 @@ async def test_a_gap_is_healed_without_a_word(daemon: Daemon, mill: Opened) -> N
         await eye.sees("22/40")
         assert daemon.subscriptions == 2
         assert "stale" not in eye.text
+
+
+async def test_a_frozen_daemon_freezes_no_screen(daemon: Daemon, mill: Opened, size: tuple[int, int]) -> None:
+    async with mill(*size) as eye:
+        await eye.sees("pose-cv")
+        daemon.frozen = True
+        began = time.monotonic()
+        await eye.press("tab", "j", "enter")
+        await eye.sees("Tasks")
+        await eye.press("r", "tab", "z", "escape", "escape", "question_mark")
+        await eye.sees("Everywhere")
+        await eye.press("escape", "2", "1", "3", "1", "slash", "=pose", "enter")
+        await eye.sees("finds 1")
+        assert time.monotonic() - began < 6, "keys waited for the daemon"
+        await eye.press("c")
+        await eye.sees("Cancel job 5?")
+        await eye.press("n")
+        await eye.sees("● stale", "retrying")
+        daemon.frozen = False
+        daemon.push(job(5, "pose-cv", items_done=39))
+        await eye.sees("● live", "39/40")
+
+
+async def test_a_job_that_was_open_is_as_it_was_when_the_daemon_comes_back(daemon: Daemon, mill: Opened) -> None:
+    async with mill() as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter", "slash", "=412", "enter")
+        await eye.until(lambda: "412 ○QUE" in eye.cursor, "task 412")
+        await eye.press("space")
+        await daemon.stop()
+        await eye.sees("● stale")
+        assert "413 ○QUE" in eye.cursor
+        await daemon.start()
+        daemon.jobs[4].items_done = 20
+        await eye.sees("● live", "ok 20")
+        assert "413 ○QUE" in eye.cursor
+        assert eye.line("412 ○QUE").startswith("◆")

@@ -27,6 +27,8 @@ class Pulse:
     lost: str = ""
     frozen_s: float | None = None
     clock: float = 0.0
+    trip: str = ""
+    """How long the line takes there and back, where that is worth a word."""
 
     @property
     def stale(self) -> bool:
@@ -61,8 +63,9 @@ class Header(Lines):
 
     def _right(self, width: int) -> Runs:
         clock = figures.full_clock(self.pulse.clock) if self.pulse.clock else ""
+        trip = ((self.pulse.trip + "  ", "warn"),) if self.pulse.trip and width >= 76 else ()
         host = ((self.host + "  ", "muted"),) if width >= 90 else ()
-        return (*host, (clock + " ", "muted")) if width >= 66 else ()
+        return (*trip, *host, (clock + " ", "muted")) if width >= 66 else ()
 
     def _left(self, width: int) -> Runs:
         marks, mill = self.look.marks, self.mill

@@ -29,6 +29,8 @@ class Painted(Protocol):
     @property
     def marks(self) -> Marks: ...
 
+    def may_paint(self) -> bool: ...
+
 
 class Lines(Widget):
     """Subclasses give `draw`; `renew` draws again and refreshes what has changed."""

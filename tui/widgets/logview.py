@@ -145,7 +145,7 @@ class LogView(LogKeys):
             return
         end = self.log_file.size
         moved = self._watch.moved(end)
-        if end == self.end and not moved:
+        if (end == self.end and not moved) or not self.look.may_paint():
             return
         if moved:
             self._go_on_after_cut(end)
