@@ -42,6 +42,7 @@ from gristmill.supervisor.edge.server import Server
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.edge.vitals import Vitals
 from gristmill.supervisor.feed import Feed
+from gristmill.supervisor.fuses import Fuses
 from gristmill.supervisor.gates import Gates
 from gristmill.supervisor.gathering import Gatherer
 from gristmill.supervisor.hiring import Hiring
@@ -174,6 +175,7 @@ class Daemon:
                 "filing": self.intake.file_away,
                 "gathering": self.gatherer.run,
                 "gates": Gates(self.ledger, record, time.time, files.local, self.pool.orders.end).run,
+                "fuses": Fuses(self.ledger, record).run,
                 "dispatch": self.dispatcher.run,
                 "hopper": hopper.run,
                 "tuner": self.tuner.run,

@@ -31,7 +31,8 @@ class Roll:
         self.live: dict[int, Job] = {}
         """Those of `jobs` that have tasks handed out."""
         self.gated: dict[int, Job] = {}
-        """Those of `jobs` that wait for others, for a time or for hours, or must end in time."""
+        """Those of `jobs` that are looked after: they wait for others, for a time or for hours, or have a limit of
+        time or failures."""
         self.recent: OrderedDict[int, JobView] = OrderedDict()
         self.order: list[tuple[int, int]] = []
         self.forgotten: list[int] = []
@@ -84,7 +85,8 @@ class Roll:
         if job.spec.call is not None:
             job.cold = True
             self.fresh_calls.append(job)
-        if job.spec.gate != Gate() or job.spec.limits.time_s is not None:
+        limits = job.spec.limits
+        if job.spec.gate != Gate() or limits.time_s is not None or limits.failures is not None:
             self.gated[job.id] = job
         if self.gated:
             self.news.set()

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from gristmill.supervisor.core import causes, progress, sweep
-from gristmill.supervisor.core.causes import Failure
+from gristmill.supervisor import fuses
+from gristmill.supervisor.core import sweep
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.governor import Reading
 from gristmill.supervisor.core.job import Job
@@ -30,20 +29,16 @@ from gristmill.supervisor.core.protocol import (
     VitalsView,
 )
 from gristmill.supervisor.core.sweep import Ended
-from gristmill.supervisor.core.task import TASK_FINAL, TaskState
-from gristmill.supervisor.edge import tail
+from gristmill.supervisor.core.task import TaskState
 from gristmill.supervisor.edge.server import Connection
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.edge.vitals import Vitals
 from gristmill.supervisor.finder import Finder
 from gristmill.supervisor.ledger import Ledger
 
-BAD = sorted(state.value for state in TASK_FINAL - {TaskState.DONE, TaskState.CANCELED})
 ITEMS_MOST = 50_000
 """Items of a sweep that are looked at: a second or so."""
 PAGE = 5_000
-FAILURES_MOST = 1_000
-"""Failed tasks whose logs are looked into."""
 STEPS_MOST = 240
 KEPT = 16
 
@@ -83,19 +78,8 @@ class Studies:
 
     async def _causes(self, _: Connection, request: dict[str, Any]) -> CausesView:
         job = await self._finder.of(request)
-        answer: CausesView = await self._study("causes", job, "", lambda: self._caused(job))
+        answer: CausesView = await self._study("causes", job, "", lambda: fuses.grouped(self._store, job.id))
         return answer
-
-    def _caused(self, job: Job) -> CausesView:
-        with self._store.reading() as queries:
-            rows, of = queries.failures(job.id, BAD, FAILURES_MOST)
-
-        def failures() -> Iterator[Failure]:
-            for number, state, reason, log in rows:
-                words = progress.last_words(tail.read(Path(log)))[0] if log else ""
-                yield Failure(number, state, reason, words)
-
-        return CausesView(causes=causes.group(failures()), seen=len(rows), of=of)
 
     async def _timeline(self, _: Connection, request: dict[str, Any]) -> TimelineView:
         job = await self._finder.of(request)

@@ -141,6 +141,7 @@ def limits(layout: keys.JobFile, findings: Findings) -> Limits:
     return Limits(
         workers=None if table.workers is UNSET else table.workers,
         time_s=seconds(table.time, ("limits", "time"), findings),
+        failures=None if table.failures is UNSET else table.failures,
         log_bytes=size(table.log, ("limits", "log"), findings, _LEAST_LOG),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 LATER: dict[tuple[str, ...], str] = {
     ("resources", "gpus"): "remove it and let the task choose its card, with [limits] workers = the number of cards",
     ("resources", "gpu_memory"): "remove it and let [limits] workers bound how many tasks share the cards",
-    ("limits", "failures"): "remove it and cancel the job when too much of it fails (`grist cancel JOB`)",
 }
 """Keys of the design that this version does not know yet, each with what to do instead."""
 

@@ -171,6 +171,14 @@ class LimitsTable(Table, frozen=True):
             "runs of it is ended. Default: no limit."
         ),
     ] = UNSET
+    failures: Annotated[
+        Annotated[int, Meta(ge=1, le=1000, extra={"wants": "a whole number from 1 to 1000, without quotes"})]
+        | UnsetType,
+        Meta(
+            description="When so many tasks have failed with the same last words (in which numbers, paths and quoted "
+            "names do not count), the job fails: nothing more of it is started, what runs goes on. Default: no limit."
+        ),
+    ] = UNSET
     log: Annotated[
         Size | UnsetType,
         Meta(description='Size past which a task\'s log loses its middle, such as "64 MiB". Default: kept whole.'),

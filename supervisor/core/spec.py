@@ -81,6 +81,8 @@ class Limits(Frozen, frozen=True, kw_only=True):
 
     workers: int | None = None
     log_bytes: int | None = None
+    failures: int | None = None
+    """When so many tasks have failed alike the job fails."""
     time_s: float | None = None
     """From its first start: then it fails, and what runs of it is ended."""
 
