@@ -59,8 +59,8 @@ def happen(daemon: Daemon, chance: random.Random) -> None:
             daemon.conditions = [ConditionView(kind="disk", reason=OSC52, since=0.0)] * chance.randrange(3)
             daemon.push()
         case 7:
-            workers, mode = chance.choice([0, 1, 4096]), chance.choice(["auto", "fixed"])
-            daemon.limit = LimitView(workers=workers, busy=0, reason="", mode=mode)
+            workers, mode = chance.choice([0, 1, 4096]), chance.random() < 0.5
+            daemon.limit = LimitView(workers=workers, busy=0, reason="", mode="fixed" if mode else "auto")
             daemon.push()
         case 8:
             daemon.tasks["4"] = daemon.tasks["4"][: chance.randrange(40)]
