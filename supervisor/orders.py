@@ -73,11 +73,10 @@ class Orders:
         self._stops.release(task.key)
         if self._legacy.end(task):
             return
-        for slot in self._slots.values():
-            if task.key in slot.flight:
-                slot.call_back()
-                slot.send({"end": str(task.key)})
-                return
+        slot = self._slots.get(task.worker or 0)
+        if slot is not None and task.key in slot.flight:
+            slot.call_back()
+            slot.send({"end": str(task.key)})
 
     def renew(self) -> None:
         """Keeps stopped what is to be stopped, once a second; forgets tasks that have ended."""

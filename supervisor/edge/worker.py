@@ -139,6 +139,35 @@ def descendants(root: int) -> list[tuple[int, int, bytes]]:
     return found
 
 
+def offspring(root: int) -> list[tuple[int, int, bytes]]:
+    """The same, asked of each process for its own children: it costs what the tree is, not what the machine runs.
+
+    The kernel may pass over a child whose sibling is buried in the very moment: so this is for those who look again.
+    """
+    found, todo = [], [root]
+    while todo:
+        pid = todo.pop()
+        try:
+            threads = os.listdir(f"/proc/{pid}/task")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+        for thread in threads:
+            try:
+                with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
+                    children = [int(word) for word in file.readall().split()]
+            except (FileNotFoundError, ProcessLookupError):
+                if pid == root:
+                    return descendants(root)  # a kernel that is not built to tell
+                continue
+            for child in children:
+                try:
+                    found.append((child, *read_stat(child)[1:]))
+                except (FileNotFoundError, ProcessLookupError):
+                    continue
+                todo.append(child)
+    return found
+
+
 def send_signal(pid: int, start: int, number: int) -> bool:
     """Signals the process that was started at `start`, and no other that may have its pid by now.
 
@@ -880,13 +909,13 @@ class Worker:
         task.deadline = task.sweep_at = None
         task.frozen.clear()
         task.kill_at = time.monotonic() + (min(task.grace, EVICT_GRACE) if why == "evict" else task.grace)
-        self.signal_tree(signal.SIGTERM)
-        self.signal_tree(signal.SIGCONT)  # a stopped process could not hear the TERM
+        self.signal_tree(signal.SIGTERM, signal.SIGCONT)  # a stopped process could not hear the TERM
 
-    def signal_tree(self, number: int) -> None:
+    def signal_tree(self, *numbers: int) -> None:
         try:
-            for pid, start, _ in descendants(os.getpid()):
-                send_signal(pid, start, number)
+            for pid, start, _ in offspring(os.getpid()):
+                for number in numbers:
+                    send_signal(pid, start, number)
         except OSError:
             pass  # no descriptor left to look with: the next sweep finds what lives
 

@@ -312,6 +312,36 @@ def test_what_a_task_says_of_its_progress_is_gone_when_its_end_is_told(worker: W
     assert worker.hear("e")["code"] == 3
 
 
+CROWD = """
+import subprocess, sys, threading
+made = [subprocess.Popen(["sleep", "600"]) for _ in range(700)]  # more than the kernel tells at a time
+made.append(subprocess.Popen(["/bin/sh", "-c", "setsid sleep 600 & sleep 600"]))
+thread = threading.Thread(target=lambda: made.append(subprocess.Popen(["sleep", "600"])) or sys.stdin.read())
+thread.start()
+while len(made) < 702:
+    pass
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_tree_is_found_by_asking_for_children_as_it_is_by_looking_at_all() -> None:
+    """However many there are, whoever of a process's threads has them, in whatever session."""
+    with subprocess.Popen([sys.executable, "-c", CROWD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        deadline = time.monotonic() + DEADLINE
+        while len(whole := code.descendants(process.pid)) < 704:
+            assert time.monotonic() < deadline, f"{len(whole)} of 704 have begun"
+        found = code.offspring(process.pid)
+        for pid, *_ in whole:
+            os.kill(pid, signal.SIGKILL)
+        process.stdin.close()
+    assert {one[:2] for one in found} == {one[:2] for one in whole}
+    assert len(found) == len(whole)
+
+
 # ── politeness ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 BEST_EFFORT_LOWEST = 2 << 13 | 7
