@@ -25,7 +25,9 @@ from gristmill.supervisor.edge.store.schema import connect, prepare
 from gristmill.supervisor.edge.store.statements import Statement
 
 COMMIT_EVERY = 0.005
-"""Seconds between two commits under load; an idle writer commits at once."""
+"""Seconds that the writer rests between two commits under load, so that much goes into each."""
+AT_ONCE = 4
+"""So many commits need no rest before them after an idle while: a job is accepted, started and ended in fewer."""
 RETRY_EVERY = 1.0
 
 
@@ -104,16 +106,17 @@ class Store:
     # ── the writer thread ─────────────────────────────────────────────────────────────────────────────────────
 
     def _commit_all(self) -> None:
-        last = 0.0
+        rested = last = 0.0
         while True:
             with self._ready:
                 while not self._waiting:
                     if self._closing:
                         return
                     self._ready.wait()
-            pause = last + COMMIT_EVERY - time.monotonic()
-            if pause > 0:
-                time.sleep(pause)
+            rested = min(AT_ONCE * COMMIT_EVERY, rested + time.monotonic() - last) - COMMIT_EVERY
+            if rested < 0:
+                time.sleep(-rested)
+                rested = 0.0
             with self._ready:
                 batches, self._waiting = self._waiting, []
                 futures, self._futures = self._futures, []
