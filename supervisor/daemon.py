@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -56,8 +57,8 @@ from gristmill.supervisor.workshops import Workshops
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 3.0
-"""Seconds between two looks at the settings files, and at what was learned."""
+LOOK_S = 5.0
+"""Seconds between two looks at the settings files."""
 LEARNED_S = 60.0
 """Seconds between two times that what was learned about tasks is written down, unless a kind has become known."""
 FILES_MOST = 1 << 16
@@ -86,7 +87,7 @@ class Daemon:
         self.settings = settings
         self._started = time.monotonic()
         self._stop: asyncio.Queue[str] = asyncio.Queue()
-        self._learned = ""
+        self._learned, self._known, self._learned_at = "", 0, self._started
         self._environ = {**os.environ, "GRIST_PYTHON": sys.executable}
         self.conditions = Conditions(time.monotonic, time.time, logbook.say)
 
@@ -180,7 +181,6 @@ class Daemon:
                 "hopper": hopper.run,
                 "tuner": self.tuner.run,
                 "settings": lambda: self._look_after_settings(record),
-                "learned": lambda: self._write_learned(record),
             }
             loops = [group.create_task(self._keep(name, run), name=name) for name, run in runs.items()]
             log.info("Gristmill %s on %s, state in %s", __version__, self.settings.jobs, self.settings.state)
@@ -229,26 +229,24 @@ class Daemon:
     # ── what is done now and then ─────────────────────────────────────────────────────────────────────────────
 
     async def _look_after_settings(self, record: Store) -> None:
-        """Looks whether the settings files have changed; in a thread, for they may lie on a slow disk."""
+        """Looks whether the settings files have changed; in a thread of its own, for they may lie on a slow disk."""
+        loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "settings")
         limit = self._files.settings.limit
         while True:
             await asyncio.sleep(LOOK_S)
-            found, fault = await asyncio.to_thread(self._files.look)
+            found, fault = await loop.run_in_executor(thread, self._files.look)
             self.conditions.put(Kind.SETTINGS, fault, holds=False)
             if found.limit != limit:
                 limit = found.limit
                 record.write(store.save_meta("limit", ""), store.save_meta("limit in files", str(limit)))
                 self.tuner.fixed = _fixed(limit)
 
-    async def _write_learned(self, record: Store) -> None:
-        known, waited = 0, 0.0
-        while True:
-            await asyncio.sleep(LOOK_S)
-            waited += LOOK_S
-            now = sum(kind.known for kind in self.tuner.state.kinds.values())
-            if now != known or waited >= LEARNED_S:
-                known, waited = now, 0.0
-                self._save_learned(record)
+    def _write_learned(self, record: Store) -> None:
+        """Once a second: now and then, and when a kind has become known."""
+        known, now = sum(kind.known for kind in self.tuner.state.kinds.values()), time.monotonic()
+        if known != self._known or now >= self._learned_at + LEARNED_S:
+            self._known, self._learned_at = known, now
+            self._save_learned(record)
 
     def _save_learned(self, record: Store) -> None:
         """Writes down what was learned about tasks, where that has changed."""
@@ -296,7 +294,9 @@ class Daemon:
         return briefing.context(job, task, self._files.settings, self._environ, self.settings.state)
 
     def _examine(self, record: Store, server: Server, sample: Sample) -> None:
-        """Once a second: what holds as long as it is so, found by looking."""
+        """Once a second: what holds as long as it is so, found by looking. In one go, for each waking has its cost."""
+        server.look()
+        self._write_learned(record)
         fault = record.fault
         self.conditions.put(Kind.DATABASE, fault and f"the database can't be written: {fault}")
         self.conditions.put(Kind.SOCKET, server.fault and f"socket: {server.fault}", holds=False)

@@ -27,7 +27,7 @@ from gristmill.supervisor.ledger import Ledger
 
 GRACE_S = 30.0
 """Seconds that an open job waits for its owner: after it came, and after a new daemon began."""
-LOOK_S = 3.0
+LOOK_S = 10.0
 """Seconds between two looks for open jobs without an owner."""
 LETTERS = 500
 """Ends told in one answer, at most."""

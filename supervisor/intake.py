@@ -12,8 +12,10 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 from gristmill.supervisor.core.arrival import Arrivals
 from gristmill.supervisor.core.conditions import Conditions, Kind
@@ -29,7 +31,7 @@ from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.edge.watch import Watch
 from gristmill.supervisor.filing import Filing
 from gristmill.supervisor.ledger import Ledger
-from gristmill.supervisor.reading import Outcome, Reader
+from gristmill.supervisor.reading import Outcome, Reader, batches
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +40,10 @@ LOOK_EVERY = 2.0
 MEND_EVERY = 1.0
 """Seconds between two tries of a folder that can't be used."""
 REST = 0.02
-"""Seconds between two looks at least, or twice as long as a look took: hints come by the thousand."""
-BATCH, BATCH_BYTES = 500, 8 << 20
+"""Seconds until the next look where hints came during the last one, or twice as long as that took: hints come by the
+thousand."""
+
+T = TypeVar("T")
 
 
 class Intake:
@@ -53,6 +57,7 @@ class Intake:
         self._clock, self._conditions = clock, conditions
         self._shelves = Shelves(folder.path, folder.spool)
         self._filing = Filing(folder, self._shelves, record, ledger)
+        self._looker = ThreadPoolExecutor(1, "look")
         self._reader = Reader(str(folder.path.parent), scripts, environ)
         self._watch = Watch(self._hint_from_thread)
         self._arrivals = Arrivals()
@@ -77,8 +82,8 @@ class Intake:
         while True:
             began, pause = time.monotonic(), LOOK_EVERY
             try:
-                await asyncio.to_thread(self._stand)
                 if self._behind:
+                    await self._in_thread(self._stand)
                     await self.recover()
                 pause = await self._look()
                 self._conditions.put(Kind.FOLDER, self._waiting(), holds=False)
@@ -86,7 +91,8 @@ class Intake:
                 pause = MEND_EVERY
                 self._behind = True  # what was claimed and not placed is taken up again once this works
                 self._conditions.put(Kind.FOLDER, self._reason(error), holds=False)
-            await asyncio.sleep(max(REST, 2 * (time.monotonic() - began)) if self._wake.is_set() else REST)
+            if self._wake.is_set():
+                await asyncio.sleep(max(REST, 2 * (time.monotonic() - began)))
             due = self._loop.call_later(pause, self._wake.set)  # the look that needs no hint
             await self._wake.wait()
             due.cancel()
@@ -96,6 +102,11 @@ class Intake:
         """Stops listening for hints."""
         self._watch.close()
         self._reader.close()
+        self._looker.shutdown(wait=False, cancel_futures=True)
+
+    def _in_thread(self, what: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
+        """In the one thread that looks: of a crowd that waits for work, each is woken for every piece of it."""
+        return self._loop.run_in_executor(self._looker, what, *arguments)
 
     def _stand(self) -> None:
         """Stands on the folder as it is now, which may be another one than before."""
@@ -129,16 +140,21 @@ class Intake:
     async def _look(self) -> float:
         """Claims and accepts what is complete; returns the seconds until the next look is due."""
         hinted, self._hinted = self._hinted, {}
-        complete = await asyncio.to_thread(self._complete, hinted)
-        for batch in _batches(complete):
+        try:
+            complete = await self._in_thread(self._complete, hinted)
+        except BaseException:
+            self._hinted = hinted | self._hinted
+            raise
+        for batch in batches(complete):
             names, seen = [item.name for item in batch], {item.name: item.settled for item in batch}
-            claimed = await asyncio.to_thread(self._folder.claim, names, self._batch(), seen)
+            claimed = await self._in_thread(self._folder.claim, names, self._batch(), seen)
             await self._accept(claimed)
         due = self._arrivals.due_s(time.monotonic())
         return LOOK_EVERY if due is None else min(LOOK_EVERY, due)
 
     def _complete(self, hinted: Mapping[bytes, bool]) -> list[Found]:
-        """The files that are all there."""
+        """The files that are all there, in the folder as it is now."""
+        self._stand()
         found = {item.name: item for item in self._folder.look()}
         self._folder.check()  # after the look: what was dropped once others could write is not taken
         now = time.monotonic()
@@ -270,20 +286,6 @@ class Intake:
             target = self._shelves.reject(batch, item.name, why)
             log.warning("rejected %s:\n%s", safe(shown(target)), why)
         self._shelves.tidy({item.claim.partition("/")[0] for item, _ in bad})
-
-
-def _batches(found: list[Found]) -> Iterator[list[Found]]:
-    """Runs of files that are not too many, and not too large, to be in memory at once."""
-    batch: list[Found] = []
-    size = 0
-    for item in found:
-        if batch and (len(batch) == BATCH or size + item.settled[0] > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += min(item.settled[0], SIZE_LIMIT)
-    if batch:
-        yield batch
 
 
 def _encoded(text: str) -> bytes:

@@ -12,7 +12,7 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
@@ -25,8 +25,9 @@ from gristmill.supervisor.core.filenames import shown
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.edge import environment, textfile
-from gristmill.supervisor.edge.folder import NOT_THE_FILES, Claimed, sync_folder
+from gristmill.supervisor.edge.folder import NOT_THE_FILES, SIZE_LIMIT, Claimed, Found, sync_folder
 
+BATCH, BATCH_BYTES = 500, 8 << 20
 SLICE_S = 0.2
 """Seconds for which the thread reads before it hands over what it has."""
 
@@ -120,6 +121,20 @@ class Reader:
             os.fsync(fd)
         touched.add(folder)
         return msgspec.structs.replace(spec, script=str(path))
+
+
+def batches(found: list[Found]) -> Iterator[list[Found]]:
+    """Runs of files that are not too many, and not too large, to be in memory at once."""
+    batch: list[Found] = []
+    size = 0
+    for item in found:
+        if batch and (len(batch) == BATCH or size + item.settled[0] > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += min(item.settled[0], SIZE_LIMIT)
+    if batch:
+        yield batch
 
 
 def _text_of(path: str) -> str:

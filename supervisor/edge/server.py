@@ -32,8 +32,6 @@ UNREAD_LIMIT = 1 << 18
 """Bytes that may wait for a slow reader before updates pass it by."""
 CONNECTIONS = 4096
 """Connections at most, however many descriptors there are; of those half belong to workers and files."""
-LOOK_S = 1.0
-"""Seconds between two looks whether the socket's file is still there: cleaners of temporary folders take it."""
 ACCEPTS = 64
 """Clients taken in at once, so that a crowd at the door does not keep those inside waiting."""
 REST_S = 0.01
@@ -116,11 +114,10 @@ class Server:
         """Lets clients in."""
         self._sock.listen(BACKLOG)
         asyncio.get_running_loop().add_reader(self._sock, self._accept)
-        self._later(LOOK_S, self._look)
 
-    def _look(self) -> None:
-        """Binds anew where the socket's file has vanished or was replaced."""
-        self._later(LOOK_S, self._look)
+    def look(self) -> None:
+        """Binds anew where the socket's file has vanished or was replaced, as by cleaners of temporary folders: to be
+        done now and then."""
         if identity(self._path) == self._file:
             self.fault = ""
             return
