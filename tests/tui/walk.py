@@ -35,8 +35,10 @@ KEYS = {"!": "exclamation_mark", "?": "question_mark"}
 
 
 @contextlib.asynccontextmanager
-async def walking(folder: Path, width: int, height: int, **options: Any) -> AsyncIterator[tuple[Eye, Daemon]]:
-    """The app on the scene, with a clock that stands still."""
+async def walking(
+    folder: Path, width: int, height: int, *, wrong: bool = True, **options: Any
+) -> AsyncIterator[tuple[Eye, Daemon]]:
+    """The app on the scene, with a clock that stands still; `wrong`: with a condition that is told."""
     daemon = Daemon(folder / "s")
     fill(daemon, folder)
     decisions = [
@@ -45,8 +47,9 @@ async def walking(folder: Path, width: int, height: int, **options: Any) -> Asyn
     ]
     daemon.why = reasons(decisions=decisions)
     daemon.decisions = decisions
-    daemon.conditions = [ConditionView(kind="clock", holds=False, since=NOW - 40,
-                                       reason="it was moved ~1h00m back; timeouts go by a steady clock")]  # fmt: skip
+    if wrong:
+        words = "it was moved ~1h00m back; timeouts go by a steady clock"
+        daemon.conditions = [ConditionView(kind="clock", holds=False, since=NOW - 40, reason=words)]
     await daemon.start()
     app = MillApp(str(daemon.path), "/home/me/jobs", clock=lambda: NOW, **options)
     app.host = "lab3"
