@@ -18,6 +18,7 @@ VERBS = {
     "up": "start the daemon if none runs, and open the screens",
     "daemon": "run the daemon in the foreground",
     "tui": "open the screens of a running daemon",
+    "web": "show the screens in a browser, on this machine alone",
     "add": "add a job from the command line",
     "check": "say what a job file would run, or what is wrong with it",
     "status": "show jobs, or the tasks of one job",

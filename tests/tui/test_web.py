@@ -1,0 +1,113 @@
+"""The screens in a browser: who gets in, and what a real browser shows."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("textual_serve")
+from aiohttp import ClientSession, CookieJar, WSServerHandshakeError
+from aiohttp.test_utils import TestServer
+from aiohttp.web import AppRunner, TCPSite
+
+from gristmill.tui.web import Site
+
+from .browser import Browser, installed
+from .scene import fill
+from .stage import DEADLINE_S, Daemon
+from .terminal import PROGRAM
+
+
+@asynccontextmanager
+async def served(command: str = "true") -> AsyncIterator[tuple[Site, TestServer, ClientSession]]:
+    site = Site(command, 0, "grist <b>")
+    server = TestServer(await site._make_app(), host="127.0.0.1")
+    await server.start_server()
+    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+        yield site, server, session
+    await server.close()
+
+
+async def test_only_the_token_gets_in_and_is_taken_out_of_the_address() -> None:
+    async with served() as (site, server, session):
+        for address in ("/", "/?token=wrong", "/ws", "/static/js/textual.js", f"/ws?token={site.token}"):
+            async with session.get(server.make_url(address)) as answer:
+                assert answer.status == 403, address
+                assert site.token not in await answer.text()
+        async with session.get(server.make_url(f"/?token={site.token}"), allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, "/")
+            cookie = answer.headers["Set-Cookie"]
+            assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
+        async with session.get(server.make_url("/")) as answer:
+            page = await answer.text()
+            assert answer.status == 200
+            assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "https://" not in page and "grist &lt;b&gt;" in page, "nothing is asked of elsewhere, names are text"
+        async with session.get(server.make_url("/static/js/textual.js")) as answer:
+            assert answer.status == 200
+
+
+@pytest.mark.parametrize("headers", [
+    {"Host": "evil.example"}, {"Host": "evil.example:8765"}, {"Host": "[::"}, {"Origin": "http://evil.example"},
+    {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"},
+], ids=str)  # fmt: skip
+async def test_another_page_gets_nothing_even_with_the_cookie(headers: dict[str, str]) -> None:
+    async with served() as (site, server, session):
+        cookies = {"grist": site.token}
+        async with session.get(server.make_url("/"), headers=headers, cookies=cookies) as answer:
+            assert answer.status == 403
+        with pytest.raises(WSServerHandshakeError):
+            await session.ws_connect(server.make_url("/ws"), headers=headers)
+
+
+def test_it_listens_on_this_machine_alone_and_each_run_has_its_own_token() -> None:
+    one, other = Site("true", 8765, "x"), Site("true", 8765, "x")
+    assert one.host == "127.0.0.1"
+    assert one.token != other.token and len(one.token) >= 32
+    assert one.address == f"http://127.0.0.1:8765/?token={one.token}"
+
+
+@pytest.mark.skipif(installed() is None, reason="no Chromium here")
+async def test_in_a_real_browser_a_click_chooses_a_job(daemon: Daemon, tmp_path: Path) -> None:
+    fill(daemon, tmp_path)
+    command = shlex.join([sys.executable, "-c", PROGRAM, str(daemon.path), "/home/me/jobs", "{}"])
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    site = Site(command, port, "grist")
+    runner = AppRunner(await site._make_app())
+    await runner.setup()
+    await TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        async with Browser(tmp_path / "profile") as browser:
+            await browser.open(site.address)
+            await browser.until("document.body.classList.contains('-first-byte')")
+            assert await browser.evaluate("location.search") == ""
+            before = await browser.picture()
+            await _until(lambda: daemon.subscriptions, "the screens are fed")
+            await _until(lambda: daemon.ops("log"), "the preview has asked for a log")
+            size = await browser.evaluate("[innerWidth, innerHeight]")
+            seen = len(daemon.asked)
+            for part in (0.62, 0.66, 0.7, 0.74):  # somewhere among the jobs, whatever the size of the letters
+                await browser.click(size[0] * 0.1, size[1] * part)
+            await _until(lambda: len(daemon.asked) > seen, "the click has chosen another job")
+            await browser.press("?")
+            await asyncio.sleep(0.5)
+            after = await browser.picture()
+            assert len(after) > 5000 and before != after
+    finally:
+        await runner.cleanup()
+
+
+async def _until(condition: object, what: str) -> None:
+    assert callable(condition)
+    end = asyncio.get_running_loop().time() + 4 * DEADLINE_S
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, what
+        await asyncio.sleep(0.05)
