@@ -29,7 +29,7 @@ else:  # in a user's interpreter, by path
     import worker  # type: ignore[import-not-found, no-redef]
 
 NONE: collections.deque[dict[str, Any]] = collections.deque(maxlen=0)
-LOOK_EVERY = worker.EXIT_FIRST
+LOOK_EVERY = 0.004
 """Seconds between two looks at what became of the row while calls are brief."""
 CLAIMS_WITHIN = 0.05
 """Seconds at most that are waited for the claim of a call that the runner has taken from the row."""
@@ -44,18 +44,30 @@ class Shop:
         self.collector = (gc.isenabled(), gc.get_threshold())
 
 
+def introduction(pid: int) -> bytes:
+    """The record of who makes calls from now on."""
+    return b'{"r":%d,"k":%d}' % (pid, worker.read_stat(pid)[1])
+
+
+def set_name(name: str) -> None:
+    """As `worker.name_process`, by fewer pages that a fresh process has to copy."""
+    try:
+        fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # no /proc, no `ps`
+    os.write(fd, name.encode()[:15])
+    os.close(fd)
+
+
 class Hand:
     """The worker's end of one runner; with a row it is used again."""
 
-    def __init__(
-        self, pid: int, sock: socket.socket, nice: int, serials: tuple[int, ...], line: row.Row | None
-    ) -> None:
+    def __init__(self, pid: int, sock: socket.socket, nice: int, line: row.Row | None) -> None:
         self.pid, self.sock, self.nice, self.row = pid, sock, nice, line
-        self.serials = serials  # of the files that its output goes to
+        self.serials: tuple[int, ...] = ()  # of the files that its output goes to
         self.context: dict[str, Any] | None = None  # what it was last told that its calls share
         self.heard = False  # its socket is polled
         self.spent = 0.0  # CPU seconds of the calls that have ended
-        self.unread = False  # it ended before it had read its order
         self.inbox = b""
 
     def files(self, outputs: list[worker.Output]) -> tuple[int, ...]:
@@ -70,11 +82,10 @@ class Hand:
         """Its answers since; none where there is none yet, or will be none: its exit says so."""
         try:
             data = self.sock.recv(1 << 16, socket.MSG_DONTWAIT)
-        except ConnectionResetError:
-            self.unread = True
-            data = b""
-        except OSError:
+        except BlockingIOError:
             return []
+        except OSError:
+            data = b""
         if not data:
             self.heard = False  # hung up: how it ended is learned as its parent
         *lines, self.inbox = (self.inbox + data).split(b"\n")
@@ -90,7 +101,8 @@ class Caller(worker.Worker):
         self.journal = row.Journal(run + "/journal")
         self.shop = shop
         self.hand: Hand | None = None
-        self.message: dict[str, Any] = {}  # the one that began the call in hand
+        self.wardrobe = runner.Wardrobe()
+        self.dressed: dict[str, Any] | None = None  # whose variables it wears
         self.base = runner.own_memory()  # shared with all others: no call's own
 
     def understand(self, line: bytes) -> dict[str, Any]:
@@ -133,7 +145,7 @@ class Caller(worker.Worker):
             return False  # whatever comes of it, that runner makes no further call
         message = self.waiting[0]
         try:
-            hand = self.hand or self.fork(context, self.open_outputs(context))
+            hand = self.hand or self.employ(context)
             line = hand.row
             assert line is not None  # of the other manner there is none by now
             if hand.context is not context:
@@ -153,20 +165,47 @@ class Caller(worker.Worker):
         return True
 
     def spawn(self, key: str, message: dict[str, Any], outputs: list[worker.Output]) -> None:
-        """Starts a call that has a process of its own."""
+        """Starts a call that has a process of its own.
+
+        All that can be done beforehand is done here: what is written to after a fork is copied, page by page.
+        """
         context = self.context(key)
         self.count_kills()
-        hand = self.fork(context, outputs)
-        shared = {"shared": dict(context["env"], **self.own_variables())}
-        hand.sock.sendall(worker.encode(shared) + b"\n" + message["line"] + b"\n")
-        self.message = message
+        order = json.loads(message["line"].decode())
+        if self.dressed is not context:
+            self.wardrobe.adopt(dict(context["env"], **self.own_variables()))
+            self.dressed = context
+        self.wardrobe.dress(order["env"])
+        stdin = self.null if order.get("stdin") is None else worker.input_file(order["stdin"])
+        try:
+            hand = self.fork(context, [stdin, *(output.fd for output in outputs)], order)
+        finally:
+            if stdin != self.null:
+                os.close(stdin)
         self.task = worker.Task(key, hand.pid, context, outputs)
 
-    def fork(self, context: dict[str, Any], outputs: list[worker.Output]) -> Hand:
-        """A fresh runner; raises OSError where the machine or its folder refuses one."""
-        nice = context["nice"]
+    def employ(self, context: dict[str, Any]) -> Hand:
+        """A fresh runner that is to be used again; raises OSError as `fork` does."""
+        self.wardrobe.adopt({})
+        self.dressed = None
+        outputs = self.open_outputs(context)
+        hand = self.fork(context, [self.null, *(output.fd for output in outputs)])
+        hand.serials = tuple(output.serial for output in outputs)
+        try:
+            self.journal.append(introduction(hand.pid))
+        except worker.FencedError:
+            self.orphaned = True
+        except OSError:
+            pass  # a full disk: should this worker be killed as well, less is known of its calls, that is all
+        self.poll.register(hand.sock.fileno(), select.POLLIN)
+        hand.heard = True
+        return hand
+
+    def fork(self, context: dict[str, Any], files: list[int], order: dict[str, Any] | None = None) -> Hand:
+        """A fresh runner with these standard files, for one order or with a row; raises OSError where the machine or
+        its folder refuses one."""
         ours, theirs = socket.socketpair()
-        line = None if context["once"] else row.Row(self.run + "/journal", self.journal.end)
+        line = None if order is not None else row.Row(self.run + "/journal", self.journal.end)
         self.birthright.queue_last(context.get("ionice", False))
         self.birthright.go_first(True)
         parent = os.getpid()
@@ -174,7 +213,7 @@ class Caller(worker.Worker):
             os.chdir(self.shop.cwd)
             pid = os.fork()
             if pid == 0:
-                self.become_runner(theirs, ours, outputs, line, nice, parent)
+                self.become_runner(theirs, ours, files, context["nice"], order, line, parent)
         except OSError:
             ours.close()
             if line is not None:
@@ -184,48 +223,46 @@ class Caller(worker.Worker):
             theirs.close()
             os.chdir("/")
             self.birthright.go_first(False)
-        self.hand = Hand(pid, ours, nice, tuple(output.serial for output in outputs), line)
-        self.write_down(pid)
-        if line is not None:
-            self.poll.register(ours.fileno(), select.POLLIN)
-            self.hand.heard = True
+        self.hand = Hand(pid, ours, context["nice"], line)
         return self.hand
 
     def become_runner(
-        self, sock: socket.socket, other: socket.socket, outputs: list[worker.Output], line: row.Row | None, nice: int,
-        parent: int,
+        self, sock: socket.socket, other: socket.socket, files: list[int], nice: int, order: dict[str, Any] | None,
+        line: row.Row | None, parent: int,
     ) -> None:
-        """The child's side of a fork, which does not come back."""
+        """The child's side of a fork, which does not come back: one order, or a row; `parent` is the worker's pid."""
         status = 1
         try:
-            worker.name_process(self.shop.name)
+            set_name(self.shop.name)
+            made = runner.Runner(sock, self.shop.function, self.shop.cwd, self.run + "/result")
+            private = [other.detach(), self.sock.detach(), self.lock, self.journal.fd, self.null, *self.wakes]
+            private += [output.fd for output in (self.out, self.err) if output.fd >= 0]
+            private += [self.birthright.score] if self.birthright.score >= 0 else []
             record = None
             if line is not None:
                 worker.become_subreaper()
                 journal = row.Journal(self.run + "/journal", self.journal.end)
                 record = runner.Record(journal, line.theirs, self.run, self.base, parent)
+                record.files = [os.dup(fd) for fd in files[1:]]
                 line.leave()
-            private = [other.detach(), self.sock.detach(), self.lock, self.journal.fd, self.null, *self.wakes]
-            files = [output.fd for output in outputs]
+            else:
+                self.introduce_myself()
+            runner.be_born((files[0], files[1], files[-1]), private, self.shop.dispositions, nice)
+            runner.collect_garbage(self.shop.collector)
             if record is not None:
-                record.files = [os.dup(fd) for fd in files]
-            private += [output.fd for output in (self.out, self.err) if output.fd >= 0]
-            private += [self.birthright.score] if self.birthright.score >= 0 else []
-            runner.be_born((self.null, files[0], files[-1]), private, self.shop.dispositions, nice)
-            runner.run(runner.Runner(sock, self.shop.function, self.shop.cwd, record), self.shop.collector)
+                made.serve(record)
+            status = 0 if order is None else made.serve_one(order)
         except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here
             runner.show(error)
         finally:
             os._exit(status)
 
-    def write_down(self, pid: int) -> None:
-        """Has the journal say who makes the calls from now on, before he gets the first."""
+    def introduce_myself(self) -> None:
+        """Has the journal say who makes the call, before it begins."""
         try:
-            self.journal.append(worker.encode({"r": pid, "k": worker.read_stat(pid)[1]}))
-        except worker.FencedError:
-            self.orphaned = True  # the claim came before the fence: this one call is ours to end
+            os.write(self.journal.fd, b"\n" + worker.sealed(introduction(os.getpid())))
         except OSError:
-            pass  # a full disk: should this worker be killed as well, less is known of the call, that is all
+            pass  # a full disk: should the worker be killed as well, less is known of the call, that is all
 
     # ── the row ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -369,9 +406,6 @@ class Caller(worker.Worker):
         else:
             answers = hand.read()
             self.forget(hand)
-            if hand.unread and task.why is None:
-                self.begin_again(task)
-                return
             for answer in answers:
                 self.take_over(task, answer)
             task.rss = max(0, task.rss - self.base)
@@ -402,17 +436,6 @@ class Caller(worker.Worker):
             task.status, task.cpu, task.rss = status, max(0.0, cpu - hand.spent), max(0, rss - self.base)
             self.finish(task)
         self.forget(hand)
-
-    def begin_again(self, task: worker.Task) -> None:
-        """Somebody killed a runner before it began the call: that goes to a fresh one."""
-        self.task = None
-        for output in task.outputs:
-            output.keep()
-        if self.orphaned:
-            error = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), "runner")
-            self.not_spawned(task.key, error)  # to be run by the next daemon
-        else:
-            self.waiting.appendleft(self.message)
 
     def look_after(self) -> None:
         hand, sent = self.hand, self.sent()

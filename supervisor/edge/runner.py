@@ -1,8 +1,8 @@
 """The process in which calls are made: the only place where a user's function runs.
 
-Forked from a worker that is warm (see `caller`), it takes orders from a socket, points standard input and output at the
-task's files, calls, and answers how that went. Standard library only, Python ≥ 3.8. It knows no timeout: should it die
-in the middle, its worker tells how.
+Forked from a worker that is warm (see `caller`), it points standard input and output at the task's files, calls, and
+answers how that went. Standard library only, Python ≥ 3.8. It knows no timeout: should it die in the middle, its worker
+tells how. What one that makes a single call writes to is copied, page by page: few pages count for more than few lines.
 
 One that is used again has a `row` of orders before it, and writes its claims itself, together with the exits of calls
 of which no more is to be said than what they returned. All else it answers, and waits until its worker has seen to it.
@@ -10,6 +10,7 @@ of which no more is to be said than what they returned. All else it answers, and
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # of CPython, whatever its version
 import gc
 import json
 import os
@@ -42,6 +43,8 @@ class UnfitError(Exception):
 def encode_value(value: Any) -> str:
     """What a call returned, as JSON; NaN and infinities, for which that has no word, become null. Raises UnfitError."""
     try:
+        if type(value) in (float, int):  # by fewer pages than the encoder is made of, which a fresh process has to copy
+            return repr(value) if value - value == 0 else "null"
         try:
             return _encoder.encode(value)
         except ValueError:
@@ -57,6 +60,7 @@ def unpack(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} in it has no place there")
 
 
+quote = json.encoder.encode_basestring_ascii
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=unpack)
 
 
@@ -179,7 +183,7 @@ class Record:
         if any(os.fstat(fd).st_size for fd in self.files):
             return False
         now = time.time()
-        value = "" if "value" not in answer else ',"value":' + _encoder.encode(answer["value"])
+        value = "" if "value" not in answer else ',"value":' + quote(answer["value"])
         rss = max(0, answer["rss"] - self.base)
         self.exit = [(f'{{"e":"{self.key}","code":0,"signal":null,"why":null,"t0":{now - took!r},"t":{now!r},'
                       f'"cpu":{answer["cpu"]!r},"rss":{rss}{value}}}').encode()]
@@ -187,30 +191,68 @@ class Record:
         return True
 
 
+class Wardrobe:
+    """What the environment says of a call, over what it said before."""
+
+    def __init__(self) -> None:
+        self.shared: dict[str, str] = {}  # of all calls of a job
+        self.variables: dict[str, str] = {}  # and of this one
+        self.before: dict[str, str | None] = {}  # what these names meant
+
+    def adopt(self, shared: dict[str, str]) -> None:
+        """Has it say what is of all calls of a job, and nothing of one; what a call has set otherwise stays."""
+        self.dress({})
+        for name in self.shared.keys() - shared.keys():
+            self.restore(name)
+        for name, value in shared.items():
+            self.put(name, value)
+        self.shared = shared
+
+    def dress(self, variables: dict[str, str]) -> None:
+        """Has it say what is of this call."""
+        worn, self.variables = self.variables, variables
+        for name in worn.keys() - variables.keys():
+            if name in self.shared:
+                os.environ[name] = self.shared[name]
+            else:
+                self.restore(name)
+        for name, value in variables.items():
+            if worn.get(name) != value:
+                self.put(name, value)
+
+    def put(self, name: str, value: str) -> None:
+        self.before.setdefault(name, os.environ.get(name))
+        os.environ[name] = value
+
+    def restore(self, name: str) -> None:
+        if name not in self.before:
+            return
+        value = self.before.pop(name)
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
 class Runner:
     """The inside of a runner: calls `function` as it is told, once or until it is to leave."""
 
-    def __init__(
-        self, sock: socket.socket, function: Callable[..., Any], cwd: str, record: Record | None = None
-    ) -> None:
-        """With `record` it is used again."""
-        self.sock, self.function, self.cwd = sock, function, cwd
-        self.record = record
+    def __init__(self, sock: socket.socket, function: Callable[..., Any], cwd: str, result: str) -> None:
+        """`result` is where a large value is written to."""
+        self.sock, self.function, self.cwd, self.result = sock, function, cwd, result
         self.pid = os.getpid()
-        self.shared: dict[str, str] = {}  # what the environment says for all calls of a job
-        self.variables: dict[str, str] = {}  # and what it says of this one
+        self.wardrobe = Wardrobe()
         self.recycle: list[int | None] = [None, None]
         self.fed = False
         self.calls = 0
         self.spent = 0.0  # CPU seconds of the calls before
         self.first_memory = 0  # what the first call left behind is no creep
 
-    def serve_one(self) -> int:
-        """Makes one call; returns the code to exit with."""
-        order = self.receive()
-        if order is None:
-            return 0  # the worker is gone, and with it the task
-        answer = self.call(order)
+    def serve_one(self, order: dict[str, Any]) -> int:
+        """Makes one call, for which all is prepared; returns the code to exit with."""
+        if order.get("stdin") is not None:
+            sys.stdin = open(0, closefd=False)  # noqa: SIM115  # the one that was there is at the end of another file
+        answer = self.make(order)
         threading._shutdown()  # type: ignore[attr-defined]  # as a program does before it ends: it waits for threads
         self.close_output(answer)
         self.send(answer)
@@ -223,7 +265,7 @@ class Runner:
             while (order := self.next(record)) is not None:
                 if self.calls:
                     os.chdir(self.cwd)
-                answer = self.call(order)
+                answer = self.make(order, self.prepare)
                 self.close_output(answer)
                 self.calls += 1
                 before = self.spent
@@ -250,7 +292,7 @@ class Runner:
                 return None
             if data.startswith(row.SHARED):
                 words = json.loads(data)
-                self.adopt(words["shared"])
+                self.wardrobe.adopt(words["shared"])
                 self.recycle = words["recycle"]
                 if fds:
                     record.give(fds)
@@ -296,17 +338,6 @@ class Runner:
 
     # ── talking to the worker ─────────────────────────────────────────────────────────────────────────────────
 
-    def receive(self) -> dict[str, Any] | None:
-        """The one order, with what all orders share; None when the worker is gone."""
-        inbox = b""
-        while inbox.count(b"\n") < 2:
-            data, _ = row.receive(self.sock)
-            if not data:
-                return None
-            inbox += data
-        shared, order = inbox.splitlines()
-        return dict(json.loads(order.decode()), **json.loads(shared.decode()))
-
     @staticmethod
     def point_output(out: int, err: int) -> None:
         """Has standard output and standard error go to these files."""
@@ -314,7 +345,9 @@ class Runner:
         os.dup2(err, 2)
 
     def send(self, answer: dict[str, Any]) -> None:
-        self.say(_encoder.encode(answer).encode() + b"\n")
+        plain = answer.keys() == {"code", "value"}  # as most are of those that go with their process
+        text = f'{{"code":{answer["code"]},"value":{quote(answer["value"])}}}' if plain else _encoder.encode(answer)
+        self.say(text.encode() + b"\n")
 
     def say(self, words: bytes) -> None:
         try:
@@ -324,14 +357,13 @@ class Runner:
 
     # ── one call ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def call(self, order: dict[str, Any]) -> dict[str, Any]:
-        """How one call went: its exit code, what it returned or raised."""
+    def make(
+        self, order: dict[str, Any], prepare: Callable[[dict[str, Any]], None] = lambda _: None
+    ) -> dict[str, Any]:
+        """How a call went: its exit code, what it returned or raised."""
         answer: dict[str, Any] = {"code": 0}
         try:
-            if "shared" in order:
-                self.adopt(order["shared"])
-            self.dress(order["env"])
-            self.feed(order.get("stdin"))
+            prepare(order)
             value = self.function(*order["args"], **order["kwargs"])
             if os.getpid() != self.pid:
                 os._exit(0)  # a child that the function forked, and that came back from it
@@ -349,36 +381,16 @@ class Runner:
             os._exit(answer["code"])
         return answer
 
-    def adopt(self, shared: dict[str, str]) -> None:
-        """Has the environment say what is of all calls of a job; what a call before has set itself stays."""
-        for name in self.variables.keys() | self.shared.keys() - shared.keys():
-            os.environ.pop(name, None)
-        os.environ.update(shared)
-        self.shared, self.variables = shared, {}
-
-    def dress(self, variables: dict[str, str]) -> None:
-        """Has the environment say what is of this call."""
-        before, self.variables = self.variables, variables
-        for name in before.keys() - variables.keys():
-            if name in self.shared:
-                os.environ[name] = self.shared[name]
-            else:
-                os.environ.pop(name, None)
-        for name, value in variables.items():
-            if before.get(name) != value:
-                os.environ[name] = value
+    def prepare(self, order: dict[str, Any]) -> None:
+        """Puts its variables and its input in the place of those of the call before."""
+        self.wardrobe.dress(order["env"])
+        self.feed(order.get("stdin"))
 
     def feed(self, text: str | None) -> None:
         """Has standard input give this text, or nothing."""
         if text is None and not self.fed:
             return  # it is /dev/null already
-        if text is None:
-            fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        else:
-            fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
-            with open(fd, "wb", closefd=False) as file:
-                file.write(text.encode("utf-8", "surrogateescape"))
-            os.lseek(fd, 0, os.SEEK_SET)
+        fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) if text is None else worker.input_file(text)
         os.dup2(fd, 0)
         os.close(fd)
         sys.stdin = open(0, closefd=False)  # noqa: SIM115  # with nothing in its buffer of what was there before
@@ -390,7 +402,7 @@ class Runner:
         if len(text) <= INLINE:
             answer["value"] = text
         else:
-            with open(self.shared["GRIST_RESULT"], "w", encoding="ascii") as file:
+            with open(self.result, "w", encoding="ascii") as file:
                 file.write(text)
 
     @staticmethod
@@ -410,7 +422,7 @@ def be_born(fds: tuple[int, int, int], private: list[int], dispositions: dict[in
     """
     signal.set_wakeup_fd(-1)
     for number, disposition in dispositions.items():
-        signal.signal(number, disposition)
+        _signal.signal(number, disposition)  # by fewer pages to be copied than that of `signal`, which knows enums
     os.setsid()
     for number, fd in enumerate(fds):
         os.dup2(fd, number)
@@ -424,13 +436,9 @@ def be_born(fds: tuple[int, int, int], private: list[int], dispositions: dict[in
     reseed()
 
 
-def run(runner: Runner, collector: tuple[bool, tuple[int, int, int]]) -> None:
-    """The life of a runner, once it is born; `collector` is how the module left the garbage collector: on, and when."""
+def collect_garbage(collector: tuple[bool, tuple[int, int, int]]) -> None:
+    """Sets the garbage collector as the module had left it: on or off, and when it runs."""
     on, thresholds = collector
     gc.set_threshold(*thresholds)
     if on:
         gc.enable()
-    if runner.record is None:
-        os._exit(runner.serve_one())
-    runner.serve(runner.record)
-    os._exit(0)

@@ -7,9 +7,9 @@ write, by all that is forked from it afterwards.
     spawner (module, data) ─fork─► worker 1…n ─fork─► runner: one call and its end, or one call after another
 
 A worker stays what it is for commands: it keeps the journal, the time and the log, and no user's code runs in it. That
-runs in a *runner*, in a session of its own, which gets orders over a socket pair and answers there. A process that was
-forked shows no task's environment by which it could be known, should its worker be killed: so its pid and start are in
-the journal before it gets its first order. A runner whose worker is gone ends the call in hand, and leaves.
+runs in a *runner*, in a session of its own, which is born with its one order or finds a row of them before it. A
+process that was forked shows no task's environment by which it could be known, should its worker be killed: so its pid
+and start are in the journal before its first call. A runner whose worker is gone ends the call in hand, and leaves.
 """
 
 from __future__ import annotations
@@ -170,7 +170,8 @@ def main() -> None:
         os._exit(0)
     numbers = (*worker.IGNORED, *worker.ORDERS, signal.SIGCHLD)
     found = {number: signal.getsignal(number) for number in numbers}
-    shop = caller.Shop(function, setup["cwd"], {n: signal.SIG_DFL if how is None else how for n, how in found.items()})
+    plain = {n: how if callable(how) else int(how or signal.SIG_DFL) for n, how in found.items()}
+    shop = caller.Shop(function, setup["cwd"], plain)
     runner.flush()
     runner.Runner.point_output(setup["output"], setup["output"])  # what it printed until now is the import's
     os.close(setup["output"])

@@ -51,7 +51,7 @@ STOP_LEASE = 10.0  # seconds for which a task stays stopped unless the daemon as
 SWEEPS = 5  # looks over a task's processes in one go until all of them are stopped
 SWEEP_AGAIN = (0.02, 10)  # pause before the next such go, doubled each time, and how many there are at most
 EVICT_GRACE = 1.0  # seconds at most between TERM and KILL where memory is short: the time to say good-bye, no more
-EXIT_FIRST = 0.004  # seconds after which a start is worth telling; before, the exit alone says it all
+EXIT_FIRST = 0.02  # seconds after which a start is worth telling; before, the exit alone says it all
 YIELD_AGAIN = (0.1, 6.4)  # seconds before a session's niceness is asked for again: at first, doubled up to the last
 NOT_STARTED = {errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT}
 """Errors that say "not now" of the machine rather than "never" of the task."""
@@ -115,8 +115,11 @@ def become_subreaper() -> None:
 
 def read_stat(pid: int) -> tuple[int, int, bytes]:
     """(parent, start in ticks since the boot, state) of a process, which pid and start name; OSError without one."""
-    with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-        stat = file.read(1024)
+    fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        stat = os.read(fd, 1024)
+    finally:
+        os.close(fd)
     fields = stat[stat.rindex(b")") + 2 :].split(None, 20)
     return int(fields[1]), int(fields[19]), fields[0]
 
@@ -193,6 +196,16 @@ def count_oom_kills() -> int:
     with open(_OOM_FILE, "rb", buffering=0) as file:
         found = file.read(1 << 16)
     return int(found[found.index(b"oom_kill ") + 9 :].split(None, 1)[0])
+
+
+def input_file(text: str) -> int:
+    """The descriptor of a file that gives this text."""
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    left = text.encode("utf-8", "surrogateescape")
+    while left:
+        left = left[os.write(fd, left) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
 
 
 def find_oom_file() -> str:
@@ -714,11 +727,7 @@ class Worker:
         os.chdir(context["cwd"])
         stdin = self.null
         if message.get("stdin") is not None:
-            stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
-            text = message["stdin"].encode("utf-8", "surrogateescape")
-            while text:
-                text = text[os.write(stdin, text) :]
-            os.lseek(stdin, 0, os.SEEK_SET)
+            stdin = input_file(message["stdin"])
         ends = (stdin, outputs[0].fd, outputs[-1].fd)
         files = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(ends)]
         how: dict[str, Any] = {"file_actions": files, "setsid": True, "setsigmask": (), "setsigdef": IGNORED}

@@ -281,6 +281,19 @@ def test_signals_mean_in_a_call_what_they_mean_in_python(looker: Warm) -> None:
     assert looker.value(2, "[gc.isenabled(), gc.get_threshold()[0] < 10_000]") == [True, True]
 
 
+def test_the_variables_of_a_job_are_not_there_for_the_next_one(looker: Warm) -> None:
+    """Nor are those of a call; and what the interpreter had, it has again."""
+    recycle, home = looker.context["recycle"], os.environ["HOME"]
+    found = "[os.environ.get(name) for name in ('HOME', 'FIRST', 'SECOND', 'OF_0', 'OF_2', 'GRIST_WORKER')]"
+    assert looker.value(0, found) == [home, None, None, "yes", None, "3"]
+    looker.tell(recycle=recycle, env={"HOME": "/elsewhere", "FIRST": "1"})
+    assert looker.value(1, found) == ["/elsewhere", "1", None, None, None, "3"]
+    looker.tell(recycle=recycle, env={"SECOND": "2"})
+    assert looker.value(2, found) == [home, None, "2", None, "yes", "3"]
+    looker.tell(recycle=NEVER if recycle is None else None)
+    assert looker.value(3, found) == [home, None, None, None, None, "3"]
+
+
 def test_input_is_fed_to_one_call_and_not_to_the_next(looker: Warm) -> None:
     looker.say({"do": "1.0.1", "env": {}, "args": ["sys.stdin.readline()"], "kwargs": {}, "stdin": "0,16\nmore"})
     assert json.loads(looker.hear("e")["value"]) == "0,16\n"
