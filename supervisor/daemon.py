@@ -48,6 +48,7 @@ from gristmill.supervisor.gates import Gates
 from gristmill.supervisor.gathering import Gatherer
 from gristmill.supervisor.hiring import Hiring
 from gristmill.supervisor.hopper import Hopper
+from gristmill.supervisor.housekeeping import Housekeeper
 from gristmill.supervisor.intake import Intake
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.observation import House, Observer
@@ -179,6 +180,7 @@ class Daemon:
                 "fuses": Fuses(self.ledger, record).run,
                 "dispatch": self.dispatcher.run,
                 "hopper": hopper.run,
+                "housekeeping": self.keeper.run,
                 "tuner": self.tuner.run,
                 "settings": lambda: self._look_after_settings(record),
             }
@@ -283,7 +285,9 @@ class Daemon:
         read = Vitals({"state": self.settings.state, "jobs": self.settings.jobs, "/tmp": Path("/tmp"), "/": Path("/")})
         reads = studies.Studies(self.ledger, record, self.tuner.lives,
                                 lambda: studies.vitals(read, self.feed.machine, self.tuner.reading))  # fmt: skip
-        return {**Directions(self.ledger, record, self.conditions).operations, **reads.operations}
+        self.keeper = Housekeeper(self.ledger, record, self.settings.state, lambda: self._files.settings, time.time)
+        directions = Directions(self.ledger, record, self.conditions)
+        return {**self.keeper.operations, **directions.operations, **reads.operations}
 
     def _order(self, job: Job, task: Task) -> dict[str, Any]:
         """What starts a task."""

@@ -35,7 +35,7 @@ class Finder:
             return self._ledger.jobs[number]
         await self._ledger.settled()
         job: Job | None = await self._store.ask("job", which if number is None else str(number))
-        if job is None:
+        if job is None or job.id in self._ledger.leaving:
             raise RequestError(f"no job {which!r} – `grist status` lists them")
         job.resume(await self._store.ask("recorded", job))
         return job

@@ -101,7 +101,9 @@ class Hopper:
                 del alone[number]
                 await self._leave(self._ledger.jobs[number])
             self._alone = alone
-            for number in await asyncio.to_thread(parcels.jobs, self._state):
+            found = await asyncio.to_thread(parcels.jobs, self._state)
+            self._cleared.intersection_update(found)
+            for number in found:
                 if number not in self._ledger.jobs and number not in self._mail and number not in self._cleared:
                     await asyncio.to_thread(parcels.clear, self._state, number)
                     self._cleared.add(number)

@@ -230,6 +230,8 @@ class Ledger(Roll):
 
     async def retry(self, job: Job, ended: list[Task]) -> int:
         """Queues ended tasks of a job once more; returns how many tasks that gives it to do."""
+        if job.id in self.leaving:
+            raise RequestError(f"job {job.id} ({job.spec.name}) is being removed")
         if job.id not in self.jobs:
             self.recent.pop(job.id, None)
             self._admit(job)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -33,9 +34,16 @@ def open_book(state: Path, foreground: bool) -> None:
     ]
     if foreground:
         handlers.append(logging.StreamHandler(sys.stderr))
+    handlers[0].rotator = _begin_anew  # type: ignore[attr-defined]
     for handler in handlers:
         handler.setFormatter(form)
         root.addHandler(handler)
+
+
+def _begin_anew(path: str, kept: str) -> None:
+    """Keeps what was said so far under another name and goes on in the same file: the spawner writes to it as well."""
+    shutil.copyfile(path, kept)
+    os.truncate(path, 0)
 
 
 def descriptor(state: Path) -> int:

@@ -37,6 +37,8 @@ STUCK_S = 0.5
 """A task in hand for longer than this gives the tasks sent ahead behind it to other workers."""
 IDLE_S = 60.0
 """An idle worker is let go after so long."""
+TOLD = 64
+"""Jobs whose context a worker has, before it is to forget those that are over."""
 
 
 class Pool:
@@ -205,6 +207,10 @@ class Pool:
 
     def _send(self, slot: Slot, batch: list[Task]) -> None:
         messages: list[dict[str, Any]] = []
+        if len(slot.told) > TOLD:
+            over = slot.told - self._ledger.jobs.keys()
+            slot.told -= over
+            messages.append({"forget": sorted(over)})
         for task in batch:
             job = self._ledger.jobs.get(task.job)
             if job is None:

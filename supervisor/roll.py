@@ -37,6 +37,8 @@ class Roll:
         self.order: list[tuple[int, int]] = []
         self.forgotten: list[int] = []
         """Ended jobs that left memory since the feed last looked."""
+        self.leaving: set[int] = set()
+        """Ended jobs that are being removed: nobody finds or retries them any more."""
         self.fresh_calls: deque[Job] = deque()
         """Jobs of calls for which nobody has seen to an interpreter yet."""
         self.work = asyncio.Event()
@@ -74,6 +76,12 @@ class Roll:
         if task is None or task.key != key or task.state is TaskState.STARTING:
             return None
         return task
+
+    def forget(self, number: int) -> None:
+        """An ended job is shown no longer."""
+        self.leaving.add(number)
+        if self.recent.pop(number, None) is not None:
+            self.forgotten.append(number)
 
     def shift(self, seconds: float) -> None:
         """The clock was set: whatever waits, or counts, by it goes with it."""

@@ -33,6 +33,8 @@ VERBS = {
     "priority": "say which jobs go first",
     "pause": "start nothing new, of any job; what runs goes on",
     "start": "start tasks again after `grist pause`",
+    "clean": "remove what ended jobs left, by age or by name",
+    "remove": "remove what these ended jobs left",
     "limit": "set how many workers may run, or let the governor find it",
     "replay": "decide a recorded trace of the governor once more, and compare",
     "service": "have systemd keep a daemon on this jobs folder",

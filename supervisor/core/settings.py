@@ -23,6 +23,8 @@ from gristmill.supervisor.core.findings import Fault, Findings, dotted, shown
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%", re.ASCII)
 _MOST_PERCENT = 90
 _LEAST_BYTES = 1 << 20
+ALL = "all"
+"""What `keep` and `keep_size` say for no bound."""
 
 Amount = Annotated[
     str | int,
@@ -77,6 +79,20 @@ class SettingsFile(keys.Table, frozen=True):
         Meta(description="With less than this free where the state lies, nothing is started: a size or a share. "
                          "Default: 256 MiB, or 2 % of a small disk."),
     ] = UNSET
+    keep: Annotated[
+        keys.Duration | UnsetType,
+        Meta(description='How long records, logs, results and frozen scripts of ended jobs are kept, such as "30d", or '
+                         '"all": for ever. Default: "all".'),
+    ] = UNSET
+    keep_size: Annotated[
+        Annotated[
+            str | int,
+            Meta(examples=["5 GiB"], extra={"wants": 'a size such as "5 GiB", or "all", in quotes'}),
+        ]
+        | UnsetType,
+        Meta(description='What those of all ended jobs may take together; past it the longest ended are removed. "all" '
+                         'for no bound. Default: "all".'),
+    ] = UNSET
 
 
 SYNONYMS: dict[str, str] = {
@@ -85,6 +101,7 @@ SYNONYMS: dict[str, str] = {
     "office_hours": "polite", "polite_hours": "polite", "politeness": "polite", "share": "polite_share",
     "niceness": "nice", "priority": "nice", "io_nice": "ionice", "memory": "memory_reserve", "mem": "memory_reserve",
     "ram": "memory_reserve", "reserve": "memory_reserve", "disk": "disk_reserve", "disk_free": "disk_reserve",
+    "retention": "keep", "keep_days": "keep", "max_age": "keep", "max_size": "keep_size", "keep_bytes": "keep_size",
 }  # fmt: skip
 """What people may call our keys."""
 
@@ -110,6 +127,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ionice: bool = True
     memory_reserve: Reserve = Reserve(250_000_000, 0.05)
     disk_reserve: Reserve | None = None
+    keep: float | None = None
+    """Seconds for which what ended jobs left is kept, None for ever."""
+    keep_size: int | None = None
+    """Bytes that they may take together, None for any number."""
 
     def disk_kept(self, total: int) -> int:
         """Bytes of a disk of this size that are kept free."""
@@ -189,6 +210,10 @@ def worded(key: str, value: object) -> str:
     """A setting in a few words: `limit 4`, `polite mon-fri 08:00-20:00`, `memory_reserve 10 %`."""
     if isinstance(value, bool):
         return f"{key} {'true' if value else 'false'}"
+    if key in ("keep", "keep_size"):
+        assert value is None or isinstance(value, int | float)
+        shows = figures.clock_span if key == "keep" else figures.size
+        return f"{key} {ALL if value is None else shows(value)}"
     if isinstance(value, Reserve):
         return f"{key} {figures.size(value.size) if value.size else f'{100 * value.share:.4g} %'}"
     if isinstance(value, tuple):
@@ -219,6 +244,12 @@ def _understood(values: Mapping[str, Any], layout: SettingsFile, findings: Findi
     for key in ("memory_reserve", "disk_reserve"):
         if key in said:
             said[key] = findings.take((key,), partial(amount, said[key]), Reserve())
+    age, most = partial(units.seconds, zero=True), partial(units.size, least=_LEAST_BYTES)
+    for key, read in (("keep", age), ("keep_size", most)):
+        if said.get(key) == ALL:
+            said[key] = None
+        elif key in said:
+            said[key] = findings.take((key,), partial(read, said[key]), None)
     if "polite_share" in said:
         said["polite_share"] = float(said["polite_share"])
     return said

@@ -641,6 +641,9 @@ class Worker:
         elif "context" in message:
             self.contexts[message["job"]] = message["context"]
             message["context"]["job"] = message["job"]
+        elif "forget" in message:  # jobs that are over
+            for number in message["forget"]:
+                self.contexts.pop(number, None)
         elif "drop" in message:
             self.give_back(list(self.waiting))
         elif "end" in message and (found := [one for one in self.waiting if one["do"] == message["end"]]):

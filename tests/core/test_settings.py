@@ -154,3 +154,20 @@ def test_the_shipped_schema_is_current_and_explains_every_key() -> None:
     assert all(says.get("description") for says in properties.values())
     assert tuple(properties) == tuple(field.name for field in msgspec.structs.fields(Settings))
     assert set(settings.SYNONYMS.values()) <= set(properties) and not set(settings.SYNONYMS) & set(properties)
+
+
+def test_how_long_and_how_much_of_ended_jobs_is_kept() -> None:
+    said = settings.parse('keep = "30d"\nkeep_size = "5 GiB"\n', "s.toml")
+    assert settings.settle(said) == Settings(keep=30 * 86400.0, keep_size=5 << 30)
+    both = settings.settle(said, settings.parse('keep = "all"\nkeep_size = "all"\n', "s.toml"))
+    assert (both.keep, both.keep_size) == (None, None)
+    assert [settings.worded(key, value) for key, value in said.items()] == ["keep 30d 00h", "keep_size 5.0G"]
+    assert settings.worded("keep", None) == "keep all"
+
+
+@pytest.mark.parametrize(
+    "text", ['keep = "30"', "keep = -1", 'keep = "for ever"', "keep_size = 5", 'keep_size = "much"']
+)
+def test_a_bound_of_what_is_kept_is_read_strictly(text: str) -> None:
+    (problem,) = problems(text)
+    assert problem.startswith("s.toml:1:")

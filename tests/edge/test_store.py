@@ -119,3 +119,34 @@ async def test_a_write_that_can_not_be_committed_costs_the_others_nothing(tmp_pa
         assert (first, third) == (None, None)
         assert isinstance(second, sqlite3.IntegrityError)
         assert [found.id for found in record.queries.unfinished()] == [1, 3]
+
+
+async def test_what_is_dropped_gives_its_pages_back_to_the_file_system(tmp_path: Path) -> None:
+    with Store(tmp_path / "queue.db") as record:
+        await record.write(store.add_job(job(), b"source" * 200_000, b"done/sweep.toml"))
+        for number in range(300):
+            task = Task(job=1, number=number, start=number, count=1)
+            await record.write(store.save_result(task, b"1" * 9000))
+        assert await record.ask("with_records", [1, 2]) == [1]
+        for _ in range(4):
+            await record.write(*store.drop_records(1, 100))
+        assert await record.ask("with_records", [1, 2]) == []
+        await record.write(store.drop_job(1))
+        assert await record.ask("free_pages") > 900
+        await record.write(store.shrink(10**6))
+        assert await record.ask("free_pages") == 0
+    assert (tmp_path / "queue.db").stat().st_size < 200_000
+
+
+async def test_a_file_that_could_give_no_pages_back_is_rebuilt_and_can(tmp_path: Path) -> None:
+    with Store(tmp_path / "queue.db") as record:
+        await record.write(store.add_job(job(), b"source", b"done/sweep.toml"))
+    with sqlite3.connect(tmp_path / "queue.db", isolation_level=None) as old:
+        old.execute("PRAGMA auto_vacuum = NONE")
+        old.execute("VACUUM")
+        assert old.execute("PRAGMA auto_vacuum").fetchone() == (0,)
+    old.close()
+    with Store(tmp_path / "queue.db") as record:
+        await record.write(store.save_meta("x", "y" * 100_000), store.save_meta("x", ""))
+        assert await record.ask("free_pages") > 20
+        assert (await record.ask("job", "1")).spec.name == "sweep"

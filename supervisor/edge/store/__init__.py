@@ -5,6 +5,8 @@ from gristmill.supervisor.edge.store.schema import SCHEMA
 from gristmill.supervisor.edge.store.statements import (
     Statement,
     add_job,
+    drop_job,
+    drop_records,
     drop_results,
     drop_task,
     place_job,
@@ -14,10 +16,11 @@ from gristmill.supervisor.edge.store.statements import (
     save_result,
     save_spec,
     save_task,
+    shrink,
 )
 from gristmill.supervisor.edge.store.writer import Store
 
 __all__ = [
-    "SCHEMA", "Statement", "Store", "add_job", "drop_results", "drop_task", "place_job", "place_log", "save_job",
-    "save_meta", "save_result", "save_spec", "save_task",
+    "SCHEMA", "Statement", "Store", "add_job", "drop_job", "drop_records", "drop_results", "drop_task", "place_job",
+    "place_log", "save_job", "save_meta", "save_result", "save_spec", "save_task", "shrink",
 ]

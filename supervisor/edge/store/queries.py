@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,9 @@ from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
 _JOB = """SELECT id, claim, file, spec, submitted_at, state, reason, cursor, tasks_ended, items_done, items_failed,
     started_at, ended_at, footprint FROM jobs """
 _TASK = "SELECT * FROM tasks "
+_FILED = "ended_at IS NOT NULL AND (place IS NULL OR CAST(place AS TEXT) NOT LIKE 'accepted/%')"
+TASK_BYTES = 150
+"""What the record of a task takes, nearly."""
 _PLAIN = "log IS NULL AND reason = '' AND count > 0"
 _FINAL = ", ".join(f"'{state}'" for state in sorted(TASK_FINAL))
 
@@ -205,3 +208,46 @@ class Queries:
             (SELECT result FROM results WHERE results.job = tasks.job AND results.start = tasks.start)
             FROM tasks WHERE job = ? AND number IN ({', '.join('?' * len(numbers))}) AND state IN ({_FINAL})"""
         return self._db.execute(sql, (job, *numbers)).fetchall()
+
+    # ── what is kept of jobs that have ended ──────────────────────────────────────────────────────────────────
+
+    def ended(self, before: float, most: int) -> list[tuple[int, str]]:
+        """(id, name) of the jobs that ended before this time, the first ended first; none whose file is still to be
+        moved."""
+        sql = f"SELECT id, name FROM jobs WHERE {_FILED} AND ended_at <= ? ORDER BY ended_at, id LIMIT ?"
+        return self._db.execute(sql, (before, most)).fetchall()
+
+    def ended_last(self) -> Iterator[tuple[int, str, int]]:
+        """(id, name, bytes of its records, nearly) of the same jobs, the last ended first."""
+        tasks = dict(self._db.execute("SELECT job, count(*) FROM tasks GROUP BY job"))
+        given = dict(self._db.execute("SELECT job, sum(length(result)) FROM results GROUP BY job"))
+        sql = f"SELECT id, name, length(spec) + length(source) FROM jobs WHERE {_FILED} ORDER BY ended_at DESC, id DESC"
+        for number, name, size in self._db.execute(sql).fetchall():
+            yield number, name, size + TASK_BYTES * tasks.get(number, 0) + given.get(number, 0)
+
+    def is_filed(self, job: int) -> bool:
+        """Whether a job has ended and its file was moved."""
+        return self._db.execute(f"SELECT 1 FROM jobs WHERE id = ? AND {_FILED}", (job,)).fetchone() is not None
+
+    def script(self, job: int) -> str | None:
+        """The frozen script of a job."""
+        sql = "SELECT json_extract(CAST(spec AS TEXT), '$.script') FROM jobs WHERE id = ?"
+        row = self._db.execute(sql, (job,)).fetchone()
+        return row[0] if row else None
+
+    def result_files(self, job: int) -> list[str]:
+        """Where results lie that were left files."""
+        sql = """SELECT result FROM results
+            WHERE job = ? AND length(result) < 8192 AND CAST(result AS TEXT) LIKE '{"file":%,"bytes":%}'"""
+        return [msgspec.json.decode(row[0])["file"] for row in self._db.execute(sql, (job,))]
+
+    def with_records(self, jobs: Sequence[int]) -> list[int]:
+        """Those of some jobs that have records of tasks or results."""
+        sql = "SELECT EXISTS (SELECT 1 FROM tasks WHERE job = ?1) OR EXISTS (SELECT 1 FROM results WHERE job = ?1)"
+        return [job for job in jobs if self._db.execute(sql, (job,)).fetchone()[0]]
+
+    def free_pages(self) -> int:
+        """Pages of the file that hold nothing and can be given back."""
+        if self._db.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
+            return 0
+        return int(self._db.execute("PRAGMA freelist_count").fetchone()[0])

@@ -59,6 +59,11 @@ DROP TABLE results_2;
 """By schema number: the statements that make a file of the number before into one of this."""
 
 
+JOURNAL_BYTES = 64 << 20
+"""What the write-ahead log keeps of the disk after it was longer."""
+REBUILT_BYTES = 256 << 20
+"""A file of before pages were given back is rebuilt at a start so that they can be, up to this size."""
+
 PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY)
 """What the world does to a sound file, and may stop doing."""
 
@@ -67,7 +72,9 @@ def connect(path: Path) -> sqlite3.Connection:
     """A connection that commits durably; raises FolderError where the file can't be used, NoRoomError if just now."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
     try:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file, or of one that is vacuumed
         db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA cache_size = -4000")
     except sqlite3.DatabaseError as error:
@@ -86,6 +93,7 @@ def prepare(db: sqlite3.Connection, path: Path) -> str:
                 " – install that version again; nothing was changed"
             )
         if found == SCHEMA:
+            _make_shrinkable(db)
             return ""
         if found == 0:
             db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
@@ -96,6 +104,15 @@ def prepare(db: sqlite3.Connection, path: Path) -> str:
     except sqlite3.DatabaseError as error:
         raise _unusable(path, error) from error
     return f"the database was brought from schema {found} to {SCHEMA}; as it was before, it is kept as {saved}"
+
+
+def _make_shrinkable(db: sqlite3.Connection) -> None:
+    """Rebuilds a file that can't give pages back, once; one that is large, or finds no room, stays as it is."""
+    pages, size = (db.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_count", "page_size"))
+    if db.execute("PRAGMA auto_vacuum").fetchone()[0] == 0 and pages * size <= REBUILT_BYTES:
+        with contextlib.suppress(sqlite3.OperationalError):
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            db.execute("VACUUM")
 
 
 def _save(db: sqlite3.Connection, path: Path, found: int) -> Path:

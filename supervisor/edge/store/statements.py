@@ -21,6 +21,12 @@ DROP_TASK = "DELETE FROM tasks WHERE job = ? AND number = ?"
 PLACE_LOG = "UPDATE tasks SET log = ? WHERE job = ? AND number = ? AND attempts = ?"
 SAVE_RESULT = "REPLACE INTO results VALUES (?, ?, ?, ?, ?)"
 DROP_RESULTS = "DELETE FROM results WHERE job = ? AND start >= ? AND start < ?"
+DROP_TASKS = """DELETE FROM tasks WHERE job = ?1
+    AND number IN (SELECT number FROM tasks WHERE job = ?1 ORDER BY number LIMIT ?2)"""
+DROP_SOME_RESULTS = """DELETE FROM results WHERE job = ?1
+    AND start IN (SELECT start FROM results WHERE job = ?1 ORDER BY start LIMIT ?2)"""
+DROP_JOB = "DELETE FROM jobs WHERE id = ?"
+SHRINK = "PRAGMA incremental_vacuum({:d})"
 SAVE_META = "REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -87,3 +93,18 @@ def drop_results(job: int, start: int, count: int) -> Statement:
 def save_meta(key: str, value: str) -> Statement:
     """A fact about the store itself."""
     return Statement(SAVE_META, (key, value))
+
+
+def drop_records(job: int, most: int) -> tuple[Statement, ...]:
+    """So many records of its tasks, and so many results, are not kept any longer."""
+    return Statement(DROP_TASKS, (job, most)), Statement(DROP_SOME_RESULTS, (job, most))
+
+
+def drop_job(job: int) -> Statement:
+    """A job without records is forgotten."""
+    return Statement(DROP_JOB, (job,))
+
+
+def shrink(pages: int) -> Statement:
+    """Gives so many free pages back to the file system."""
+    return Statement(SHRINK.format(pages), ())

@@ -165,6 +165,9 @@ class Store:
 
     def _commit(self, statements: list[Statement]) -> None:
         db = self._db
+        chores = [statement.sql for statement in statements if statement.sql.startswith("PRAGMA")]
+        if chores:
+            statements = [statement for statement in statements if not statement.sql.startswith("PRAGMA")]
         db.execute("BEGIN IMMEDIATE")
         at = 0
         while at < len(statements):
@@ -174,6 +177,9 @@ class Store:
             db.executemany(sql, [statement.values for statement in statements[at:end]])
             at = end
         db.execute("COMMIT")
+        for chore in chores:  # after it, and none that must succeed
+            with contextlib.suppress(sqlite3.OperationalError):
+                db.executescript(chore)  # which takes all of its steps; `execute` takes the first
 
 
 def _resolve(futures: list[asyncio.Future[None]], faults: list[Exception | None]) -> None:
