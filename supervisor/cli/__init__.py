@@ -52,14 +52,15 @@ Exit codes: 0 good, 1 a job failed, 2 usage or a bad job file, 3 no daemon, 4 th
 
 
 def parser_for(verb: str | None) -> argparse.ArgumentParser:
-    """The parser with all verbs named, and the arguments of `verb` alone filled in."""
+    """The parser of `verb` alone, with its arguments, or of all verbs without any where that is none: making them all
+    takes longer than the quick ones do."""
     parser = argparse.ArgumentParser(
         prog="grist", description="Drop a job file into a folder; the machine does the rest.", epilog=EPILOG,
         formatter_class=_help_format(),
     )
     parser.add_argument("--version", action="version", version=f"gristmill {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name, summary in VERBS.items():
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog="grist")
+    for name, summary in VERBS.items() if verb not in VERBS else ((verb, VERBS[verb]),):
         sub = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".",
                                formatter_class=_help_format())
         sub.add_argument("--jobs", metavar="DIR", help="the jobs folder")
@@ -76,13 +77,31 @@ def _help_format() -> type[argparse.HelpFormatter]:
         from rich_argparse import RawDescriptionRichHelpFormatter
 
         return RawDescriptionRichHelpFormatter
-    return argparse.RawDescriptionHelpFormatter
+    return _Plain
+
+
+class _Plain(argparse.RawDescriptionHelpFormatter):
+    """As argparse's own, which makes one for each argument and loads `shutil` for the width of the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """The terminal's, by the rule of `shutil.get_terminal_size`."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; the one place where a fault becomes a line and an exit code."""
     words = sys.argv[1:] if argv is None else argv
-    verb = next((word for word in words if not word.startswith("-")), None)
+    verb = next((word for word in words if not word.startswith("-") or word in ("-h", "--help")), None)
     args = parser_for(verb).parse_args(words)
     try:
         return int(importlib.import_module(f"gristmill.supervisor.cli.{args.verb}").run(args))

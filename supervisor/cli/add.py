@@ -9,7 +9,6 @@ import time
 
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core.errors import GristError, NoDaemonError
-from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.tomltext import literal, quoted
 
 
@@ -43,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with client:
         job = client.ask("add", file=file, text=text)
+        from gristmill.supervisor.core.sanitise import safe  # while the job is on its way
+
         print(f"job {job['id']} {safe(job['name'])}")
     return 0
 

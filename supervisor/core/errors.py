@@ -5,7 +5,7 @@ One `GristError` reaches the command line, which prints it as one line and exits
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class GristError(Exception):
@@ -32,8 +32,7 @@ class RequestError(GristError):
     """A request over the socket that can't be carried out as asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):  # no dataclass: importing those takes longer than the quick commands do
     """One thing wrong in a job file. `line` and `column` count from 1; 0 where the file as a whole is meant."""
 
     line: int

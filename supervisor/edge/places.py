@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +31,7 @@ def state_dir(option: str | None, environ: Mapping[str, str], jobs: Path) -> Pat
         return Path(os.path.abspath(os.path.expanduser(named)))
     home = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     real = os.path.realpath(jobs)
-    digest = hashlib.sha256(os.fsencode(real)).hexdigest()[:10]
+    digest = _digest(real)[:10]
     above = os.path.basename(os.path.dirname(real)) or "root"
     return Path(home) / "gristmill" / f"{above[:40]}-{digest}"
 
@@ -43,8 +42,14 @@ def socket_path(state: Path, environ: Mapping[str, str]) -> Path:
     runtime = environ.get("XDG_RUNTIME_DIR")
     if len(os.fsencode(path)) <= SOCKET_LIMIT or not runtime:
         return path
-    digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
+    digest = _digest(os.fspath(state))[:16]
     return Path(runtime) / f"gristmill-{digest}.socket"
+
+
+def _digest(path: str) -> str:
+    import hashlib  # loads a library of cryptography, which a command that is told its folders does without
+
+    return hashlib.sha256(os.fsencode(path)).hexdigest()
 
 
 def prepare_state(path: Path) -> None:
