@@ -49,6 +49,8 @@ class Fuses:
     async def run(self) -> None:
         """Looks for as long as the daemon lives."""
         while True:
+            if not self._ledger.gated:  # nothing is watched: nobody is woken
+                await self._ledger.news.wait()
             await asyncio.sleep(LOOK_S)
             await self.look()
 

@@ -33,8 +33,11 @@ import socket
 import sys
 import time
 import zlib
-from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False  # as type checkers know it, without the cost of `typing` in each worker
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 VERSION = 1  # of the journal's records; a reader refuses a newer one
 VERSION_EVICTED = 2  # of the exit of an evicted task: who does not know what that is would take it for a failure

@@ -134,7 +134,7 @@ def test_a_spawner_that_can_not_live_is_not_started_again_and_again(mill: Mill) 
     away = worker.rename(worker.with_suffix(".away"))
     os.kill(spawner, signal.SIGKILL)
     mill.drop("work.toml", WORK)
-    words = "processes: the spawner ended at once (exit 2); daemon.log has its words"
+    words = "processes: the spawner ended at once (exit 1); daemon.log has its words"
     mill.until(lambda: mill.ask("status")["daemon"]["reason"] == words, "not said")
     assert mill.ask("status")["daemon"]["state"] == "held"
     before = cpu_s(mill.process.pid)
