@@ -102,8 +102,12 @@ def sealed(body: bytes) -> bytes:
 
 def name_process(name: str) -> None:
     """What `ps` and `top` show."""
-    buffer = ctypes.create_string_buffer(name.encode()[:15])
-    _libc.prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0)
+    try:
+        fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # no descriptor left: the name of before will do
+    os.write(fd, name.encode()[:15])
+    os.close(fd)
 
 
 def set_process(option: int, value: int) -> None:
@@ -277,8 +281,7 @@ class Birthright:
     """
 
     def __init__(self) -> None:
-        self.last = False
-        self.place = 0 if IOPRIO_GET is None else _libc.syscall(IOPRIO_GET, IOPRIO_WHO_PROCESS, 0, None, 0)
+        self.last, self.place = False, _PLACE
         try:
             self.score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
             self.own = os.read(self.score, 16)
@@ -301,6 +304,8 @@ class Birthright:
 
 
 _OOM_FILE = find_oom_file()
+_PLACE = 0 if IOPRIO_GET is None else _libc.syscall(IOPRIO_GET, IOPRIO_WHO_PROCESS, 0, None, 0)
+"""Our place at the disk, which workers and tasks are born with."""
 
 
 class FencedError(Exception):
@@ -519,12 +524,12 @@ class Worker:
         poll.register(daemon, select.POLLIN)
         poll.register(wake, select.POLLIN)
         try:
-            self.journal.append(encode({"v": VERSION, "stops": True}))
+            self.journal.append(b'{"v":%d,"stops":true}' % VERSION)
         except FencedError:
             self.orphaned = True  # given up on before it came to be
         except OSError:
             pass  # no room: the first claim meets the same, and says so
-        self.say({"ready": os.getpid()})
+        self.outbox.append(b'{"ready":%d}\n' % os.getpid())
         while True:
             self.start_next()
             if not self.busy():
@@ -1050,8 +1055,6 @@ def work(hire: Callable[[socket.socket, str, int], Worker], sock: socket.socket,
     become_subreaper()
     wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    for number in ORDERS:
-        signal.signal(number, lambda *_: None)
     worker = hire(sock, run, slot)
     worker.wakes = (wake, wake_write)
     worker.serve(wake)
@@ -1141,7 +1144,8 @@ def settle() -> None:
     """Makes a process fit to be what workers are forked from."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in (signal.SIGCHLD, *ORDERS):  # here, for a worker's own doing is paid for in pages that it copies
+        signal.signal(number, lambda *_: None)
     os.chdir("/")
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, pages that all workers share
