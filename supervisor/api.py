@@ -121,6 +121,7 @@ class Api:
             exit_code=task.exit_code, signal=task.signal, started_at=task.started_at, ended_at=task.ended_at,
             cpu_s=task.cpu_s, memory_peak_bytes=task.memory_peak_bytes, log=log,
             params=items.params(job.spec.items, task.start) if task.count == 1 else {},
+            gpus=[one for one in task.gpus.split(",") if one],
             stands_for=task.stands_for, progress=done, ran_s=None if now is None else round(now.age, 3),
             left_s=None if now is None or done is None else progress.left(now.age, done),
         )

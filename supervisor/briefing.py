@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.launch import finish, launch, shared
+from gristmill.supervisor.core.launch import cards, finish, launch, shared
 from gristmill.supervisor.core.settings import Settings
 from gristmill.supervisor.core.spec import Call
 from gristmill.supervisor.core.task import Task
@@ -69,7 +69,7 @@ def order(job: Job, task: Task, state: Path) -> dict[str, Any]:
         job.spec, job=job.id, number=task.number, span=(task.start, task.count), attempt=task.attempts,
         script=job.spec.script,
     )
-    message: dict[str, Any] = {"do": str(task.key), "env": start.env}
+    message: dict[str, Any] = {"do": str(task.key), "env": start.env | cards(task.gpus)}
     if job.spec.call is None:
         message["argv"] = start.argv
     else:

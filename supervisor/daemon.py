@@ -30,6 +30,7 @@ from gristmill.supervisor.core.errors import FolderError, GristError, NoRoomErro
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import DaemonView
 from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.deck import Deck
 from gristmill.supervisor.directions import Directions
 from gristmill.supervisor.dispatch import Dispatcher
 from gristmill.supervisor.edge import places, store
@@ -155,8 +156,8 @@ class Daemon:
             self.ledger, self.pool, self.dispatcher, self.feed, sampler, observer,
             self.conditions,
         )
-        self.tuner.state = tuner.remember(record.queries.meta("governor"))
-        self.tuner.fixed = self._first_limit(record)
+        self._lay_out_cards()
+        self.tuner.state, self.tuner.fixed = tuner.remember(record.queries.meta("governor")), self._first_limit(record)
         self.tuner.house, self.tuner.examine = self._house, lambda sample: self._examine(record, server, sample)
         if self._recorder is not None:
             self.tuner.record = self._recorder.keep
@@ -178,6 +179,7 @@ class Daemon:
                 "gathering": self.gatherer.run,
                 "gates": Gates(self.ledger, record, time.time, files.local, self.pool.orders.end).run,
                 "fuses": Fuses(self.ledger, record).run,
+                "deck": self.deck.run,
                 "dispatch": self.dispatcher.run,
                 "hopper": hopper.run,
                 "housekeeping": self.keeper.run,
@@ -263,7 +265,16 @@ class Daemon:
         return House(
             share=settings.share(found, now), polite=settings.words(found, now),
             reserve=float(found.memory_reserve.of(sample.memory_total)), niced=found.nice > 0,
+            counters=found.counters,
         )
+
+    def _lay_out_cards(self) -> None:
+        """Has cards watched, and given to tasks."""
+        def ours() -> list[int]:
+            return [os.getpid(), *(worker.pid for worker, _ in self.pool.legacy.workers.values())]
+
+        self.deck = Deck(self.ledger, self.conditions, lambda: self._files.settings, ours, time.monotonic)
+        self.tuner.deal = lambda: self.deck.cards(self.ledger.live.values())
 
     # ── what the parts ask ────────────────────────────────────────────────────────────────────────────────────
 
@@ -284,7 +295,8 @@ class Daemon:
         """What is asked for now and then: a user's directions, and what is looked into in depth."""
         read = Vitals({"state": self.settings.state, "jobs": self.settings.jobs, "/tmp": Path("/tmp"), "/": Path("/")})
         reads = studies.Studies(self.ledger, record, self.tuner.lives,
-                                lambda: studies.vitals(read, self.feed.machine, self.tuner.reading))  # fmt: skip
+                                lambda: studies.vitals(read, self.feed.machine, self.tuner.reading,
+                                                       self.deck.lines()))  # fmt: skip
         self.keeper = Housekeeper(self.ledger, record, self.settings.state, lambda: self._files.settings, time.time)
         directions = Directions(self.ledger, record, self.conditions)
         return {**self.keeper.operations, **directions.operations, **reads.operations}

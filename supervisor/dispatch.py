@@ -46,7 +46,9 @@ class Dispatcher:
                 return
             more = schedule.charge(job, self.room)
             busy += more
-            task = self._ledger.take(job, self.limit)
+            wants = job.spec.resources
+            gpus = ",".join(self.room.cards.take(wants)) if wants.cards else ""
+            task = self._ledger.take(job, self.limit, gpus)
             shop = self._pool.shops.of(job)
             wanted[shop] = wanted.get(shop, 0) + more
             self._widen(busy, shop, wanted)

@@ -255,11 +255,11 @@ class Ledger(Roll):
 
     # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def take(self, job: Job, workers: int) -> Task:
-        """Hands out the next task of a job, of which `workers` may share what is left; nothing is written before it has
-        a worker."""
+    def take(self, job: Job, workers: int, gpus: str = "") -> Task:
+        """Hands out the next task of a job, on these cards, of which `workers` may share what is left; nothing is
+        written before it has a worker."""
         self.live[job.id] = job
-        return job.take(self.clock(), workers)
+        return job.take(self.clock(), workers, gpus)
 
     def starting(self, tasks: list[Task], run: int, worker: int) -> asyncio.Future[None]:
         """Writes down to which worker tasks are about to be sent; durable when the future is done."""

@@ -10,7 +10,7 @@ import bisect
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,13 +35,14 @@ REMEMBERED_S = 7200.0
 
 class House(NamedTuple):
     """What the user has set: the part of the machine that is ours now and why, the limit, the reserve in bytes, whether
-    tasks are niced."""
+    tasks are niced, how many there are of each thing that is counted."""
 
     share: float = 1.0
     polite: str = ""
     fixed: int | None = None
     reserve: float | None = None
     niced: bool = True
+    counters: Mapping[str, float] = {}
 
 
 @dataclass(slots=True)

@@ -128,7 +128,7 @@ class Studies:
         return await asyncio.to_thread(self._vitals)
 
 
-def vitals(read: Vitals, machine: MachineView, reading: Reading | None) -> VitalsView:
+def vitals(read: Vitals, machine: MachineView, reading: Reading | None, gpus: list[str]) -> VitalsView:
     """The machine in detail, from a look at it now and what was read of it in the last second."""
     memory = read.memory()
     return VitalsView(
@@ -140,5 +140,5 @@ def vitals(read: Vitals, machine: MachineView, reading: Reading | None) -> Vital
         swap_total_bytes=memory.get("SwapTotal", 0), swap_free_bytes=memory.get("SwapFree", 0),
         pressure_cpu=reading.pressure_cpu if reading else None,
         pressure_memory=reading.pressure_memory if reading else None,
-        pressure_io=reading.pressure_io if reading else None, disks=read.disks(),
+        pressure_io=reading.pressure_io if reading else None, disks=read.disks(), gpus=gpus,
     )

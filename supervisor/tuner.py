@@ -10,11 +10,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from gristmill.supervisor.core import figures, governor, schedule
+from gristmill.supervisor.core.cards import Cards
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.governor import Binding, Decision, Reading
 from gristmill.supervisor.core.journal import Key
@@ -65,6 +66,8 @@ class Tuner:
         """Told of every reading and what was decided."""
         self.lives = Lives()
         """What tasks used over their lives."""
+        self.deal: Callable[[], Cards] = Cards
+        """The cards that tasks may have now."""
         self.fixed: int | None = None
         """What the user has set the limit to, None for the governor's."""
         self._look()  # a rate needs a look before: what was used until now, by our own start above all, is nobody's
@@ -102,10 +105,10 @@ class Tuner:
         self.state, self.decision = governor.decide(self.reading, before)
         if self.record is not None:
             self.record(before, self.reading, self.decision)
-        self._carry_out(sample, self.reading, self.decision)
+        self._carry_out(sample, house, self.reading, self.decision)
         self._show(sample, self.decision)
 
-    def _carry_out(self, sample: Sample, reading: Reading, decision: Decision) -> None:
+    def _carry_out(self, sample: Sample, house: House, reading: Reading, decision: Decision) -> None:
         self._dispatcher.limit = decision.limit
         self._dispatcher.room = schedule.Room(
             memory_bytes=min((fit.room for fit in decision.fits.values()), default=sample.memory_available),
@@ -117,7 +120,11 @@ class Tuner:
             held=decision.held,
             ours_bytes=sum(task.memory for task in reading.running),
             patience_s=schedule.patience(self._ledger.live.values()),
+            cards=self.deal(),
+            counters=self._left(house.counters),
+            totals=house.counters,
         )
+        schedule.keep_room(self._ledger.in_order(), self._dispatcher.room, time.time())
         for name in decision.resume:
             self._pool.orders.resume(Key.parse(name))
         why = decision.held if decision.held.startswith("memory") else decision.reason
@@ -173,6 +180,14 @@ class Tuner:
 
     def _claimed_cpus(self) -> float:
         return sum((job.spec.resources.cpus or 0.0) * len(job.live) / job.ahead for job in self._ledger.live.values())
+
+    def _left(self, totals: Mapping[str, float]) -> dict[str, float]:
+        """What is left of each thing that the settings count."""
+        left = dict(totals)
+        for job in self._ledger.live.values():
+            for name, count in job.spec.resources.counters.items():
+                left[name] = left.get(name, 0.0) - count * len(job.live) / job.ahead
+        return left
 
     def _show(self, sample: Sample, decision: Decision) -> None:
         limit, busy = decision.limit, self._pool.busy

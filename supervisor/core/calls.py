@@ -37,6 +37,11 @@ def read(layout: keys.JobFile, where: entries.Place, findings: Findings) -> Call
     for key in ("venv", "conda"):
         if layout.python is not UNSET and getattr(layout, key) is not UNSET:
             findings.add(("python",), f"both python and {key}", "keep the one that has the interpreter")
+    if layout.isolation == "reuse" and layout.resources is not UNSET and not findings.touched("resources"):
+        for key in ("gpus", "gpu_memory"):
+            if getattr(layout.resources, key) is not UNSET:
+                what = "a process that is used again keeps the card of its first call"
+                findings.add(("resources", key), what, "leave isolation out: each call has a process of its own")
     preload = None if layout.preload is UNSET else layout.preload
     return Call(
         target=findings.take(("call",), partial(_target, layout.call), ""),

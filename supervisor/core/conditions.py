@@ -33,6 +33,7 @@ class Kind(StrEnum):
     SETTINGS = "settings"
     RECORD = "record"
     RESULTS = "results"
+    GPU = "gpu"
 
 
 class Conditions:

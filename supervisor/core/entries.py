@@ -151,4 +151,7 @@ def resources(layout: keys.JobFile, findings: Findings) -> Resources:
     return Resources(
         cpus=None if table.cpus is UNSET else table.cpus,
         memory_bytes=size(table.memory, ("resources", "memory"), findings, _LEAST_MEMORY),
+        gpus=None if table.gpus is UNSET else table.gpus,
+        gpu_memory_bytes=size(table.gpu_memory, ("resources", "gpu_memory"), findings, _LEAST_MEMORY),
+        counters={} if table.counters is UNSET else {name: float(count) for name, count in table.counters.items()},
     )

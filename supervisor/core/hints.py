@@ -1,17 +1,15 @@
-"""What people write for keys that are called otherwise here, and keys that are still to come."""
+"""What people write for keys that are called otherwise here."""
 
 from __future__ import annotations
-
-LATER: dict[tuple[str, ...], str] = {
-    ("resources", "gpus"): "remove it and let the task choose its card, with [limits] workers = the number of cards",
-    ("resources", "gpu_memory"): "remove it and let [limits] workers bound how many tasks share the cards",
-}
-"""Keys of the design that this version does not know yet, each with what to do instead."""
 
 SYNONYMS: dict[str, str] = {
     "cmd": "command", "run": "command", "exec": "command", "argv": "command", "args": "command", "shell": "command",
     "script": "command", "function": "call", "func": "call", "entry_point": "call", "interpreter": "python",
     "initializer": "preload", "setup": "preload", "max_tasks_per_child": "recycle", "maxtasksperchild": "recycle",
+    "gres": "resources.gpus", "gpu": "resources.gpus", "gpu_mem": "resources.gpu_memory",
+    "vram": "resources.gpu_memory", "licenses": "resources.counters",
+    "depends_on": "after", "dependency": "after", "afterok": "after",
+    "afterany": "after_any", "afternotok": "after_failed", "begin": "start", "schedule": "start", "cron": "start",
     "title": "name", "job_name": "name", "workdir": "cwd", "working_dir": "cwd",
     "working_directory": "cwd", "dir": "cwd", "directory": "cwd", "folder": "cwd", "chdir": "cwd",
     "environment": "env", "vars": "env", "virtualenv": "venv", "conda_env": "conda", "input": "stdin",

@@ -151,7 +151,7 @@ class Job:
         """How many of its tasks a worker may be sent at a time: more than one only for a class known to be tiny."""
         seen = self.footprint
         wall_s = max(seen.wall_s, self.handout.expected_s)
-        if seen.ends < 8 or wall_s >= TINY_S:
+        if seen.ends < 8 or wall_s >= TINY_S or self.spec.resources.cards:
             return 1
         most = AHEAD_MOST if self.spec.call is None or self.spec.call.recycle is None else AHEAD_CALLS
         return most if most * wall_s <= AHEAD_S else int(AHEAD_S / wall_s)
@@ -171,8 +171,9 @@ class Job:
         workers = self.spec.limits.workers or 1
         return workers * self.ahead
 
-    def take(self, now: float, workers: int = 1) -> Task:
-        """The next task, as an attempt about to start; only when `ready`. So many `workers` may share what is left."""
+    def take(self, now: float, workers: int = 1, gpus: str = "") -> Task:
+        """The next task, as an attempt about to start, on these cards; only when `ready`. So many `workers` may share
+        what is left."""
         self.workers = min(workers, self.spec.limits.workers or workers)
         if self.again and self.again[0][0] <= now:
             task = heapq.heappop(self.again)[2]
@@ -182,7 +183,8 @@ class Job:
             task = self.finish = Task(
                 job=self.id, number=self.handout.number_finish(), start=self.spec.items.total, count=0
             )
-        task = advance(task, TaskState.STARTING, attempts=task.attempts + 1, reason="", exit_code=None, signal=None)
+        attempt = {"attempts": task.attempts + 1, "gpus": gpus}
+        task = advance(task, TaskState.STARTING, reason="", exit_code=None, signal=None, **attempt)
         self.live[task.number] = task
         self.served_at, self.passed_at = now, None
         return task

@@ -127,6 +127,29 @@ class ResourcesTable(Table, frozen=True):
     memory: Annotated[
         Size | UnsetType, Meta(description='Memory that a task needs at its peak, such as "2 GiB". Default: learned.')
     ] = UNSET
+    gpus: Annotated[
+        Annotated[int, Meta(ge=1, le=1000, extra={"wants": "a whole number of 1 or more, without quotes"})] | UnsetType,
+        Meta(
+            description="GPUs that a task uses, each for itself alone, or with gpu_memory beside others; it sees no "
+            "others (CUDA_VISIBLE_DEVICES). Default: none."
+        ),
+    ] = UNSET
+    gpu_memory: Annotated[
+        Size | UnsetType,
+        Meta(
+            description='Memory that a task needs on its GPU, such as "8 GiB": as many tasks share one as it holds. '
+            "Default: a GPU has one task."
+        ),
+    ] = UNSET
+    counters: Annotated[
+        dict[str, Annotated[float, Meta(gt=0, le=1e9, extra={"wants": "a number above 0, without quotes"})]]
+        | UnsetType,
+        Meta(
+            description="What a task takes of things that the settings count, such as { licenses = 1 }: a task begins "
+            "when so many are left. Default: nothing.",
+            extra={"wants": "a table: counters = { licenses = 1 }"},
+        ),
+    ] = UNSET
 
 
 class RetryTable(Table, frozen=True):

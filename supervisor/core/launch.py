@@ -100,6 +100,11 @@ def width(spec: Spec) -> dict[str, str]:
     return {"SLURM_CPUS_PER_TASK": cores, "PYTHONUNBUFFERED": "1", **dict.fromkeys(_THREADS, cores)}
 
 
+def cards(uuids: str) -> dict[str, str]:
+    """The variables that show a task its cards, and no others."""
+    return {"CUDA_VISIBLE_DEVICES": uuids, "CUDA_DEVICE_ORDER": "PCI_BUS_ID", "GRIST_GPUS": uuids} if uuids else {}
+
+
 def settled(spec: Spec) -> dict[str, str]:
     """The job's own variables that are the same for all its tasks: what a module may read when it is imported."""
     return {name: template.render(value, {}) for name, value in spec.env.items() if not template.holes(value)}

@@ -149,6 +149,8 @@ class TaskView(View, kw_only=True):
     memory_peak_bytes: int | None = None
     log: str | None = None
     params: dict[str, Any] = {}
+    gpus: list[str] = []
+    """The cards that it has, or had."""
     stands_for: int = 1
     progress: float | None = None
     ran_s: float | None = None
@@ -306,7 +308,7 @@ class DiskView(View, kw_only=True):
 
 class VitalsView(View, kw_only=True):
     """The machine in detail. Shares of time in which somebody waited (PSI) are 0…1, None where the kernel tells none;
-    `cpu_*` are percent of the cores that we may use. `gpus` stays empty until they are read."""
+    `cpu_*` are percent of the cores that we may use. `gpus` are cards in words; none in the first second."""
 
     cores: list[CoreView]
     load: list[float]

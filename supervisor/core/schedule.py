@@ -1,8 +1,8 @@
 """Which job hands out the next task: priority, then fair share in turns, then age; and whether a task of it fits now.
 
-A task that fits passes one that needs more room than is free. A job of which nothing runs is passed for so long only,
-`patience`: then what is freed is kept for it. Pure: the room is measured by others and passed in. A job that is passed
-over is told why in `Job.waits`.
+A task that fits passes one that needs more of something than is free: memory, cores, cards, a counter. A job of which
+nothing runs is passed for so long only, `patience`: then what is freed is kept for it, from all who would use that too.
+Pure: the room is measured by others and passed in. A job that is passed over is told why in `Job.waits`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from gristmill.supervisor.core.cards import Cards
 from gristmill.supervisor.core.figures import spoken
 from gristmill.supervisor.core.governor.decision import Fit, taken
 from gristmill.supervisor.core.job import Job
@@ -27,7 +29,8 @@ class Room:
 
     `fits` says it for each kind that waited when the machine was read. For any other `memory_bytes` are free, and one
     of a kind never seen and without a claim is taken to need `unknown_bytes`. `running` counts by kind the workers
-    that are busy now. `cpus` is what claims have left over. `held` is why nothing is started at all beside what runs.
+    that are busy now. `cpus` is what claims have left over, `counters` what of each, of `totals` in all. `held` is why
+    nothing is started at all beside what runs.
     """
 
     memory_bytes: float
@@ -40,7 +43,12 @@ class Room:
     held: str = ""
     ours_bytes: float = math.inf
     """What our own tasks hold, and leave when they end."""
+    cards: Cards = field(default_factory=Cards)
+    counters: dict[str, float] = field(default_factory=dict)
+    totals: Mapping[str, float] = field(default_factory=dict)
     patience_s: float = PATIENCE_S
+    kept: list[Job] = field(default_factory=list)
+    """Jobs for which what they lack is kept."""
     extra: float = 0.0
     """Bytes given since the reading to tasks of kinds that it did not know to wait."""
 
@@ -79,30 +87,61 @@ def fit(job: Job, room: Room) -> Fit:
 
 
 def obstacle(job: Job, room: Room, busy: bool) -> str:
-    """Why no task of `job` fits now, "" when one does. On an idle machine one task always gets its chance."""
+    """Why no task of `job` fits now, "" when one does. On an idle machine one task always gets its chance, whatever
+    memory and cores it needs."""
     claim = job.spec.resources.memory_bytes
     if claim is not None and claim > room.total_memory_bytes:
         return f"memory: a task claims {spoken(claim)}, the machine has {spoken(room.total_memory_bytes)}"
     if not busy:
-        return ""
+        missing = _lacks_things(job, room)
+        return missing.words if missing else ""
     if room.held:
         return room.held
     memory = fit(job, room)
     if memory.most is not None and room.running.get(job.kind, 0) >= memory.most:
         return "canary: one task of a kind never seen runs first, to see what it needs"
-    return lack(job, room)
+    missing = lack(job, room)
+    return missing.words if missing else ""
 
 
-def lack(job: Job, room: Room) -> str:
-    """What room a task of `job` lacks beside what runs, "" for none."""
-    memory = fit(job, room)
+class Lack(NamedTuple):
+    """What a task can't have now: `memory`, `cpu`, `gpu` or the name of a counter; and that in words."""
+
+    of: str
+    words: str
+
+
+def lack(job: Job, room: Room) -> Lack | None:
+    """What a task of `job` lacks beside what runs, None for nothing."""
+    memory, wants = fit(job, room), job.spec.resources
     if memory.need > memory.room - room.taken:
         free = max(0.0, memory.room - room.taken)
-        return f"memory: a task needs {spoken(memory.need)}, {spoken(free)} are free for it"
-    cpus = job.spec.resources.cpus or 0.0
+        return Lack("memory", f"memory: a task needs {spoken(memory.need)}, {spoken(free)} are free for it")
+    cpus = wants.cpus or 0.0
     if min(cpus, room.cores) > room.cpus:
-        return f"cpu: a task claims {cpus:g} cores, {max(0.0, room.cpus):g} are unclaimed"
-    return ""
+        return Lack("cpu", f"cpu: a task claims {cpus:g} cores, {max(0.0, room.cpus):g} are unclaimed")
+    return _lacks_things(job, room)
+
+
+def _lacks_things(job: Job, room: Room) -> Lack | None:
+    """What is either there or not: cards, and what is counted."""
+    wants = job.spec.resources
+    if wants.cards and (words := room.cards.lack(wants)):
+        return Lack("gpu", words)
+    for name, count in wants.counters.items():
+        if count > room.counters.get(name, 0.0):
+            if name not in room.totals:
+                mend = f"add counters = {{ {name} = {count:g} }}"
+                return Lack(name, f"{name}: the settings have no such counter – {mend}")
+            free, total = max(0.0, room.counters[name]), room.totals[name]
+            return Lack(name, f"{name}: a task takes {count:g}, {free:g} of {total:g} are free")
+    return None
+
+
+def uses(job: Job, of: str) -> bool:
+    """Whether tasks of `job` take of this as well."""
+    wants = job.spec.resources
+    return {"memory": True, "cpu": bool(wants.cpus), "gpu": bool(wants.cards)}.get(of, of in wants.counters)
 
 
 def rank(job: Job, room: Room, now: float) -> tuple[float, float]:
@@ -118,14 +157,34 @@ def overdue(job: Job, room: Room, now: float) -> bool:
     return job.passed_at is not None and now >= job.passed_at + room.patience_s
 
 
-def keeps_room(job: Job, room: Room, now: float) -> bool:
-    """Whether room is to be let run empty for `job`, since it is our own tasks that have what it lacks."""
-    memory = fit(job, room)
-    return overdue(job, room, now) and memory.need <= memory.room - room.taken + room.ours_bytes
+def keep_room(jobs: Iterable[Job], room: Room, now: float) -> None:
+    """Notes in `room` for which of the jobs what they lack is kept, since it is our own tasks that have it."""
+    late = [job for job in jobs if job.passed_at is not None and overdue(job, room, now)]
+    room.kept = [job for job in late if job.ready(now) and _within_reach(job, room)]
+
+
+def _within_reach(job: Job, room: Room) -> bool:
+    """Whether a task of `job` would have what it needs if all of ours ended."""
+    memory, wants = fit(job, room), job.spec.resources
+    return (
+        memory.need <= memory.room - room.taken + room.ours_bytes
+        and (not wants.cards or room.cards.could(wants))
+        and all(count <= room.totals.get(name, 0.0) for name, count in wants.counters.items())
+    )
+
+
+def _first_before(job: Job, room: Room, now: float) -> Job | None:
+    """The job for which something is kept that `job` would take."""
+    for other in room.kept:  # by falling priority
+        if other is not job and other.spec.priority >= job.spec.priority and overdue(other, room, now):
+            missing = lack(other, room)
+            if missing and uses(job, missing.of):
+                return other
+    return None
 
 
 def note_passed(passed: Iterable[Job], room: Room, now: float) -> None:
-    """Counts from now on for how long these are passed, where room is what they lack, and nothing of them runs."""
+    """Counts from now on for how long these are passed, where they lack something, and nothing of them runs."""
     for job in passed:
         if job.passed_at is None and not job.live and lack(job, room):
             job.passed_at = now
@@ -138,7 +197,7 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
     of equal ones that which was served longest ago; one that never was wins outright, so that a long queue costs no
     long search. When every worker is busy, tiny tasks may still be sent ahead to those that have some; but not past a
     job that waits for a worker and has a smaller share: theirs run dry, and the next free one is its. Nor when more are
-    busy than may be, since the limit fell. Where it is the turn of a job for which room is kept, none is chosen.
+    busy than may be, since the limit fell.
     """
     best: Job | None = None
     best_rank = (math.inf, math.inf)
@@ -153,10 +212,10 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
         mine = rank(job, room, now)
         wants_worker = busy > limit or (busy == limit and len(job.live) % job.ahead == 0)
         if mine >= best_rank or (wants_worker and mine[0] >= waiting):
-            job.behind = best if best is not None and best.waits else None
             continue
-        job.waits, job.behind = obstacle(job, room, busy > 0), None
-        if job.waits and not keeps_room(job, room, now):
+        job.waits = obstacle(job, room, busy > 0)
+        job.behind = None if job.waits or not room.kept else _first_before(job, room, now)
+        if job.waits or job.behind:
             passed.append(job)
             continue
         level = job.spec.priority
@@ -165,12 +224,10 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
             if not job.live:
                 return None  # nobody's share is smaller, and whoever comes later has no more priority
             continue
-        if best is not None and job.waits:
-            best.behind = job
         best, best_rank = job, mine
         if mine == (0.0, 0.0):
             break
-    if best is None or best.waits or best_rank[0] > waiting:
+    if best is None or best_rank[0] > waiting:
         return None
     note_passed(passed, room, now)
     return best
@@ -183,6 +240,8 @@ def charge(job: Job, room: Room) -> int:
     if job.kind not in room.fits:
         room.extra += fit(job, room).need / ahead
     room.cpus -= (job.spec.resources.cpus or 0.0) / ahead
+    for name, count in job.spec.resources.counters.items():
+        room.counters[name] = room.counters.get(name, 0.0) - count
     if len(job.live) % ahead:
         return 0
     room.running[job.kind] = room.running.get(job.kind, 0) + 1

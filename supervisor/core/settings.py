@@ -93,6 +93,25 @@ class SettingsFile(keys.Table, frozen=True):
         Meta(description='What those of all ended jobs may take together; past it the longest ended are removed. "all" '
                          'for no bound. Default: "all".'),
     ] = UNSET
+    gpus: Annotated[
+        Annotated[
+            Literal["all", "none"] | list[int | str],
+            Meta(extra={"wants": '"all", "none", or a list of numbers or names (UUIDs), such as [0, 1]'}),
+        ]
+        | UnsetType,
+        Meta(description='GPUs that tasks may have: "all", "none", or some, by number or UUID. Default: "all".'),
+    ] = UNSET
+    gpus_shared: Annotated[
+        Annotated[bool, Meta(extra={"wants": "true or false, without quotes"})] | UnsetType,
+        Meta(description="Whether tasks are also started on GPUs on which other people's processes run. "
+                         "Default: false."),
+    ] = UNSET
+    counters: Annotated[
+        dict[str, Annotated[float, Meta(ge=0, le=1e9, extra={"wants": "a number, without quotes"})]] | UnsetType,
+        Meta(description="Things of which there are so many, such as { licenses = 4 }; jobs take of them by "
+                         "[resources] counters. Default: none.",
+             extra={"wants": "a table: counters = { licenses = 4 }"}),
+    ] = UNSET
 
 
 SYNONYMS: dict[str, str] = {
@@ -131,6 +150,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds for which what ended jobs left is kept, None for ever."""
     keep_size: int | None = None
     """Bytes that they may take together, None for any number."""
+    gpus: tuple[int | str, ...] | None = None
+    """The cards that are ours to use, None for all."""
+    gpus_shared: bool = False
+    counters: dict[str, float] = {}
 
     def disk_kept(self, total: int) -> int:
         """Bytes of a disk of this size that are kept free."""
@@ -216,6 +239,10 @@ def worded(key: str, value: object) -> str:
         return f"{key} {ALL if value is None else shows(value)}"
     if isinstance(value, Reserve):
         return f"{key} {figures.size(value.size) if value.size else f'{100 * value.share:.4g} %'}"
+    if key == "gpus":
+        return f"{key} {', '.join(map(str, value)) or 'none' if isinstance(value, tuple) else 'all'}"
+    if isinstance(value, dict):
+        return f"{key} {', '.join(f'{name} {count:g}' for name, count in value.items()) or 'none'}"
     if isinstance(value, tuple):
         return f"{key} {', '.join(window.text for window in value) or 'never'}"
     return f"{key} {value}"
@@ -250,6 +277,10 @@ def _understood(values: Mapping[str, Any], layout: SettingsFile, findings: Findi
             said[key] = None
         elif key in said:
             said[key] = findings.take((key,), partial(read, said[key]), None)
+    if "gpus" in said:
+        said["gpus"] = None if said["gpus"] == "all" else () if said["gpus"] == "none" else tuple(said["gpus"])
+    if "counters" in said:
+        said["counters"] = {name: float(count) for name, count in said["counters"].items()}
     if "polite_share" in said:
         said["polite_share"] = float(said["polite_share"])
     return said

@@ -92,6 +92,16 @@ class Resources(Frozen, frozen=True, kw_only=True):
 
     cpus: float | None = None
     memory_bytes: int | None = None
+    gpus: int | None = None
+    gpu_memory_bytes: int | None = None
+    """Of the memory of each card; then others may be on it as well."""
+    counters: dict[str, float] = {}
+    """What it takes of things that the settings count, by name."""
+
+    @property
+    def cards(self) -> int:
+        """How many GPUs it uses."""
+        return self.gpus or (self.gpu_memory_bytes is not None)
 
 
 class Recycle(Frozen, frozen=True, kw_only=True):

@@ -199,6 +199,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     log: str | None = None
     not_before: float = 0.0
     stands_for: int = 1
+    gpus: str = ""
+    """The cards that its attempt has, or had, with commas between them."""
 
     @property
     def is_finish(self) -> bool:

@@ -63,10 +63,7 @@ def unknown(path: Path, known: tuple[str, ...], findings: Findings) -> None:
     """Note a key that means nothing where it stands, with what was probably meant."""
     *above, key = (str(part) for part in path)
     what = f"unknown key {dotted(path)}"
-    later = hints.LATER.get((*above, key))
-    if later:
-        findings.add(path, f"{dotted(path)} is not there yet in this version", later)
-    elif findings.full:
+    if findings.full:
         findings.add(path, what, "")
     elif above and key in _TOP:
         mend = f"move it above the first [table], out of [{above[0]}]"

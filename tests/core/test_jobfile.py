@@ -109,7 +109,6 @@ workers = 8
         ('command = "x"\n[grid]\na = [1]\ntimeout = "2h"', "move timeout above the first [table]"),
         ('command = "x"\n[env]\nA = "1"\ntimeout = "2h"', "pose.toml:4:1: timeout stands below [env]"),
         ('command = "x"\nxyzzy = 1', "the keys here are name, command, call"),
-        ('command = "x"\n[resources]\ngpus = 1', "pose.toml:3:1: resources.gpus is not there yet in this version"),
         ('command = "x"\n[finally]\non = "done"', "pose.toml:2:2: finally without a command – say what runs, such as"),
         ('command = "x"\n[finally]\ncommand = "m {index}"', "unknown placeholder {index} – use {results}, {job}"),
         ('command = "x"\n[finally]\ncommand = "m \'{results}\'"', ":3:1: a placeholder stands inside quotes – take"),
@@ -118,8 +117,6 @@ workers = 8
         ('command = "x"\n[finally]\ncommand = "m"\non = "success"', 'is the text "success" – write "ended" or "done"'),
         ('command = "x"\nfinally = "m"', "write a table: [finally] and below it command ="),
         ('command = "x"\n[results]\nexport = "excel"', 'is the text "excel" – write "csv", "json" or "parquet"'),
-        ('command = "x"\n[resources]\ngpu_memory = "6 GiB"', "resources.gpu_memory is not there yet"),
-        ('command = "x"\n[resources]\ngpus = 1', "resources.gpus is not there yet"),
         ("command = \"x\"\n[limits]\nlog = \"1 KiB\"", "limits.log"),
         # values of the wrong kind
         ('command = "x"\npriority = "high"', 'pose.toml:2:1: priority is the text "high" – write a whole number'),

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from gristmill.supervisor.core.footprint import Footprint
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.schedule import PATIENCE_LENGTHS, PATIENCE_S, Room, charge, choose, patience, width
+from gristmill.supervisor.core.schedule import (
+    PATIENCE_LENGTHS,
+    PATIENCE_S,
+    Room,
+    charge,
+    choose,
+    keep_room,
+    patience,
+    width,
+)
 from gristmill.supervisor.core.spec import Items, Resources, Spec
 from gristmill.supervisor.core.task import Task, TaskState, advance
 
@@ -73,6 +82,7 @@ class Mill:
         memory, cores = self.claims()
         room = Room(memory_bytes=MEMORY - memory, cpus=CORES - cores, unknown_bytes=0.0, total_memory_bytes=MEMORY,
                     cores=CORES, ours_bytes=memory, patience_s=patience(one for one in self.jobs if one.live))
+        keep_room(self.there(), room, float(self.now))
         while best := choose(self.there(), room, float(self.now), width(self.jobs), self.limit):
             charge(best, room)
             end = float(self.now + self.wishes[best.id - 1].wall)

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from gristmill.supervisor.core.cards import Card, Cards
 from gristmill.supervisor.core.footprint import Footprint
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.portrait import portray
-from gristmill.supervisor.core.schedule import PATIENCE_LENGTHS, PATIENCE_S, Room, charge, choose, patience, width
+from gristmill.supervisor.core.schedule import (
+    PATIENCE_LENGTHS,
+    PATIENCE_S,
+    Room,
+    charge,
+    choose,
+    keep_room,
+    patience,
+    width,
+)
 from gristmill.supervisor.core.spec import Items, Resources, Spec
 from gristmill.supervisor.core.task import Task, TaskState, advance
 
@@ -109,6 +119,7 @@ def squeeze(seconds: int, late: Job, *jobs: Job, memory: float = 10 * GB) -> tup
         held = sum(job.memory_need or 0.0 for job, _, _ in running)
         space = room(memory=memory - held)
         space.ours_bytes, space.patience_s = held, patience(there)
+        keep_room(there, space, float(now))
         best = choose(there, space, float(now), width(there), 100)
         begun.append(0 if best is None else best.id)
         if best is not None:
@@ -166,8 +177,45 @@ def test_cores_that_are_claimed_are_kept_likewise() -> None:
     start([narrow], 8)
     wide.passed_at = 0.0
     for now, chosen in ((PATIENCE_S - 1, narrow), (PATIENCE_S, None)):
-        assert choose([wide, narrow], room(cpus=1.0), now, 8, 100) is chosen
+        space = room(cpus=1.0)
+        keep_room([wide, narrow], space, now)
+        assert choose([wide, narrow], space, now, 8, 100) is chosen
     assert wide.waits == "cpu: a task claims 8 cores, 1 are unclaimed"
+
+
+def test_what_is_kept_is_kept_from_those_who_would_use_it_and_from_no_other() -> None:
+    wide, narrow, free = job(1, cpus=8.0), job(2, total=10_000, cpus=1.0), job(3, total=10_000)
+    wide.passed_at = 0.0
+    space = room(cpus=1.0)
+    keep_room([wide, narrow, free], space, PATIENCE_S)
+    assert choose([wide, narrow, free], space, PATIENCE_S, 8, 100) is free
+    assert narrow.behind is wide and free.behind is None
+
+
+def counted(number: int, count: float, name: str = "licenses") -> Job:
+    return job(number, total=100, counters={name: count})
+
+
+def test_no_more_is_taken_of_what_is_counted_than_there_is() -> None:
+    space = room()
+    space.counters, space.totals = {"licenses": 3.0}, {"licenses": 3.0}
+    wants = counted(1, 2.0)
+    assert start([wants, job(2, total=2)], 9, space) == [1, 2, 2]
+    assert wants.waits == "licenses: a task takes 2, 1 of 3 are free"
+    assert start([counted(3, 1.0)], 9, space) == [3]
+    unknown = counted(4, 1.5, "seats")
+    assert choose([unknown], space, 0.0, 1, 9) is None
+    assert unknown.waits == "seats: the settings have no such counter – add counters = { seats = 1.5 }"
+
+
+def test_a_task_with_a_card_waits_for_one_and_others_do_not() -> None:
+    space = room()
+    space.cards = Cards((Card(uuid="GPU-a", index=0, total_bytes=16),))
+    with_card, without = job(1, total=9, gpus=1), job(2, total=2)
+    assert choose([with_card, without], space, 0.0, 1, 9) is with_card
+    space.cards.take(with_card.spec.resources)
+    assert choose([with_card, without], space, 0.0, 1, 9) is without
+    assert with_card.waits == "gpu: a task needs a card, 0 of 1 are free"
 
 
 def test_long_tasks_are_let_pass_for_longer() -> None:

@@ -165,6 +165,19 @@ def test_how_long_and_how_much_of_ended_jobs_is_kept() -> None:
     assert settings.worded("keep", None) == "keep all"
 
 
+def test_which_cards_are_ours_and_what_is_counted() -> None:
+    said = settings.parse('gpus = [0, "GPU-1"]\ngpus_shared = true\ncounters = { licenses = 4, seats = 1.5 }\n', "s.toml")
+    assert settings.settle(said) == Settings(
+        gpus=(0, "GPU-1"), gpus_shared=True, counters={"licenses": 4.0, "seats": 1.5}
+    )
+    assert [settings.worded(key, value) for key, value in said.items()] == [
+        "gpus 0, GPU-1", "gpus_shared true", "counters licenses 4, seats 1.5",
+    ]
+    for text, meant, words in (('"all"', None, "gpus all"), ('"none"', (), "gpus none")):
+        said = settings.parse(f"gpus = {text}\n", "s.toml")
+        assert settings.settle(said).gpus == meant and settings.worded("gpus", said["gpus"]) == words
+
+
 @pytest.mark.parametrize(
     "text", ['keep = "30"', "keep = -1", 'keep = "for ever"', "keep_size = 5", 'keep_size = "much"']
 )

@@ -102,6 +102,7 @@ def test_a_newer_daemon_takes_over_and_an_older_one_is_refused_afterwards(mill: 
 
 AS_OF_THE_FIRST = """
 ALTER TABLE tasks DROP COLUMN stands_for;
+ALTER TABLE tasks DROP COLUMN gpus;
 CREATE TABLE old (job INTEGER, number INTEGER, result BLOB NOT NULL, PRIMARY KEY (job, number)) WITHOUT ROWID;
 INSERT INTO old SELECT job, number, result FROM results;
 DROP TABLE results;

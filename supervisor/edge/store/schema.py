@@ -30,7 +30,8 @@ CREATE TABLE tasks (
     job INTEGER NOT NULL, number INTEGER NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL,
     state TEXT NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL, run INTEGER, worker INTEGER, pid INTEGER,
     exit_code INTEGER, signal INTEGER, started_at REAL, ended_at REAL, cpu_s REAL, memory_peak_bytes INTEGER,
-    log TEXT, not_before REAL NOT NULL, stands_for INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (job, number)
+    log TEXT, not_before REAL NOT NULL, stands_for INTEGER NOT NULL DEFAULT 1, gpus TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (job, number)
 ) WITHOUT ROWID;
 CREATE INDEX tasks_open ON tasks (job, number) WHERE state IN ('queued', 'starting', 'running');
 CREATE TABLE results (
@@ -54,7 +55,8 @@ INSERT INTO results SELECT job, tasks.start, tasks.count, number, result FROM re
 DROP TABLE results_2;
 """,
     5: "",  # jobs may be open; no table is different
-    6: "",  # jobs may wait for others, for a time or for hours, and end by a limit of time; no table is different
+    # Jobs may wait for others, for a time or for hours, and be limited; a task may have cards.
+    6: "ALTER TABLE tasks ADD COLUMN gpus TEXT NOT NULL DEFAULT '';",
 }
 """By schema number: the statements that make a file of the number before into one of this."""
 
