@@ -30,6 +30,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import time
 import zlib
@@ -455,6 +456,24 @@ class Output:
             os.close(file)
 
 
+def copy_log(path: str, target: str, append: bool) -> None:
+    """Copies what a task wrote to where its script says, as its batch system would have; an empty file for nothing."""
+    if not target:
+        return
+    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+    if path and os.path.exists(target) and os.path.samefile(path, target):
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe that nobody reads is no place for it
+    file = os.open(target, flags | (os.O_APPEND if append else os.O_TRUNC), 0o666)
+    with os.fdopen(file, "wb", 0) as out:
+        if path and stat.S_ISREG(os.fstat(file).st_mode):
+            with open(path, "rb", 0) as source:
+                while block := source.read(1 << 20):
+                    view = memoryview(block)
+                    while view:
+                        view = view[out.write(view) or 0 :]
+
+
 class Task:
     """The task in hand."""
 
@@ -472,6 +491,8 @@ class Task:
         self.outputs = outputs
         for output in outputs:
             output.begin(f"{context['logs']}/{name}.{output.kind}", key, context.get("most") or 0, self.born)
+        self.copies: list[str] = []  # where its outputs are copied to when it has ended, "" for nowhere
+        self.copies_append = False
         self.announced = False
         self.yield_at: float | None = None  # when its session is made to go last
         self.yields = 0  # how often that was tried
@@ -758,6 +779,9 @@ class Worker:
             os.chdir("/")
             self.birthright.go_first(False)
         self.task = Task(key, pid, context, outputs)
+        if "copy" in message:
+            self.task.copies = [os.path.join(context["cwd"], path) if path else "" for path in message["copy"]]
+            self.task.copies_append = message.get("append", False)
         make_nice(pid, context["nice"])
 
     def own_variables(self) -> dict[str, str]:
@@ -955,12 +979,19 @@ class Worker:
             "cpu": round(task.cpu, 6), "rss": task.rss,
         }
         record.update(task.said)
-        log, *_ = [output.keep() for output in task.outputs]
+        kept = [output.keep() for output in task.outputs]
+        log = kept[0]
         cut = sum(output.cut for output in task.outputs)
         short = task.why is None and bool(code or signum) and self.memory_ran_out()
         if short and (signum == signal.SIGKILL or code == 128 + signal.SIGKILL):  # a shell tells of its child like this
             record["oom"] = True
-        if notes := self.notes(task, short and "oom" not in record, cut):
+        notes = self.notes(task, short and "oom" not in record, cut)
+        for path, copy in zip(kept, task.copies) if task.why != "evict" else ():  # noqa: B905 - Python 3.8
+            try:
+                copy_log(path, copy, task.copies_append)
+            except OSError as error:
+                notes.append(f"its log was not copied to {copy}: {error.strerror}")
+        if notes:
             record["text"] = "; ".join(notes)
         if log:
             record["log"] = log

@@ -142,6 +142,43 @@ def test_stdout_and_stderr_are_in_the_log_and_silence_leaves_none(worker: Worker
     assert sorted(os.listdir(worker.base / "logs" / "1")) == ["0.1.log", "2.1.log"]
 
 
+def test_a_log_is_copied_to_where_a_script_says(worker: Worker) -> None:
+    there = worker.base / "there"
+    there.write_text("before\n")
+    worker.sh(0, "echo one", copy=["out/a.0", ""])
+    assert "text" not in worker.hear("e")
+    assert (worker.base / "out" / "a.0").read_text() == log_of(worker, 0) == "one\n"
+    worker.sh(1, "true", copy=["out/a.1", ""])
+    worker.hear("e")
+    assert (worker.base / "out" / "a.1").read_bytes() == b""
+    worker.sh(2, "echo two", copy=[str(there), ""])
+    worker.hear("e")
+    worker.sh(3, "echo three", copy=[str(there), ""], append=True)
+    worker.hear("e")
+    assert there.read_text() == "two\nthree\n"
+
+
+def test_a_copy_that_can_not_be_made_is_told_of_and_harms_nothing(worker: Worker) -> None:
+    os.mkfifo(worker.base / "pipe")
+    (worker.base / "full").write_text("a file")
+    for number, path in enumerate(("pipe", "full/log", "")):
+        worker.sh(number, "echo one", copy=[path, ""])
+        end = worker.hear("e")
+        assert end["code"] == 0
+        assert ("was not copied" in end.get("text", "")) is bool(path)
+        assert log_of(worker, number) == "one\n"
+    worker.sh(3, "echo one", copy=[str(worker.base / "logs" / "1" / "3.1.log"), ""])
+    worker.hear("e")
+    assert log_of(worker, 3) == "one\n"
+
+
+def test_standard_error_has_a_copy_of_its_own(worker: Worker) -> None:
+    worker.say({"context": {**worker.context, "err": True}, "job": 1})
+    worker.sh(0, "echo out; echo err >&2", copy=["o", "e"])
+    worker.hear("e")
+    assert ((worker.base / "o").read_text(), (worker.base / "e").read_text()) == ("out\n", "err\n")
+
+
 def test_the_log_of_a_longer_task_has_its_name_while_it_runs(worker: Worker) -> None:
     worker.sh(0, "echo begun; exec sleep 60")
     assert wait_for(worker.base / "logs" / "1" / "0.1.log") == "begun\n"
