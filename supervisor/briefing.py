@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gristmill.supervisor.core import slurmenv
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.launch import cards, finish, launch, shared
 from gristmill.supervisor.core.settings import Settings
@@ -76,4 +77,7 @@ def order(job: Job, task: Task, state: Path) -> dict[str, Any]:
         message["args"], message["kwargs"] = start.args, start.kwargs
     if start.stdin is not None:
         message["stdin"] = start.stdin
+    if job.spec.slurm is not None and (job.spec.slurm.output or job.spec.slurm.error):
+        files = slurmenv.files(job.spec, job.id, task.number, environment.signs())
+        message["copy"], message["append"] = files, job.spec.slurm.append
     return message

@@ -63,12 +63,12 @@ class Gates:
         now, local = self._clock(), self._local()
         for number, job in enumerate(gated, start=1):
             if job.id in self._ledger.jobs and job.alive:
-                self._judge(job, now, local, partial(self._fate, names, job))
+                self._judge(job, now, local, names)
             if number % BREATH == 0:
                 await asyncio.sleep(0)
         self._break_circles(gated, names)
 
-    def _judge(self, job: Job, now: float, local: datetime, fate: Callable[[Ref], Fate | None]) -> None:
+    def _judge(self, job: Job, now: float, local: datetime, names: dict[str, list[int]]) -> None:
         limit = job.spec.limits.time_s
         if limit is not None and job.started_at is not None and now > job.started_at + limit:
             for task in self._ledger.fail(job, f"timeout: took longer than {figures.clock_span(limit)}", end=True):
@@ -76,7 +76,10 @@ class Gates:
             return
         wait_s = self._start(job) - now if job.spec.gate.start else 0.0
         begun = job.started_at is not None
+        fate = partial(self._fate, names, job)
         verdict = gate.judge(job.spec.gate, begun, now - job.submitted_at, wait_s, local, fate)
+        if verdict.state == "open" and not begun and (earlier := self._earlier(names, job)) is not None:
+            verdict = gate.alone(earlier)
         if verdict.state == "never":
             self._ledger.fail(job, verdict.words)
         elif verdict.words != job.gate:
@@ -114,11 +117,20 @@ class Gates:
         view = None if number is None else self._ledger.view(number)
         return self._past.get(ref) if view is None else Fate(view.id, view.name, view.state)
 
+    def _earlier(self, names: dict[str, list[int]], job: Job) -> Fate | None:
+        """The first job of this one's name that came before it and is not over, where it waits for such."""
+        for one in names.get(job.spec.name, ()) if job.spec.gate.singleton else ():
+            view = self._ledger.view(one) if one < job.id else None
+            if view is not None and view.ended_at is None:
+                return Fate(view.id, view.name, view.state)
+        return None
+
     def _break_circles(self, gated: Iterable[Job], names: dict[str, list[int]]) -> None:
         """Jobs that wait for each other would do so for ever: they are told so, and fail."""
         waits = {
             job.id: {number for _, refs in gate.needs(job.spec.gate) for ref in refs
                      if (number := self._id(ref, names, job)) is not None}
+            | {earlier.id for earlier in [self._earlier(names, job)] if earlier is not None}
             for job in gated if job.started_at is None and job.alive
         }
         while path := gate.circle(waits):

@@ -22,6 +22,7 @@ from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import FolderError, JobFileError, Problem, RequestError
 from gristmill.supervisor.core.filenames import LONGEST, SUFFIXES, claim, job_like, shown
 from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.edge import store
@@ -255,6 +256,8 @@ class Intake:
         for item, _ in good:
             job = jobs[item.claim]
             log.info("accepted %s as job %d: %d items", safe(shown(item.name)), job.id, job.spec.items.total)
+            if notes := portray(job).notes:
+                log.info("job %d: not honoured: %s", job.id, safe("; ".join(notes)))
         return [jobs.get(item.claim) for item in claimed]
 
     def _free_places(self, names: list[bytes]) -> list[bytes]:

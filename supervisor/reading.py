@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from gristmill.supervisor.core import jobfile
+from gristmill.supervisor.core import jobfile, slurmenv
 from gristmill.supervisor.core.errors import JobFileError, Problem
 from gristmill.supervisor.core.filenames import shown
 from gristmill.supervisor.core.sanitise import safe
@@ -119,8 +119,24 @@ class Reader:
             file.write(item.data)
             file.flush()
             os.fsync(fd)
+        if spec.slurm is not None and spec.slurm.srun:
+            self._stand_in(folder / "bin", touched)
         touched.add(folder)
         return msgspec.structs.replace(spec, script=str(path))
+
+    def _stand_in(self, folder: Path, touched: set[Path]) -> None:
+        """A program for those that clusters have, beside the scripts of a batch; the folder's end of PATH."""
+        path = folder / "srun"
+        if path.exists():
+            return
+        folder.mkdir(mode=0o700, exist_ok=True)
+        new = folder / "srun.new"
+        new.write_text(slurmenv.SRUN)
+        new.chmod(0o500)
+        with new.open("rb") as file:
+            os.fsync(file.fileno())
+        new.rename(path)
+        touched.add(folder)
 
 
 def batches(found: list[Found]) -> Iterator[list[Found]]:

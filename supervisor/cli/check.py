@@ -79,6 +79,9 @@ def describe(file: str, spec: Spec, everything: bool) -> None:
             words = f"{spec.call.target}({', '.join(given)})"
         fed = f"  < {start.stdin!r}" if start.stdin is not None else ""
         print(f"  {number}: {safe(words)}{safe(fed)}")
+    for remark in spec.slurm.remarks if spec.slurm is not None else ():
+        words = f": {remark.words}" if remark.words else ""
+        print(f"  line {remark.line}: {safe(remark.option)}: {remark.fate}{safe(words)}")
 
 
 def safe_lines(text: str) -> str:

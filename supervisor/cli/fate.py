@@ -68,6 +68,7 @@ def explain(known: Known, now: float) -> list[str]:
     job, task = known.job, known.task
     if task is None:
         lines = [f"job {job['id']} {safe(job['name'])}: {MARKS.get(job['state'], job['state'])}", *_of_job(job, now)]
+        lines += [f"Not honoured: {safe(note)}." for note in job.get("notes", ())]
         waits = job["state"] in SERVED and waiting(job) > 0
     else:
         lines = [f"task {task['id']} of {safe(job['name'])}: {MARKS.get(task['state'], task['state'])}",

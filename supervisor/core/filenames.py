@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable
 
-SUFFIXES = (b".toml", b".sh", b".py", b".txt", b".cmds")
+SUFFIXES = (b".toml", b".sh", b".py", b".slurm", b".sbatch", b".txt", b".cmds")
 README = (b"readme.txt",)
 """Names that people put beside jobs and that are none."""
 LONGEST = 255

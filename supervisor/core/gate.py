@@ -150,6 +150,11 @@ def judge(
     return OPEN
 
 
+def alone(fate: Fate) -> Verdict:
+    """The verdict on a job that waits for all earlier jobs of its name, of which this one is not over."""
+    return Verdict("closed", f"singleton: waits for {fate.called}, {fate.state}")
+
+
 def needs(gate: Gate) -> tuple[tuple[Words, tuple[Ref, ...]], ...]:
     """The jobs that must have ended before, by how."""
     return (("after", gate.after), ("after_any", gate.after_any), ("after_failed", gate.after_failed))

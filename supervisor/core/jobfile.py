@@ -1,9 +1,9 @@
 """A job file's text made into a `Spec`, or into every problem that keeps it from being one.
 
-The only door to what the neighbours know: `script` (kinds of file, #GRIST lines), `document` (TOML and places),
-`walker` and `keys` (what a file may say), `grid` and `cases` (the items), `entries` (single keys), `usage` (what
-placeholders are used for). Opens nothing: the text of an `[items] file` comes through `read`, and whether folders
-and programs exist is `edge.environment`'s to examine.
+The only door to what the neighbours know: `script` (kinds of file, #GRIST lines), `slurm` (#SBATCH lines), `document`
+(TOML and places), `walker` and `keys` (what a file may say), `grid` and `cases` (the items), `entries` (single keys),
+`usage` (what placeholders are used for). Opens nothing: the text of an `[items] file` comes through `read`, and whether
+folders and programs exist is `edge.environment`'s to examine.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from gristmill.supervisor.core import (
     items,
     keys,
     script,
+    slurm,
     usage,
     walker,
 )
@@ -73,7 +74,8 @@ def parse(text: str, file: str, *, cwd: str, home: str, executable: bool = False
 def locate(text: str, file: str, path: Path) -> tuple[int, int]:
     """Line and column, from 1, of a key of a job file (or of the key above it); (0, 0) for the file as a whole."""
     toml = posixpath.splitext(file)[1].lower() == ".toml"
-    found = place(document.read(_plain(text) if toml else script.header(text)).places, path)
+    read = document.read(_plain(text) if toml else script.header(text))
+    found = place(read.places if toml else {**slurm.read(text, read.values, Findings()).places, **read.places}, path)
     if not toml and path[:1] == ("command",):
         return 1, 1  # the #! line
     return found
@@ -89,6 +91,9 @@ def _parse(file: _File, findings: Findings) -> Spec:
     if found.problem:
         findings.add_at(found.problem.line, found.problem.column, found.problem.what, found.problem.mend)
     values = found.values if file.kind == "command" else _without_command(found.values, file.kind, findings)
+    asked = slurm.read(file.text, values, findings) if file.kind == "script" else slurm.Script(keys=values)
+    values = asked.keys
+    findings.places = {**asked.places, **found.places}
     layout = walker.walk(values, keys.JobFile, (), findings)
     if not (found.problem or file.kind != "command" or "command" in values or "call" in values):
         what = "command is missing" if file.text.strip() else "the file is empty"
@@ -112,6 +117,7 @@ def _parse(file: _File, findings: Findings) -> Spec:
         name=findings.take(("name",), partial(entries.name, layout.name, file.name), ""),
         kind=file.kind if call is None else "call",
         command=command if call is None else (),
+        slurm=asked.slurm and structs.replace(asked.slurm, submit=file.where.cwd),
         call=call,
         cwd=entries.path(layout.cwd, ("cwd",), file.where, findings) or file.where.cwd,
         items=made,
@@ -119,7 +125,7 @@ def _parse(file: _File, findings: Findings) -> Spec:
         env=env,
         venv=entries.path(layout.venv, ("venv",), file.where, findings),
         conda=entries.conda(layout.conda, file.where, findings),
-        gate=gate.read(layout, findings),
+        gate=structs.replace(gate.read(layout, findings), singleton=asked.singleton),
         priority=layout.priority,
         nice=None if layout.nice is UNSET else layout.nice,
         timeout_s=entries.seconds(layout.timeout, ("timeout",), findings),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gristmill.supervisor.core import items, parameters, template
+from gristmill.supervisor.core import items, parameters, slurmenv, template
 from gristmill.supervisor.core.spec import Spec, Value
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -48,7 +48,7 @@ def launch(
         "GRIST_START": str(start),
         "GRIST_COUNT": str(count),
         "GRIST_ATTEMPT": str(attempt),
-        "SLURM_ARRAY_TASK_ID": str(number),
+        **slurmenv.own(spec, job, number, given, attempt),
     }
     if count == 1:
         env["GRIST_PARAMS"] = msgspec.json.encode(given).decode()
@@ -91,12 +91,13 @@ def _argv(command: str | tuple[str, ...], values: dict[str, str]) -> tuple[str, 
 
 def shared(spec: Spec, job: int) -> dict[str, str]:
     """The variables that are the same for all tasks of a job; those of `launch` have the last word."""
-    return {"GRIST_JOB": str(job), "GRIST_JOB_NAME": spec.name, **width(spec)}
+    return {"GRIST_JOB": str(job), "GRIST_JOB_NAME": spec.name, **width(spec), **slurmenv.shared(spec, job)}
 
 
 def width(spec: Spec) -> dict[str, str]:
     """Of these variables those that a program may read once, when it begins; they are no job's own."""
-    cores = str(max(1, math.ceil(spec.resources.cpus or 1)))
+    ntasks = spec.slurm.ntasks if spec.slurm is not None else 0  # of Slurm's, which share the claim
+    cores = str(max(1, math.ceil((spec.resources.cpus or 1) / max(1, ntasks))))
     return {"SLURM_CPUS_PER_TASK": cores, "PYTHONUNBUFFERED": "1", **dict.fromkeys(_THREADS, cores)}
 
 

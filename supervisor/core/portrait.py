@@ -32,8 +32,14 @@ def portray(job: Job) -> JobView:
         wall_s_mean=seen.wall_s if seen else None,
         memory_peak_bytes=seen.memory_bytes if seen else None,
         needs={words: list(refs) for words, refs in gate.needs(job.spec.gate) if refs},
+        notes=_notes(job),
         memory_need_bytes=None if job.memory_need is None else int(job.memory_need),
     )
+
+
+def _notes(job: Job) -> list[str]:
+    said = job.spec.slurm.remarks if job.spec.slurm is not None else ()
+    return [f"{one.option}: {one.words}" for one in said if one.fate in ("not honoured", "not read")]
 
 
 def remaining_s(job: Job) -> float | None:

@@ -122,6 +122,8 @@ class JobView(View, kw_only=True):
     needs: dict[str, list[int | str]] = {}
     """The jobs that it waits for, by id or name: those that must have ended well (`after`), in any way (`after_any`) or
     badly (`after_failed`)."""
+    notes: list[str] = []
+    """What its file says and is not honoured, each with the reason."""
 
 
 class TaskView(View, kw_only=True):

@@ -29,12 +29,12 @@ def kind(file: str, text: str, executable: bool) -> Kind:
         return "command"
     if suffix in (".txt", ".cmds"):
         return "list"
-    if suffix in (".sh", ".py") or (executable and text.startswith("#!")):
+    if suffix in (".sh", ".py", ".slurm", ".sbatch") or (executable and text.startswith("#!")):
         return "script"
     if executable:
         raise Fault("executable, but no script", 'write its interpreter in the first line, such as "#!/bin/sh"')
     what = f"no job file: {shown(suffix)} says nothing" if suffix else "no job file: a name without a suffix"
-    raise Fault(what, "name it .toml, .sh, .py, .txt or .cmds, or make a script with a #! line executable")
+    raise Fault(what, "name it .toml, .sh, .py, .slurm, .txt or .cmds, or make a script with a #! line executable")
 
 
 def header(text: str, findings: Findings | None = None) -> str:

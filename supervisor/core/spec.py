@@ -71,6 +71,8 @@ class Gate(Frozen, frozen=True, kw_only=True):
     after: tuple[Ref, ...] = ()
     after_any: tuple[Ref, ...] = ()
     after_failed: tuple[Ref, ...] = ()
+    singleton: bool = False
+    """Whether it waits for all earlier jobs of its name."""
     start: str = ""
     only: tuple[Window, ...] = ()
     expires_s: float | None = None
@@ -112,6 +114,38 @@ class Recycle(Frozen, frozen=True, kw_only=True):
     """Growth past what it held after its first call."""
 
 
+class Remark(Frozen, frozen=True, kw_only=True):
+    """What became of a line of a script that was written for Slurm: `honoured`, `not honoured`, `overridden` or
+    `not read`, and what is to be said of that."""
+
+    line: int
+    option: str
+    fate: str
+    words: str = ""
+
+
+class Slurm(Frozen, frozen=True, kw_only=True):
+    """What a script with `#SBATCH` lines sees of Slurm beside the keys that they came to.
+
+    With `array` the one parameter of an item is its id in Slurm's array. `ntasks` 0: not said. `submit` is the folder
+    that it was submitted from. `output` and `error` are names of files as sbatch has them, into which the logs are
+    copied when a task has ended, "" for none; `append` to what is there.
+    """
+
+    array: bool = False
+    ntasks: int = 0
+    partition: str = ""
+    submit: str = ""
+    output: str = ""
+    error: str = ""
+    append: bool = False
+    old_names: bool = False
+    """Whether it asks for variables by names that Slurm has given up. Programs take these for an allocation."""
+    srun: bool = False
+    """Whether it calls srun, for which something stands in where there is none."""
+    remarks: tuple[Remark, ...] = ()
+
+
 class Call(Frozen, frozen=True, kw_only=True):
     """A function that is called for each task, in an interpreter that has imported its module.
 
@@ -147,6 +181,7 @@ class Spec(Frozen, frozen=True, kw_only=True):
     kind: Literal["command", "script", "list", "call"]
     command: str | tuple[str, ...]
     script: str | None = None
+    slurm: Slurm | None = None
     call: Call | None = None
     cwd: str
     items: Items = Items()

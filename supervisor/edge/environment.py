@@ -7,11 +7,13 @@ would, by PATH and its variables; scripts in a conda environment's `activate.d` 
 from __future__ import annotations
 
 import difflib
+import getpass
 import importlib.util
 import os
 import re
 import shlex
 import shutil
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -82,9 +84,19 @@ def base(spec: Spec, environ: Mapping[str, str]) -> dict[str, str]:
         env |= {"CONDA_PREFIX": prefix, "CONDA_DEFAULT_ENV": spec.conda, "PATH": f"{prefix}/bin:{path}"}
         for name in ("PYTHONHOME", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"):
             env.pop(name, None)
+    if spec.slurm is not None:
+        host = signs()["N"]
+        env |= {"SLURMD_NODENAME": host, "SLURM_JOB_NODELIST": host, "SLURM_SUBMIT_HOST": host}
+        if spec.slurm.srun and spec.script is not None:
+            env["PATH"] = f"{env.get('PATH') or path}:{os.path.dirname(spec.script)}/bin"
     if launch.is_python(spec):  # the frozen script lies elsewhere than the modules it imports
         env["PYTHONPATH"] = ":".join(filter(None, (spec.cwd, env.get("PYTHONPATH"))))
     return env
+
+
+def signs() -> dict[str, str]:
+    """What the signs of sbatch's names of files stand for that the machine knows: %N and %u."""
+    return {"N": socket.gethostname().partition(".")[0], "u": getpass.getuser()}
 
 
 def interpreter(spec: Spec, environ: Mapping[str, str]) -> str:

@@ -65,6 +65,8 @@ def test_variables_of_a_task() -> None:
         "GRIST_ATTEMPT": "2", "GRIST_LEARNING_RATE": "0.1", "GRIST_LAYERS": "2", "SLURM_ARRAY_TASK_ID": "1",
         "SLURM_CPUS_PER_TASK": "3", "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3",
         "OPENBLAS_NUM_THREADS": "3", "NUMEXPR_NUM_THREADS": "3",
+        "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_MIN": "0",
+        "SLURM_ARRAY_TASK_MAX": "1", "SLURM_ARRAY_TASK_STEP": "1",
     }  # fmt: skip
 
 

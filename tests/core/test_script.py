@@ -50,7 +50,7 @@ def test_an_executable_with_a_first_line_is_a_script() -> None:
 @pytest.mark.parametrize(
     ("text", "file", "executable", "expected"),
     [
-        ("x", "notes.md", False, 'notes.md: no job file: ".md" says nothing – name it .toml, .sh, .py, .txt or .cmds'),
+        ("x", "notes.md", False, 'notes.md: no job file: ".md" says nothing – name it .toml, .sh, .py, .slurm, .txt'),
         ("x", "notes", False, "a name without a suffix"),
         ("#!/bin/sh\n", "notes", False, "make a script with a #! line executable"),
         ("x", "notes", True, 'executable, but no script – write its interpreter in the first line, such as'),

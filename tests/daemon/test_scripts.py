@@ -1,0 +1,65 @@
+"""Scripts that were written for Slurm, dropped as they are, with a whole daemon."""
+
+from __future__ import annotations
+
+from tests.mill import Mill
+
+ARRAY = """#!/bin/bash
+#SBATCH --job-name=fit
+#SBATCH --array=10-30:10%2          # three
+#SBATCH --output=logs/%x_%A_%a.out
+#SBATCH --error=logs/%x_%A_%a.err
+#SBATCH --mem=8M
+#SBATCH --partition=gpu
+#GRIST timeout = "1m"
+
+cd "$SLURM_SUBMIT_DIR" || exit
+echo "$SLURM_JOB_NAME $SLURM_ARRAY_TASK_ID of $SLURM_ARRAY_TASK_COUNT"
+srun -c 2 --mpi=none sh -c 'echo "by srun: $0" >&2' "$SLURM_ARRAY_TASK_ID"
+"""
+
+
+def test_an_array_runs_as_it_is_and_its_logs_are_where_it_says(turning: Mill) -> None:
+    turning.drop("array.slurm", ARRAY)
+    job = turning.ended("fit")
+    assert (job["state"], job["items"]) == ("done", 3), turning.tasks("fit")
+    for number, place in enumerate((10, 20, 30)):
+        stem = turning.base / "logs" / f"fit_{job['id']}_{place}"
+        assert stem.with_suffix(".out").read_text() == f"fit {place} of 3\n"
+        assert stem.with_suffix(".err").read_text() == f"by srun: {place}\n"
+        assert turning.grist("log", f"fit/{number}") == f"fit {place} of 3\n"
+    assert job["notes"] == ["--partition=gpu: there is one machine, and whoever drops the file"]
+    assert "Not honoured: --partition=gpu: " in turning.grist("explain", "fit")
+    assert "not honoured: --partition=gpu" in turning.errors.read_text()
+
+
+def test_check_says_of_each_line_what_becomes_of_it(mill: Mill) -> None:
+    (mill.base / "array.slurm").write_text(ARRAY)
+    said = mill.grist("check", str(mill.base / "array.slurm"))
+    for line in ("line 3: --array=10-30:10%2: honoured: an item each, 2 at once",
+                 "line 7: --partition=gpu: not honoured: there is one machine",
+                 "line 12: srun: honoured: runs its command once"):  # fmt: skip
+        assert line in said
+    (mill.base / "bad.slurm").write_text("#!/bin/sh\n#SBATCH --nodes=4\ntrue\n")
+    assert "bad.slurm:2:9: --nodes=4: there is one machine" in mill.grist("check", "bad.slurm", code=2)
+
+
+def test_a_stand_in_for_srun_starts_nothing_that_it_can_not(turning: Mill) -> None:
+    turning.drop("many.sh", "#!/bin/sh\n#SBATCH --ntasks=4\nsrun -n 4 touch made\n")
+    assert turning.ended("many")["state"] == "failed"
+    assert "srun: 4 tasks are asked for, and one runs here" in turning.grist("log", "many/0")
+    assert not (turning.base / "made").exists()
+
+
+def test_a_singleton_waits_for_all_earlier_jobs_of_its_name(turning: Mill) -> None:
+    text = "#!/bin/sh\n#SBATCH -J one --dependency=singleton --mem=8M\n"
+    turning.drop("a.sh", text + "while [ ! -e go ]; do sleep 0.05; done\necho a >> out\n")
+    turning.until(lambda: turning.job("one").get("state") == "running", "does not run")
+    turning.drop("b.sh", text + "echo b >> out\n")
+    turning.drop("other.sh", text.replace("-J one", "-J other") + "echo other >> out\n")
+    assert turning.ended("other")["state"] == "done"
+    reason = turning.until(lambda: turning.job("one").get("reason"), "no reason")
+    assert reason.startswith("singleton: waits for job ")
+    (turning.base / "go").touch()
+    assert turning.ended("one")["state"] == "done"
+    assert (turning.base / "out").read_text().split() == ["other", "a", "b"]
