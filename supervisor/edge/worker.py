@@ -396,27 +396,36 @@ class Output:
             os.rename(self.path, kept)
             self.path = kept
 
-    def take_back(self) -> None:
-        """Belongs to no task any more, after one that has written nothing into it."""
+    def take_back(self) -> bool:
+        """Belongs to no task any more, after one that has written nothing into it: the next one can have it.
+
+        To remove it and make another costs more than all else that is done for a task, on some file systems.
+        """
         if self.named:
             try:
                 os.rename(self.path, f"{self.run}/{self.kind}")
             except OSError:
-                pass  # the next one's words will be found under this one's name
+                return False
+            self.named = False
+        return True
 
     def keep(self) -> str:
         """The path of what the task wrote, or "" when it wrote nothing. The task and all its children are gone."""
         written = os.fstat(self.fd).st_size > 0
         if self.most:
             self.bound(time.monotonic())
-        if written and not self.named:
-            self.name()
-        elif not written and self.named:
+        if not written and self.take_back():
+            return ""
+        if not written:
             os.unlink(self.path)
-        if written or self.named:
             os.close(self.fd)
             self.fd = -1
-        return self.path if written else ""
+            return ""
+        if not self.named:
+            self.name()
+        os.close(self.fd)
+        self.fd = -1
+        return self.path
 
     def bound(self, now: float) -> None:
         """Looks at its size, cuts its middle out where that passes the limit, plans the next look."""
