@@ -166,7 +166,8 @@ def test_how_long_and_how_much_of_ended_jobs_is_kept() -> None:
 
 
 def test_which_cards_are_ours_and_what_is_counted() -> None:
-    said = settings.parse('gpus = [0, "GPU-1"]\ngpus_shared = true\ncounters = { licenses = 4, seats = 1.5 }\n', "s.toml")
+    text = 'gpus = [0, "GPU-1"]\ngpus_shared = true\ncounters = { licenses = 4, seats = 1.5 }\n'
+    said = settings.parse(text, "s.toml")
     assert settings.settle(said) == Settings(
         gpus=(0, "GPU-1"), gpus_shared=True, counters={"licenses": 4.0, "seats": 1.5}
     )
