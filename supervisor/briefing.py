@@ -35,6 +35,7 @@ def context(job: Job, task: Task, settings: Settings, environ: Mapping[str, str]
         "ionice": settings.ionice,
         "wait": spec.leftovers == "wait",
         "most": spec.limits.log_bytes,
+        "space": spec.resources.memory_bytes if spec.resources.strict and not task.is_finish else None,
         "err": spec.stderr == "own",
         "logs": str(state / "logs" / str(job.id)),
         "results": str(state / "results" / str(job.id)),

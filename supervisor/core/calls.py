@@ -37,6 +37,9 @@ def read(layout: keys.JobFile, where: entries.Place, findings: Findings) -> Call
     for key in ("venv", "conda"):
         if layout.python is not UNSET and getattr(layout, key) is not UNSET:
             findings.add(("python",), f"both python and {key}", "keep the one that has the interpreter")
+    if layout.resources is not UNSET and layout.resources.strict:
+        what = "strict is for commands: a call has the memory that its module loaded in its address space"
+        findings.add(("resources", "strict"), what, "remove it; the governor watches what calls use")
     if layout.isolation == "reuse" and layout.resources is not UNSET and not findings.touched("resources"):
         for key in ("gpus", "gpu_memory"):
             if getattr(layout.resources, key) is not UNSET:

@@ -148,7 +148,10 @@ def limits(layout: keys.JobFile, findings: Findings) -> Limits:
 
 def resources(layout: keys.JobFile, findings: Findings) -> Resources:
     table = layout.resources if layout.resources is not UNSET else keys.ResourcesTable()
+    if table.strict and table.memory is UNSET and not findings.touched("resources"):
+        findings.add(("resources", "strict"), "strict without memory refuses nothing", 'add memory = "2 GiB"')
     return Resources(
+        strict=table.strict,
         cpus=None if table.cpus is UNSET else table.cpus,
         memory_bytes=size(table.memory, ("resources", "memory"), findings, _LEAST_MEMORY),
         gpus=None if table.gpus is UNSET else table.gpus,

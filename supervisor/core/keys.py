@@ -127,6 +127,15 @@ class ResourcesTable(Table, frozen=True):
     memory: Annotated[
         Size | UnsetType, Meta(description='Memory that a task needs at its peak, such as "2 GiB". Default: learned.')
     ] = UNSET
+    strict: Annotated[
+        bool,
+        Meta(
+            description="Whether the kernel refuses a task's processes more address space than memory each, so that "
+            "they fail by themselves (RLIMIT_AS). Not for programs that map much more than they use, as CUDA's do. "
+            "Default: false.",
+            extra={"wants": "true or false, without quotes"},
+        ),
+    ] = False
     gpus: Annotated[
         Annotated[int, Meta(ge=1, le=1000, extra={"wants": "a whole number of 1 or more, without quotes"})] | UnsetType,
         Meta(

@@ -94,6 +94,8 @@ class Resources(Frozen, frozen=True, kw_only=True):
 
     cpus: float | None = None
     memory_bytes: int | None = None
+    strict: bool = False
+    """Whether the kernel refuses a task more address space than `memory_bytes`."""
     gpus: int | None = None
     gpu_memory_bytes: int | None = None
     """Of the memory of each card; then others may be on it as well."""

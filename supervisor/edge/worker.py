@@ -253,6 +253,16 @@ def make_nice(pid: int, nice: int) -> None:
             pass
 
 
+def confine(pid: int, space: int) -> None:
+    """Has the kernel refuse a task that has just begun more than so many bytes of address space, a process."""
+    import resource  # here, since few jobs ask for it
+
+    try:
+        resource.prlimit(pid, resource.RLIMIT_AS, (space, space))
+    except (ProcessLookupError, PermissionError, ValueError):
+        pass  # it has ended, or its own limit is lower
+
+
 def yield_session(pid: int, nice: int) -> bool:
     """Lets other sessions go before the one that a task leads; False: not now, ask again.
 
@@ -792,6 +802,8 @@ class Worker:
             self.task.copies = [os.path.join(context["cwd"], path) if path else "" for path in message["copy"]]
             self.task.copies_append = message.get("append", False)
         make_nice(pid, context["nice"])
+        if context.get("space"):
+            confine(pid, context["space"])
 
     def own_variables(self) -> dict[str, str]:
         """What all tasks of this worker have in their environment."""

@@ -434,6 +434,14 @@ def test_a_worker_stays_as_it_was_when_a_task_can_not_be_started(worker: Worker,
     assert score.read_text() == own != "300\n"
 
 
+def test_a_task_that_may_have_so_much_memory_is_refused_more_and_fails_by_itself(worker: Worker) -> None:
+    worker.say({"context": {**worker.context, "space": 256 << 20}, "job": 1})
+    grab = f"{sys.executable} -I -S -c 'bytearray({{}} << 20)'"
+    worker.sh(0, f"sleep 0.1; {grab.format(10)} && echo fits; {grab.format(300)} 2>&1 | tail -1")
+    assert worker.hear("e")["code"] == 0
+    assert log_of(worker, 0).split() == ["fits", "MemoryError"]
+
+
 SESSIONS = Path("/proc/self/autogroup")
 
 
