@@ -69,7 +69,7 @@ def order(job: Job, task: Task, state: Path) -> dict[str, Any]:
         return {"do": str(task.key), "env": last.env, "argv": last.argv}
     start = launch(
         job.spec, job=job.id, number=task.number, span=(task.start, task.count), attempt=task.attempts,
-        script=job.spec.script,
+        script=job.spec.script, worker=task.worker or 1,
     )
     message: dict[str, Any] = {"do": str(task.key), "env": start.env | cards(task.gpus)}
     if job.spec.call is None:

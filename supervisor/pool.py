@@ -221,7 +221,7 @@ class Pool:
                     slot.told.add(job.id)
                 if task.is_finish:
                     slot.told.discard(job.id)  # should tasks of it be retried, they go by what is theirs again
-                messages.append(self._order(job, task))
+                messages.append(self._order(job, job.live[task.number]))
             except GristError as error:  # what was there at acceptance is gone: a conda environment, say
                 del slot.flight[task.key]
                 now = time.time()

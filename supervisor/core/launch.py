@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gristmill.supervisor.core import items, parameters, slurmenv, template
+from gristmill.supervisor.core import items, parameters, shorthand, slurmenv, template
 from gristmill.supervisor.core.spec import Spec, Value
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -36,13 +36,14 @@ class Launch:
 
 
 def launch(
-    spec: Spec, *, job: int, number: int, span: tuple[int, int], attempt: int, script: str | None
+    spec: Spec, *, job: int, number: int, span: tuple[int, int], attempt: int, script: str | None,
+    worker: int = 1,
 ) -> Launch:
-    """The start of task `number` (from 0), whose first item and number of items are `span`. `script` is the path of the
-    frozen script of a `script` job."""
+    """The start of task `number` (from 0), whose first item and number of items are `span`, in this worker (from 1).
+    `script` is the path of the frozen script of a `script` job."""
     start, count = span
     given = items.params(spec.items, start) if count == 1 else {}
-    values = {name: parameters.text(value) for name, value in given.items()}
+    values = shorthand.Values({name: parameters.text(value) for name, value in given.items()})
     env = {
         "GRIST_TASK": str(number),
         "GRIST_START": str(start),
@@ -56,6 +57,7 @@ def launch(
     values |= {"start": str(start), "count": str(count), "task": str(number), "job": str(job)}
     if count == 1:
         values["index"] = str(start)
+    values.setdefault(shorthand.SLOT, str(worker))
     if script is not None:
         values["script"] = script
     env.update({name: template.render(value, values) for name, value in spec.env.items()})

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from gristmill.supervisor.core import keys, sbatch
+from gristmill.supervisor.core import sbatch
 from gristmill.supervisor.core import slurmvalues as values
 from gristmill.supervisor.core.findings import Fault, Findings, Path
 from gristmill.supervisor.core.sbatch import Option
@@ -178,9 +178,11 @@ class _Reader:
             return {}, "no GPU"
         if count is None:
             return _NOTHING, "there is no such resource here"
-        if "gpus" not in keys.names(keys.ResourcesTable):
-            return _NOTHING, "GPUs are not counted yet: the task finds all of them, --array=…%N bounds how many share"
         return {("resources", "gpus"): count}, f"a claim of {count} GPU{'s' if count > 1 else ''}"
+
+    def licenses(self, value: str) -> Made:
+        wanted = values.licenses(value)
+        return {("resources", "counters", name): one for name, one in wanted.items()}, "what the settings count"
 
     def chdir(self, value: str) -> Made:
         return {("cwd",): value}, "the folder that tasks run in"
@@ -250,7 +252,7 @@ _HONOURED: dict[str, Callable[[_Reader, str], Made]] = {
     "dependency": _Reader.dependency, "export": _Reader.export, "output": _Reader.output, "error": _Reader.error,
     "open-mode": _Reader.open_mode, "requeue": _Reader.requeue, "no-requeue": _Reader.no_requeue,
     "nice": _Reader.nice, "priority": _Reader.priority, "begin": _Reader.begin, "hold": _Reader.refused,
-    "input": _Reader.stdin,
+    "input": _Reader.stdin, "licenses": _Reader.licenses,
 }  # fmt: skip
 
 def _cores(count: int) -> str:
@@ -280,7 +282,6 @@ _IGNORED: dict[str, str] = {
     "deadline": "#GRIST expires and limits.time bound a job",
     "time-min": "the governor plans with measured times",
     "wrap": "a file has its commands in itself",
-    "licenses": "nothing is counted but cores and memory",
     "tmp": "free space is not claimed; the disk's reserve is watched",
     "comment": "it is for people", "verbose": "grist check says what is honoured", "quiet": "nothing is printed",
     "parsable": "nothing is printed", "wait": "grist wait waits",

@@ -130,6 +130,17 @@ def gpus(text: str) -> int | None:
     return total
 
 
+def licenses(text: str) -> dict[str, int]:
+    """How many of what is counted by name: `matlab:2,spss`."""
+    found: dict[str, int] = {}
+    for part in text.replace(";", ",").split(","):
+        name, _, number = part.strip().partition("@")[0].partition(":")
+        if not name:
+            raise Fault("names nothing", "write --licenses=NAME:NUMBER")
+        found[name] = count(number or "1")
+    return found
+
+
 def dependency(text: str) -> tuple[dict[str, list[int]], bool]:
     """The ids of other jobs by the key that says how they must have ended, and whether it is a singleton."""
     made: dict[str, list[int]] = {}

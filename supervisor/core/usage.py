@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from gristmill.supervisor.core import items, parameters, shell, template
+from gristmill.supervisor.core import items, parameters, shell, shorthand, template
 from gristmill.supervisor.core.findings import Fault, Findings, Path, dotted, shown
 from gristmill.supervisor.core.spec import Items
 
@@ -50,6 +50,7 @@ def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses,
     daemon chooses.
     """
     used: set[str] = set()
+    short = shorthand.known(uses.names or ())
     for path, text in uses.texts.items():
         none: tuple[template.Hole, ...] = ()
         holes = findings.take(path, partial(template.holes, text), none)
@@ -57,7 +58,7 @@ def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses,
         for hole in holes if uses.names is not None else ():
             if findings.full:
                 break  # nobody reads more problems than are told
-            fault = unknown(hole, text, (*(uses.names or ()), *parameters.BUILTIN))
+            fault = unknown(hole, text, (*(uses.names or ()), *parameters.BUILTIN, *short))
             if fault:
                 findings.add(path, fault.what, fault.mend)
         if path == ("command",) and len(text.encode()) > parameters.LONGEST:
@@ -65,8 +66,9 @@ def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses,
     if ("command",) in uses.texts:
         _check_quotes(uses.texts["command",], made, findings)
     mentioned = set(re.findall(r"(?<!\w)GRIST_\w*", uses.script + "\n".join(uses.texts.values())))
-    single = [name for name in items.names(made) if name in used or parameters.variable(name) in mentioned]
-    if "index" in used:
+    sources = {shorthand.source(name) for name in used}
+    single = [name for name in items.names(made) if name in sources or parameters.variable(name) in mentioned]
+    if used & {"index", shorthand.NUMBER}:
         single.append("index")
     if per_task is UNSET:
         per_task = "auto" if "count" in used else 1
@@ -109,14 +111,16 @@ def unknown(hole: template.Hole, text: str, known: tuple[str, ...]) -> Fault | N
 def _check_quotes(command: str, made: Items, findings: Findings) -> None:
     """Refuse a placeholder inside quotes if one of its values needs quotes of its own."""
     try:
-        holes = [hole for hole in template.holes(command) if hole.name in items.names(made)]
+        holes = [hole for hole in template.holes(command) if shorthand.source(hole.name) in items.names(made)]
     except Fault:
         return
     inside = shell.quoted(command, [hole.offset for hole in holes])
     for name in dict.fromkeys(hole.name for hole in holes if hole.offset in inside):
-        bad = next((value for value in _texts(made, name) if shlex.quote(value) != value), None)
+        texts = shorthand.parts(name, _texts(made, shorthand.source(name)))
+        bad = next((value for value in texts if shlex.quote(value) != value), None)
         if bad is not None:
-            what = f"{dotted((name,))} stands inside quotes, and its value {shown(bad)} needs quotes of its own"
+            told = dotted((shorthand.source(name),))
+            what = f"{told} stands inside quotes, and its value {shown(bad)} needs quotes of its own"
             findings.add(("command",), what, f"take {_hole(name)} out of the quotes: values are quoted for you")
 
 

@@ -139,3 +139,36 @@ def test_any_value_stays_one_word(values: list[str]) -> None:
 def test_a_spec_survives_the_store() -> None:
     spec = parse('command = "x"\n[grid]\na = [1, 2.0, "3", true]\nb = {range = [0, 5]}\nexclude = [{a = 1}]')
     assert msgspec.json.decode(msgspec.json.encode(spec), type=Spec) == spec
+
+
+SHORT = 'items.list = ["a/b c/x.tar.gz", "plain", "dir.d/none"]'
+
+
+@pytest.mark.parametrize(
+    ("hole", "expected"),
+    [  # as GNU parallel fills them in
+        ("{}", ["a/b c/x.tar.gz", "plain", "dir.d/none"]),
+        ("{.}", ["a/b c/x.tar", "plain", "dir.d/none"]),
+        ("{/}", ["x.tar.gz", "plain", "none"]),
+        ("{//}", ["a/b c", ".", "dir.d"]),
+        ("{/.}", ["x.tar", "plain", "none"]),
+        ("{#}", ["1", "2", "3"]),
+        ("{%}", ["4", "4", "4"]),
+    ],
+)
+def test_short_placeholders(hole: str, expected: list[str]) -> None:
+    spec = parse(f'command = ["echo", "{hole}"]\nstdin = "{hole}"\n{SHORT}')
+    for number, value in enumerate(expected):
+        found = launch.launch(spec, job=7, number=number, span=(number, 1), attempt=1, script=None, worker=4)
+        assert (found.argv[1], found.stdin) == (value, value)
+
+
+def test_short_placeholders_are_quoted_for_the_shell() -> None:
+    assert start(parse(f'command = "gzip {{}}"\n{SHORT}')).argv[-1] == "gzip 'a/b c/x.tar.gz'"
+    assert start(parse(f'command = "cd {{//}}; echo {{{{}}}}"\n{SHORT}')).argv[-1] == "cd 'a/b c'; echo {}"
+
+
+def test_a_column_of_such_a_name_comes_first() -> None:
+    for name in ("#", "%"):
+        spec = parse(f'command = ["echo", "{{{name}}}"]\nitems.list = [{{"{name}" = "mine"}}]')
+        assert start(spec).argv[1] == "mine"

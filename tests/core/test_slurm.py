@@ -114,7 +114,13 @@ FEATURES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ("standard error apart", ("-o a.%j.out", "-e a.%j.err"), {"stderr": "own", "slurm.output": "a.%j.out"}),
     ("both into one", ("-o a.%j.out", "-e a.%j.out"), {"stderr": "log", "slurm.error": ""}),
     ("append", ("--open-mode=append", "-o all.out"), {"slurm.append": True}),
-    ("no GPU", ("--gres=gpu:0",), {}),
+    ("no GPU", ("--gres=gpu:0",), {"resources.gpus": None}),
+    ("GPUs", ("--gres=gpu:2",), {"resources.gpus": 2}),
+    ("GPUs of a make", ("--gres=gpu:A4000:1",), {"resources.gpus": 1}),
+    ("a GPU, how many left open", ("--gres=gpu",), {"resources.gpus": 1}),
+    ("GPUs, the short way", ("-G 1",), {"resources.gpus": 1}),
+    ("GPUs of a make, the short way", ("--gpus-per-node=v100:4",), {"resources.gpus": 4}),
+    ("licences", ("-L matlab:2,spss",), {"resources.counters": {"matlab": 2.0, "spss": 1.0}}),
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Scripts that were written for Slurm, dropped as they are, with a whole daemon."""
+"""Scripts that were written for Slurm, and commands as GNU parallel has them, with a whole daemon."""
 
 from __future__ import annotations
 
@@ -63,3 +63,16 @@ def test_a_singleton_waits_for_all_earlier_jobs_of_its_name(turning: Mill) -> No
     (turning.base / "go").touch()
     assert turning.ended("one")["state"] == "done"
     assert (turning.base / "out").read_text().split() == ["other", "a", "b"]
+
+
+def test_commands_as_gnu_parallel_has_them(turning: Mill) -> None:
+    (turning.base / "in").mkdir()
+    for name in ("a b.txt", "c.txt"):
+        (turning.base / "in" / name).write_text(name)
+    turning.drop("zip.toml", 'command = "cp {} {.}.{#}.bak && echo {/} {%} $GRIST_WORKER"\n'
+                 'items.list = ["in/a b.txt", "in/c.txt"]\n')  # fmt: skip
+    assert turning.ended("zip")["state"] == "done"
+    assert sorted(path.name for path in (turning.base / "in").glob("*.bak")) == ["a b.1.bak", "c.2.bak"]
+    for number, name in enumerate(("a b.txt", "c.txt")):
+        *said, slot, worker = turning.grist("log", f"zip/{number}").split()
+        assert (" ".join(said), slot) == (name, worker)
