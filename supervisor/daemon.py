@@ -44,6 +44,7 @@ from gristmill.supervisor.edge.server import Server
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.edge.vitals import Vitals
 from gristmill.supervisor.feed import Feed
+from gristmill.supervisor.forecasts import Forecasts
 from gristmill.supervisor.fuses import Fuses
 from gristmill.supervisor.gates import Gates
 from gristmill.supervisor.gathering import Gatherer
@@ -178,6 +179,7 @@ class Daemon:
                 "filing": self.intake.file_away,
                 "gathering": self.gatherer.run,
                 "gates": Gates(self.ledger, record, time.time, files.local, self.pool.orders.end).run,
+                "forecasts": self.forecasts.run,
                 "fuses": Fuses(self.ledger, record).run,
                 "deck": self.deck.run,
                 "dispatch": self.dispatcher.run,
@@ -298,8 +300,9 @@ class Daemon:
                                 lambda: studies.vitals(read, self.feed.machine, self.tuner.reading,
                                                        self.deck.lines()))  # fmt: skip
         self.keeper = Housekeeper(self.ledger, record, self.settings.state, lambda: self._files.settings, time.time)
+        self.forecasts = Forecasts(self.ledger, record, lambda: self.dispatcher.limit, self.tuner.usual_s, time.time)
         directions = Directions(self.ledger, record, self.conditions)
-        return {**self.keeper.operations, **directions.operations, **reads.operations}
+        return {**self.forecasts.operations, **self.keeper.operations, **directions.operations, **reads.operations}
 
     def _order(self, job: Job, task: Task) -> dict[str, Any]:
         """What starts a task."""

@@ -37,7 +37,6 @@ class Gates:
     ) -> None:
         """`clock` and `local` are the time, as a number and as the wall's clock has it; `end` ends a task."""
         self._ledger, self._store, self._clock, self._local, self._end = ledger, store, clock, local, end
-        self._starts: dict[int, float] = {}
         self._past: dict[Ref, Fate | None] = {}
         """What the record knows of jobs that memory does not: of such nothing changes before memory has them again."""
 
@@ -55,7 +54,6 @@ class Gates:
         """One look at each."""
         gated = list(self._ledger.gated.values())
         if not gated:
-            self._starts.clear()
             self._past.clear()
             return
         names = self._ledger.by_name()
@@ -87,12 +85,12 @@ class Gates:
             self._ledger.changed.add(job.id)
             self._ledger.work.set()
 
-    def _start(self, job: Job) -> float:
+    @staticmethod
+    def _start(job: Job) -> float:
         """When it is to begin at the earliest."""
-        if job.id not in self._starts:
-            since = datetime.fromtimestamp(job.submitted_at)
-            self._starts[job.id] = gate.first(job.spec.gate.start, since).timestamp()
-        return self._starts[job.id]
+        if job.start_at is None:
+            job.start_at = gate.first(job.spec.gate.start, datetime.fromtimestamp(job.submitted_at)).timestamp()
+        return job.start_at
 
     # ── the other jobs ────────────────────────────────────────────────────────────────────────────────────────
 

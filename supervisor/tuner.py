@@ -86,6 +86,11 @@ class Tuner:
                     break
                 self._glance()
 
+    def usual_s(self, kind: str) -> float | None:
+        """How long a task of this kind took the last times, None where that is not known."""
+        known = self.state.kinds.get(kind)
+        return known.wall if known is not None and known.ends else None
+
     def step(self) -> None:
         """One period."""
         now = time.monotonic()

@@ -23,6 +23,7 @@ VERBS = {
     "check": "say what a job file would run, or what is wrong with it",
     "status": "show jobs, or the tasks of one job",
     "explain": "say why so many workers run, or why a job or task waits, runs or ended so",
+    "simulate": "say when the queue will end, and when it would if something were otherwise",
     "log": "print or follow the log of a task",
     "results": "print what the tasks of a job gave back",
     "wait": "wait for jobs to end; exits with 1 when one failed",

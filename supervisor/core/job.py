@@ -71,6 +71,8 @@ class Job:
     """What tasks of this name and command are called, in this job and any other."""
     gate: str = ""
     """Why it may not begin tasks as yet, whatever room there is (see `gate`); shown, never stored."""
+    start_at: float | None = None
+    """When it may begin at the earliest, where its file says so."""
     waits: str = ""
     """Why nothing of it is started now; shown, never stored."""
     passed_at: float | None = None

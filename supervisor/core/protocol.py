@@ -329,6 +329,28 @@ class VitalsView(View, kw_only=True):
     gpus: list[str] = []
 
 
+class ForecastView(View, kw_only=True):
+    """When a job will begin and end, in seconds from now; four of five end between `low_s` and `high_s`. None where
+    that can't be said, and `why`."""
+
+    id: int
+    name: str
+    begin_s: float | None = None
+    end_s: float | None = None
+    low_s: float | None = None
+    high_s: float | None = None
+    why: str = ""
+
+
+class OutlookView(View, kw_only=True):
+    """What `grist simulate` shows. `error` is how far forecasts of `tried` jobs were off, as a logarithm."""
+
+    workers: int
+    error: float
+    tried: int
+    jobs: list[ForecastView]
+
+
 class Update(View, kw_only=True):
     """What a subscriber gets. In a delta `jobs` holds only those that changed; the rest is always whole.
 
