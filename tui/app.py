@@ -14,12 +14,15 @@ from functools import partial
 from typing import Any, ClassVar
 
 from textual import on
+from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.binding import BindingType
 from textual.events import CursorPosition
+from textual.screen import Screen
 
 from gristmill.supervisor.core.errors import GristError, RequestError
 from gristmill.supervisor.core.sanitise import safe
+from gristmill.tui.emission import Changes
 from gristmill.tui.errands import send
 from gristmill.tui.facts import facts
 from gristmill.tui.link import Link
@@ -144,6 +147,12 @@ class MillApp(App[int]):
         if free:
             self.pace.made()
         return free
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        """Textual's own way to the terminal, with fewer bytes."""
+        if type(renderable) is ChopsUpdate:
+            renderable = Changes(renderable.chops, renderable.spans, renderable.chop_ends)
+        super()._display(screen, renderable)
 
     def post_display_hook(self) -> None:
         """A frame was written: ask the terminal when it has it."""

@@ -115,6 +115,14 @@ class Terminal:
         await self.until(lambda: self.seen.find(text.encode(), since) >= 0, f"sees {text!r}")
         return time.monotonic() - began
 
+    async def goes(self, keys: bytes, text: str) -> None:
+        """Send keys, and wait until this text has arrived after them."""
+        since = len(self.seen)
+        self.type(keys)
+        await self.sees(text, since)
+        if keys.endswith(b"\x1b"):
+            await asyncio.sleep(0.4)  # an escape with a key right behind it would be one key
+
     async def leave(self) -> int:
         """Press `q`; the exit code."""
         self.type(b"q")

@@ -77,7 +77,7 @@ async def test_any_keys_and_events_leave_no_exception(tmp_path: Path, seed: int)
     app = MillApp(str(daemon.path), "/home/me/jobs", use_ascii=seed % 2 == 1, theme=list(NAMES)[seed % len(NAMES)])
     async with app.run_test(size=SIZES[0]) as pilot:
         await Eye(app, pilot).sees("live")
-        for _ in range(250):
+        for _ in range(160):
             what = chance.random()
             if what < 0.75:
                 key = chance.choice(KEYS)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from .scene import fill
-from .stage import DEADLINE_S, Daemon
+from .scene import NOW, fill
+from .stage import DEADLINE_S, Daemon, job, worker
 from .terminal import PROGRAM
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")} | {
@@ -64,5 +64,34 @@ async def test_it_runs_in_tmux_is_resized_and_leaves_the_terminal_as_it_was(daem
         await tmux("send-keys", "q")
         text = await tmux.sees("left with 0")
         assert "before" in text and "gristmill" not in text
+    finally:
+        await tmux("kill-server")
+
+
+async def test_what_was_drawn_bit_by_bit_is_what_is_drawn_at_once(daemon: Daemon, tmp_path: Path) -> None:
+    fill(daemon, tmp_path)
+    tmux = Tmux(tmp_path)
+    program = shlex.join([sys.executable, "-c", PROGRAM, str(daemon.path), "/home/me/jobs", "{}"])
+    await tmux("new-session", "-d", "-x", "160", "-y", "45", "-s", "one", program)
+    try:
+        await tmux.sees("sweep/17", "epoch 3/6 step 350")
+        for turn in range(5):
+            daemon.workers = [
+                worker(place + 1, f"4/{place}", "名前" if place % 3 else "sweep", started_at=NOW - 60 * turn,
+                       progress=(turn + place) / 20, last_line=f"step {turn * place} \x1b[2J ok")
+                for place in range(6 + turn % 2)
+            ]  # fmt: skip
+            daemon.push(job(4 + turn, f"job {turn}", items_done=turn * 7))
+            await tmux.sees(f"job {turn}")
+            await tmux("send-keys", "j" if turn % 2 else "Tab")
+        await tmux.sees("job 4", "step 20 ^[[2J ok")
+        await asyncio.sleep(0.5)
+        bit_by_bit = await tmux("capture-pane", "-p", "-e")
+        await tmux("resize-window", "-x", "150", "-y", "44")
+        await tmux("resize-window", "-x", "160", "-y", "45")
+        await tmux.sees("q leave")
+        await asyncio.sleep(0.5)
+        at_once = await tmux("capture-pane", "-p", "-e")
+        assert bit_by_bit.splitlines()[2:] == at_once.splitlines()[2:], "but for the clock and the age"
     finally:
         await tmux("kill-server")
