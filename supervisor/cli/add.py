@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 import time
 
 from gristmill.supervisor.cli.place import place_of
@@ -23,6 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--after-failed", metavar="JOB", action="append", help="once that job has failed")
     parser.add_argument("--start", metavar="TIME", help="not before: 22:00, 2h, '2026-12-24 08:00'")
     parser.add_argument("--cwd", metavar="DIR", help="where it runs (default: here)")
+    parser.add_argument("--env", metavar="NAME[=VALUE]", action="append", default=[],
+                        help="a variable of this shell, or one that is given here")  # fmt: skip
+    parser.add_argument("--export", action="store_true",
+                        help="all variables of this shell but those whose names look secret")  # fmt: skip
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="one word: a shell command; more: an argv")
 
 
@@ -32,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     command: str | list[str] = args.command[0] if len(args.command) == 1 else args.command
     name = args.name or re.sub(r"[^\w.+-]+", "-", os.path.basename(args.command[0].split()[0])).strip("-.") or "job"
     text = job_text(name, command, args.cwd or os.getcwd(), args, os.environ.get("VIRTUAL_ENV"))
-    text += gate_text(args)
+    text += gate_text(args) + env_text(args)
     file = f"{re.sub(r'[^A-Za-z0-9_.+-]+', '-', name)[:80] or 'job'}.toml"
     try:
         client = place.connect()
@@ -74,12 +79,26 @@ def gate_text(args: argparse.Namespace) -> str:
     return "".join(line + "\n" for line in lines)
 
 
+def env_text(args: argparse.Namespace) -> str:
+    """The line of the job file that holds what it takes along of this shell's environment."""
+    if not (args.env or args.export):
+        return ""
+    from gristmill.supervisor.core import shellenv  # here, since most jobs do without
+
+    found, left = shellenv.taken(os.environ, args.env, args.export)
+    if left:
+        print(f"left behind, as their names look secret: {' '.join(left)} – hand one over with --env NAME",
+              file=sys.stderr)  # fmt: skip
+    return "env = { " + ", ".join(f"{name} = {quoted(literal(value))}" for name, value in found.items()) + " }\n"
+
+
 def drop(jobs: os.PathLike[str], file: str, text: str) -> None:
     """Writes a job file into the folder whole: under a hidden name first."""
     if not os.path.isdir(jobs):
         raise GristError(f"{os.fspath(jobs)}: no such folder – make it: mkdir {os.fspath(jobs)}")
     stem, suffix = os.path.splitext(file)
     hidden = os.path.join(jobs, f".{stem}.{os.getpid()}.tmp")
-    with open(hidden, "w", encoding="utf-8") as out:
+    fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)  # it may hold secrets
+    with open(fd, "w", encoding="utf-8") as out:
         out.write(text)
     os.rename(hidden, os.path.join(jobs, f"{stem}-{time.time_ns() // 1_000_000:x}{suffix}"))

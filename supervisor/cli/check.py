@@ -10,6 +10,7 @@ from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import items, jobfile, launch
 from gristmill.supervisor.core.errors import GristError, JobFileError, Problem
 from gristmill.supervisor.core.sanitise import safe
+from gristmill.supervisor.core.secrets import masked
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.edge import environment, folder, textfile
 
@@ -78,7 +79,7 @@ def describe(file: str, spec: Spec, everything: bool) -> None:
             given = [*map(repr, start.args), *(f"{name}={value!r}" for name, value in start.kwargs.items())]
             words = f"{spec.call.target}({', '.join(given)})"
         fed = f"  < {start.stdin!r}" if start.stdin is not None else ""
-        print(f"  {number}: {safe(words)}{safe(fed)}")
+        print(f"  {number}: {safe(masked(words))}{safe(fed)}")
     for remark in spec.slurm.remarks if spec.slurm is not None else ():
         words = f": {remark.words}" if remark.words else ""
         print(f"  line {remark.line}: {safe(remark.option)}: {remark.fate}{safe(words)}")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gristmill.supervisor.core import items, parameters, shorthand, slurmenv, template
+from gristmill.supervisor.core.secrets import masked
 from gristmill.supervisor.core.spec import Spec, Value
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -137,6 +138,7 @@ def summary(spec: Spec, width: int = 80) -> str:
         text = spec.command
     else:
         text = " ".join(spec.name if part == "{script}" else part for part in spec.command)
+    text = masked(text[: 10 * width]) + text[10 * width :]
     line = " ".join(text[: 10 * width].split())
     if len(line) <= width < len(text):
         line = " ".join(text.split())

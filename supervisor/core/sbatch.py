@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gristmill.supervisor.core.findings import Findings, shown
+from gristmill.supervisor.core.secrets import masked
 
 _MARK = "#SBATCH"
 _NEARLY = re.compile(r"\s*#\s*SBATCH\s*-", re.IGNORECASE)
@@ -64,8 +65,8 @@ class Option(NamedTuple):
 
     @property
     def said(self) -> str:
-        """The option as one would write it."""
-        return f"--{self.name}={self.value}" if self.value else f"--{self.name}"
+        """The option as one would write it, without secrets."""
+        return masked(f"--{self.name}={self.value}") if self.value else f"--{self.name}"
 
 
 class Unread(NamedTuple):

@@ -19,6 +19,7 @@ from msgspec import UNSET, UnsetType
 
 from gristmill.supervisor.core import items, parameters, shell, shorthand, template
 from gristmill.supervisor.core.findings import Fault, Findings, Path, dotted, shown
+from gristmill.supervisor.core.secrets import secret
 from gristmill.supervisor.core.spec import Items
 
 
@@ -53,13 +54,15 @@ def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses,
     short = shorthand.known(uses.names or ())
     for path, text in uses.texts.items():
         none: tuple[template.Hole, ...] = ()
-        holes = findings.take(path, partial(template.holes, text), none)
+        holes = findings.take(path, partial(_holes, path, text), none)
         used |= {hole.name for hole in holes}
         for hole in holes if uses.names is not None else ():
             if findings.full:
                 break  # nobody reads more problems than are told
             fault = unknown(hole, text, (*(uses.names or ()), *parameters.BUILTIN, *short))
-            if fault:
+            if fault and _hidden(path):
+                findings.add(path, *_BRACES)
+            elif fault:
                 findings.add(path, fault.what, fault.mend)
         if path == ("command",) and len(text.encode()) > parameters.LONGEST:
             findings.add(path, f"longer than {parameters.LONGEST:,} bytes", "put it into a script and run that")
@@ -79,6 +82,23 @@ def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses,
         mend = "write per_task = 1" + (", or use {start} and {count}" if name != "line" else "")
         findings.add(("items", "per_task"), f"a task of {per_task:,} items has no single {_hole(name)}", mend)
     return msgspec.structs.replace(made, per_task=per_task)
+
+
+_BRACES = ("braces in the value of a secret", "write {{ and }} for literal braces")
+
+
+def _hidden(path: Path) -> bool:
+    """Whether what stands there is not to be shown."""
+    return path[0] == "env" and len(path) > 1 and secret(str(path[1]))
+
+
+def _holes(path: Path, text: str) -> tuple[template.Hole, ...]:
+    try:
+        return template.holes(text)
+    except Fault:
+        if _hidden(path):
+            raise Fault(*_BRACES) from None
+        raise
 
 
 def _hole(name: str) -> str:

@@ -76,3 +76,24 @@ def test_commands_as_gnu_parallel_has_them(turning: Mill) -> None:
     for number, name in enumerate(("a b.txt", "c.txt")):
         *said, slot, worker = turning.grist("log", f"zip/{number}").split()
         assert (" ".join(said), slot) == (name, worker)
+
+
+def test_a_job_takes_its_shell_along_and_no_secret_is_shown(turning: Mill) -> None:
+    turning.env |= {"SEED": "3 {x}", "HF_TOKEN": "sesame", "DB_PASSWORD": "open"}
+    said = turning.grist("add", "--export", "--env", "HF_TOKEN", "--name", "see", "--",
+                         'echo "$SEED $PWD"; [ ${#HF_TOKEN} = 6 ] && [ -z "$DB_PASSWORD" ]')  # fmt: skip
+    assert "left behind, as their names look secret: DB_PASSWORD" in said
+    assert turning.ended("see")["state"] == "done", turning.grist("log", "see/0")
+    assert turning.grist("log", "see/0") == f"3 {{x}} {turning.base}\n"
+    for words in (("status", "--json"), ("status", "see", "--json"), ("status", "see"), ("explain", "see", "--json"),
+                  ("explain", "see/0"), ("results", "see", "--json")):  # fmt: skip
+        assert "sesame" not in turning.grist(*words)
+    assert "sesame" not in turning.errors.read_text()
+    (kept,) = turning.until(lambda: list(turning.jobs.glob("done/see*")), "not filed")
+    assert (kept.stat().st_mode & 0o777, "sesame" in kept.read_text()) == (0o600, True)
+
+
+def test_a_job_left_for_the_next_daemon_is_for_nobody_else_to_read(mill: Mill) -> None:
+    mill.grist("add", "--env", "HF_TOKEN=sesame", "--", "true")
+    (left,) = mill.jobs.glob("*.toml")
+    assert left.stat().st_mode & 0o777 == 0o600
