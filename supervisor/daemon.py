@@ -24,11 +24,12 @@ from typing import Any, Literal
 from gristmill import __version__
 from gristmill.supervisor import briefing, logbook, studies, tuner
 from gristmill.supervisor.api import Api
+from gristmill.supervisor.chronicle import Chronicle
 from gristmill.supervisor.core import figures, settings
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import FolderError, GristError, NoRoomError
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.protocol import DaemonView
+from gristmill.supervisor.core.protocol import ConditionView, DaemonView
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.deck import Deck
 from gristmill.supervisor.directions import Directions
@@ -53,6 +54,7 @@ from gristmill.supervisor.hopper import Hopper
 from gristmill.supervisor.housekeeping import Housekeeper
 from gristmill.supervisor.intake import Intake
 from gristmill.supervisor.ledger import Ledger
+from gristmill.supervisor.notifier import Notifier
 from gristmill.supervisor.observation import House, Observer
 from gristmill.supervisor.pool import Pool
 from gristmill.supervisor.tuner import Tuner
@@ -92,7 +94,8 @@ class Daemon:
         self._stop: asyncio.Queue[str] = asyncio.Queue()
         self._learned, self._known, self._learned_at = "", 0, self._started
         self._environ = {**os.environ, "GRIST_PYTHON": sys.executable}
-        self.conditions = Conditions(time.monotonic, time.time, logbook.say)
+        self.chronicle = Chronicle(time.time)
+        self.conditions = Conditions(time.monotonic, time.time, self._condition)
 
     def prepare(self) -> None:
         """Checks and locks the folders; raises FolderError with the mend."""
@@ -108,6 +111,8 @@ class Daemon:
         record = self.settings.record
         self._recorder = self._open.enter_context(Recorder(record)) if record is not None else None
         logbook.open_book(self.settings.state, self.settings.foreground)
+        self.notifier = Notifier(lambda: self._files.settings, self.conditions, self.settings.jobs, time.time)
+        self.chronicle.listeners.append(self.notifier.hear)
 
     async def run(self, ready: Callable[[], Awaitable[None]] | None = None) -> None:
         """Serves until it is told to stop. `ready` runs once files are accepted."""
@@ -126,8 +131,9 @@ class Daemon:
                     await asyncio.sleep(START_AGAIN_S)
         except GristError:
             raise
-        except Exception:
+        except Exception as error:
             log.exception("the daemon ends by a fault of its own; its tasks go on")  # nobody may see its stderr
+            self.notifier.farewell(error)
             raise
 
     async def _serve(self, record: Store, ready: Callable[[], Awaitable[None]] | None) -> None:
@@ -136,7 +142,7 @@ class Daemon:
         self._check_owner(record)
         boot = places.boot_id()
         rebooted = record.queries.meta("boot") not in (None, boot)
-        self.ledger = Ledger(record, time.time, random.random)
+        self.ledger = Ledger(record, time.time, random.random, self.chronicle)
         self.runs = Runs(self.settings.state)
         output = logbook.descriptor(self.settings.state)
         shops = Workshops(
@@ -149,7 +155,7 @@ class Daemon:
             self.folder, record, self.ledger, self.settings.state / "scripts", self._environ, time.time,
             self.conditions,
         )
-        self.feed = Feed(self.ledger, self.pool, self.view, self.log_path)
+        self.feed = Feed(self.ledger, self.pool, self.view, self.log_path, self.chronicle.limit)
         self.dispatcher = Dispatcher(self.ledger, self.pool, time.time, self.conditions)
         sampler = self._open.enter_context(contextlib.closing(Sampler(self.settings.state)))
         observer = Observer(self.ledger, self.pool, self.log_path, random.random)
@@ -185,6 +191,7 @@ class Daemon:
                 "dispatch": self.dispatcher.run,
                 "hopper": hopper.run,
                 "housekeeping": self.keeper.run,
+                "notifier": self.notifier.run,
                 "tuner": self.tuner.run,
                 "settings": lambda: self._look_after_settings(record),
             }
@@ -192,7 +199,7 @@ class Daemon:
             log.info("Gristmill %s on %s, state in %s", __version__, self.settings.jobs, self.settings.state)
             if ready is not None:
                 await ready()
-            await self._until_told()
+            await self._live()
             for loop in loops:
                 loop.cancel()
             self.tuner.step()  # what ended in the last second is learned as well
@@ -206,6 +213,11 @@ class Daemon:
         for lock in self._locks:
             lock.release()
         log.info("stopped")
+
+    async def _live(self) -> None:
+        self.chronicle.daemon("started", os.getpid(), __version__)
+        await self._until_told()
+        self.chronicle.daemon("stopping", os.getpid(), __version__)
 
     async def _until_told(self) -> None:
         how = await self._stop.get()
@@ -289,6 +301,10 @@ class Daemon:
             jobs_dir=str(self.settings.jobs), state_dir=str(self.settings.state), conditions=views,
         )
 
+    def _condition(self, condition: ConditionView, began: bool) -> None:
+        logbook.say(condition, began)
+        self.chronicle.condition(condition, began)
+
     def log_path(self, task: Task, kind: str = "log") -> Path:
         """Where the log of an attempt is, or (`err`) its standard error where that has a file of its own."""
         return self.runs.log(task.key, task.run, kind)
@@ -302,7 +318,10 @@ class Daemon:
         self.keeper = Housekeeper(self.ledger, record, self.settings.state, lambda: self._files.settings, time.time)
         self.forecasts = Forecasts(self.ledger, record, lambda: self.dispatcher.limit, self.tuner.usual_s, time.time)
         directions = Directions(self.ledger, record, self.conditions)
-        return {**self.forecasts.operations, **self.keeper.operations, **directions.operations, **reads.operations}
+        return {
+            **self.chronicle.operations, **self.forecasts.operations, **self.keeper.operations, **directions.operations,
+            **reads.operations,
+        }
 
     def _order(self, job: Job, task: Task) -> dict[str, Any]:
         """What starts a task."""

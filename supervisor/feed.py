@@ -60,9 +60,14 @@ class LogPath(Protocol):
 class Feed:
     """Turns the state of the daemon into updates."""
 
-    def __init__(self, ledger: Ledger, pool: Pool, daemon: Callable[[], DaemonView], log_path: LogPath) -> None:
+    def __init__(
+        self, ledger: Ledger, pool: Pool, daemon: Callable[[], DaemonView], log_path: LogPath,
+        tell: Callable[[DecisionView], None],
+    ) -> None:
+        """`tell` hears of every change of the limit."""
         self._ledger, self._pool = ledger, pool
         self.log_path, self.daemon = log_path, daemon
+        self._tell = tell
         self._subscribers: set[Subscriber] = set()
         self._seq = 0
         self._fresh: list[DecisionView] = []
@@ -81,6 +86,7 @@ class Feed:
         """Adds a change of the limit to the history."""
         self.decisions.append(decision)
         self._fresh.append(decision)
+        self._tell(decision)
 
     def read(self, machine: MachineView, limit: LimitView) -> None:
         """Takes in a look at the machine."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from gristmill.supervisor.chronicle import Chronicle, Seen
 from gristmill.supervisor.core import items, launch
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.footprint import Tally
@@ -64,8 +65,12 @@ class Listener(Protocol):
 class Ledger(Roll):
     """The roll of jobs, each change of which is written down."""
 
-    def __init__(self, record: Store, clock: Callable[[], float], chance: Callable[[], float]) -> None:
+    def __init__(
+        self, record: Store, clock: Callable[[], float], chance: Callable[[], float], chronicle: Chronicle | None = None
+    ) -> None:
+        """`chronicle` is told of all that changes."""
         super().__init__()
+        self._chronicle = chronicle or Chronicle(clock)
         self._store, self.clock, self.chance = record, clock, chance
         self.changed: set[int] = set()
         self.ended: asyncio.Queue[Job] = asyncio.Queue()
@@ -100,6 +105,7 @@ class Ledger(Roll):
             self.recent[job.id] = portray(job)
         for job in queries.unfinished():
             self._admit(job)
+            self._chronicle.know(job)
             job.resume(queries.recorded(job))
         live = []
         for task in queries.open_tasks():
@@ -127,6 +133,7 @@ class Ledger(Roll):
             job.footprint.pace = await self._known_pace(spec)
         await self._store.write(store.add_job(job, source, place))
         self._admit(job)
+        self._chronicle.tell(self._chronicle.see((), (job,), str))
         self.changed.add(job.id)
         return job
 
@@ -428,20 +435,31 @@ class Ledger(Roll):
         collected, self._collected = self._collected, []
         given, self._results = self._results, []
         gone, self._gone = self._gone, []
-        accounts = [store.save_job(job) for number in self._dirty if (job := self.jobs.get(number))]
+        touched = [job for number in self._dirty if (job := self.jobs.get(number))]
+        accounts = [store.save_job(job) for job in touched]
         accounts += [store.save_spec(self.jobs[number]) for number in self._reworded]
         self._reworded.clear()
         closing, self._closing = self._closing, []
         told, self._told = self._told, {}
+        seen = self._chronicle.see(self._rows.values(), touched, self._name) if self._rows or touched else None
         self.changed |= self._dirty
         self._rows.clear()
         self._dirty.clear()
         written = self._store.write(*gone, *rows, *given, *accounts)
         for job in closing:
             self._release(job)
+        if seen:
+            written.add_done_callback(lambda future: self._tell(future, seen))
         if closing or collected or told:
             written.add_done_callback(lambda future: self._after(future, closing, collected, told))
         return written
+
+    def _name(self, job: int) -> str:
+        return self.jobs[job].spec.name if job in self.jobs else ""
+
+    def _tell(self, written: asyncio.Future[None], seen: Seen) -> None:
+        if not (written.cancelled() or written.exception()):
+            self._chronicle.tell(seen)
 
     def _after(
         self, written: asyncio.Future[None], closing: list[Job], collected: list[Path], told: dict[int, list[int]]

@@ -34,6 +34,7 @@ VERBS = {
     "priority": "say which jobs go first",
     "pause": "start nothing new, of any job; what runs goes on",
     "start": "start tasks again after `grist pause`",
+    "events": "print what happens, as JSON lines",
     "clean": "remove what ended jobs left, by age or by name",
     "remove": "remove what these ended jobs left",
     "limit": "set how many workers may run, or let the governor find it",

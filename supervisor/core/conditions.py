@@ -34,6 +34,7 @@ class Kind(StrEnum):
     RECORD = "record"
     RESULTS = "results"
     GPU = "gpu"
+    NOTIFY = "notify"
 
 
 class Conditions:

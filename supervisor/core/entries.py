@@ -13,9 +13,9 @@ from functools import partial
 
 from msgspec import UNSET, UnsetType
 
-from gristmill.supervisor.core import keys, parameters, units
+from gristmill.supervisor.core import keys, notices, parameters, units
 from gristmill.supervisor.core.findings import Fault, Findings, Path, dotted, shown
-from gristmill.supervisor.core.spec import Limits, Resources, Retry
+from gristmill.supervisor.core.spec import Limits, Notify, Resources, Retry
 
 _AMBIGUOUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*|all|last", re.ASCII)
 _FATE = re.compile(
@@ -158,3 +158,9 @@ def resources(layout: keys.JobFile, findings: Findings) -> Resources:
         gpu_memory_bytes=size(table.gpu_memory, ("resources", "gpu_memory"), findings, _LEAST_MEMORY),
         counters={} if table.counters is UNSET else {name: float(count) for name, count in table.counters.items()},
     )
+
+
+def notify(given: bool | str | list[str], findings: Findings) -> Notify:
+    """Whom a job tells."""
+    none: Notify = True
+    return given if isinstance(given, bool) else findings.take(("notify",), partial(notices.command, given), none)

@@ -137,6 +137,7 @@ def _parse(file: _File, findings: Findings) -> Spec:
         finish=finishing.read(layout, findings),
         export=finishing.export(layout),
         leftovers=layout.leftovers,
+        notify=entries.notify(layout.notify, findings),
         stderr=layout.stderr,
     )
 

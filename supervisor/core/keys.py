@@ -48,6 +48,11 @@ Jobs = Annotated[
     Meta(examples=["prepare", 12, ["prepare", "fetch"]],
          extra={"wants": 'a job\'s name in quotes, its number, or a list such as ["prepare", 12]'}),
 ]
+Notifier = Annotated[
+    bool | str | list[Text],
+    Meta(examples=["mail -s gristmill ann@example.org", ["notify", "--me"], "apprise:ntfy://topic"],
+         extra={"wants": 'a command such as "notify-me" or ["notify", "--me"], "apprise:URL", or true or false'}),
+]
 Points = Annotated[list[Point], Meta(extra={"wants": "a list of tables, such as [{lr = 0.1, fold = 3}]"})]
 
 
@@ -376,6 +381,11 @@ class JobFile(Table, frozen=True):
             'task goes on until they have ended. Default: "kill".'
         ),
     ] = "kill"
+    notify: Annotated[
+        Notifier,
+        Meta(description='Whom to tell that it has ended or is held: nobody (false), whom the settings name (true), a '
+                         'command that gets JSON on its input, or "apprise:URL". Default: true.'),
+    ] = True
     grid: Annotated[
         Annotated[GridTable, Meta(extra={"wants": "a table: [grid] and below it lr = [0.1, 0.2]"})] | UnsetType,
         Meta(description="Parameters whose every combination is an item."),

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from gristmill.supervisor.core import document, figures, hours, keys, premises, units, walker
+from gristmill.supervisor.core import document, figures, hours, keys, notices, premises, units, walker
 from gristmill.supervisor.core.errors import GristError, Problem
 from gristmill.supervisor.core.findings import Fault, Findings, dotted, shown
 
@@ -112,6 +112,16 @@ class SettingsFile(keys.Table, frozen=True):
                          "[resources] counters. Default: none.",
              extra={"wants": "a table: counters = { licenses = 4 }"}),
     ] = UNSET
+    notify: Annotated[
+        keys.Notifier | UnsetType,
+        Meta(description='What tells you that a job has ended or is held, the disk runs full or the daemon is in '
+                         'trouble: a command that gets JSON on its input, or "apprise:URL"; false for none. '
+                         'Default: false.'),
+    ] = UNSET
+    notify_on: Annotated[
+        list[Literal["done", "failed", "held", "disk", "fault"]] | UnsetType,
+        Meta(description="Of what it tells. Default: all of them."),
+    ] = UNSET
 
 
 SYNONYMS: dict[str, str] = {
@@ -154,6 +164,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The cards that are ours to use, None for all."""
     gpus_shared: bool = False
     counters: dict[str, float] = {}
+    notify: str | tuple[str, ...] | None = None
+    notify_on: tuple[notices.Topic, ...] = notices.TOPICS
 
     def disk_kept(self, total: int) -> int:
         """Bytes of a disk of this size that are kept free."""
@@ -233,6 +245,10 @@ def worded(key: str, value: object) -> str:
     """A setting in a few words: `limit 4`, `polite mon-fri 08:00-20:00`, `memory_reserve 10 %`."""
     if isinstance(value, bool):
         return f"{key} {'true' if value else 'false'}"
+    if key == "notify":
+        return f"{key} {'false' if value is None else 'is set'}"  # it may hold a secret
+    if key == "notify_on":
+        return f"{key} {', '.join(map(str, value)) or 'nothing'}" if isinstance(value, tuple) else key
     if key in ("keep", "keep_size"):
         assert value is None or isinstance(value, int | float)
         shows = figures.clock_span if key == "keep" else figures.size
@@ -271,6 +287,10 @@ def _understood(values: Mapping[str, Any], layout: SettingsFile, findings: Findi
     for key in ("memory_reserve", "disk_reserve"):
         if key in said:
             said[key] = findings.take((key,), partial(amount, said[key]), Reserve())
+    if "notify" in said:
+        said["notify"] = findings.take(("notify",), partial(_notifier, said["notify"]), None)
+    if "notify_on" in said:
+        said["notify_on"] = tuple(said["notify_on"])
     age, most = partial(units.seconds, zero=True), partial(units.size, least=_LEAST_BYTES)
     for key, read in (("keep", age), ("keep_size", most)):
         if said.get(key) == ALL:
@@ -284,6 +304,12 @@ def _understood(values: Mapping[str, Any], layout: SettingsFile, findings: Findi
     if "polite_share" in said:
         said["polite_share"] = float(said["polite_share"])
     return said
+
+
+def _notifier(given: bool | str | list[str]) -> str | tuple[str, ...] | None:
+    if given is True:
+        raise Fault("true names no command", 'write one, such as notify = "mail -s gristmill ann@example.org"')
+    return None if given is False else notices.command(given)
 
 
 def _unknown(key: str, known: tuple[str, ...], findings: Findings) -> None:

@@ -18,6 +18,11 @@ Ref: TypeAlias = int | str
 """Another job, by its id or its name; of several with one name the newest."""
 
 
+Notify: TypeAlias = bool | str | tuple[str, ...]
+"""Who is told of a job: nobody, whom the settings name, or a command of its own (a shell line, an argv, or
+`apprise:URL`)."""
+
+
 class Frozen(msgspec.Struct, frozen=True, omit_defaults=True):
     """A value that is compared by its fields and never changed."""
 
@@ -204,5 +209,6 @@ class Spec(Frozen, frozen=True, kw_only=True):
     finish: Finish | None = None
     export: Literal["csv", "json", "parquet"] | None = None
     """The form in which its results are put beside its file when it has ended."""
+    notify: Notify = True
     leftovers: Literal["kill", "wait"] = "kill"
     """What becomes of processes that a task leaves running: ended with it, or waited for and still charged to it."""
