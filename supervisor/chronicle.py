@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import resource
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -21,7 +23,7 @@ from gristmill.supervisor.core.events import Event
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import ConditionView, DecisionView
 from gristmill.supervisor.core.spec import Notify
-from gristmill.supervisor.core.task import JobState, Task
+from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
 
 TASKS, OTHERS = 5000, 2000
 """Events that are kept."""
@@ -37,11 +39,32 @@ class Seen(NamedTuple):
     jobs: list[tuple[Event, Notify]]
 
 
+@dataclass(slots=True)
+class Counts:
+    """What has ended since the daemon began, by state; ranges that were put together count each."""
+
+    started: int = 0
+    tasks: dict[str, int] = field(default_factory=dict)
+    jobs: dict[str, int] = field(default_factory=dict)
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+    def add(self, task: Task) -> None:
+        """A task was sent, or is over."""
+        if task.state is TaskState.STARTING:
+            self.started += 1
+        elif task.state in TASK_FINAL:
+            self.tasks[task.state.value] = self.tasks.get(task.state.value, 0) + 1
+            self.cpu_s += task.cpu_s or 0.0
+            self.wall_s += max(0.0, (task.ended_at or 0.0) - (task.started_at or task.ended_at or 0.0))
+
+
 class Chronicle:
     """The events of one daemon."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], resident: Callable[[], int] = lambda: 0) -> None:
+        """`resident` tells the bytes of memory that the daemon holds."""
+        self._clock, self._resident = clock, resident
         self._seq = 0
         self._tasks: deque[tuple[int, float, Task, str]] = deque(maxlen=TASKS)
         self._others: deque[Event] = deque(maxlen=OTHERS)
@@ -52,7 +75,8 @@ class Chronicle:
         self._news = asyncio.Event()
         self.listeners: list[Callable[[Event, Notify], None]] = []
         """Told of every event but those of tasks, with what its job says of telling people."""
-        self.operations: Mapping[str, Any] = {"events": self._events}
+        self.counts = Counts()
+        self.operations: Mapping[str, Any] = {"events": self._events, "counters": self._counters}
 
     def know(self, job: Job) -> None:
         """How this job is was said by an earlier daemon."""
@@ -75,11 +99,14 @@ class Chronicle:
     def tell(self, seen: Seen) -> None:
         """These are durable."""
         for task, name in seen.tasks:
+            self.counts.add(task)
             self._seq += 1
             if len(self._tasks) == TASKS:
                 self._lost = max(self._lost, self._tasks[0][:2])
             self._tasks.append((self._seq, seen.time, task, name))
         for event, notify in seen.jobs:
+            if isinstance(event, events.JobEvent) and event.ended_at is not None:
+                self.counts.jobs[event.state] = self.counts.jobs.get(event.state, 0) + 1
             self.add(event, notify)
         self._news.set()
 
@@ -119,6 +146,16 @@ class Chronicle:
             await self.wait(int(after), min(float(seconds), WAIT_MOST_S))
         found, last = self.past(int(after), float(since), PAGE)
         return {"events": found, "next": last}
+
+    async def _counters(self, _: object, __: dict[str, Any]) -> dict[str, Any]:
+        """What has ended since the daemon began, and what the daemon itself has used."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        counts = self.counts
+        return {
+            "started": counts.started, "tasks": counts.tasks, "jobs": counts.jobs, "task_cpu_s": round(counts.cpu_s, 3),
+            "task_wall_s": round(counts.wall_s, 3), "cpu_s": round(used.ru_utime + used.ru_stime, 3),
+            "resident_bytes": self._resident(),
+        }
 
     async def wait(self, after: int, seconds: float) -> None:
         """Until something has happened after event `after`, or the time is over."""

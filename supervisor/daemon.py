@@ -94,7 +94,7 @@ class Daemon:
         self._stop: asyncio.Queue[str] = asyncio.Queue()
         self._learned, self._known, self._learned_at = "", 0, self._started
         self._environ = {**os.environ, "GRIST_PYTHON": sys.executable}
-        self.chronicle = Chronicle(time.time)
+        self.chronicle = Chronicle(time.time, resident)
         self.conditions = Conditions(time.monotonic, time.time, self._condition)
 
     def prepare(self) -> None:
@@ -376,3 +376,9 @@ def take_all_files() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = FILES_MOST if hard == resource.RLIM_INFINITY else min(hard, FILES_MOST)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()

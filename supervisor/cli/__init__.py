@@ -35,6 +35,7 @@ VERBS = {
     "pause": "start nothing new, of any job; what runs goes on",
     "start": "start tasks again after `grist pause`",
     "events": "print what happens, as JSON lines",
+    "metrics": "print figures for Prometheus, or write them for node_exporter",
     "clean": "remove what ended jobs left, by age or by name",
     "remove": "remove what these ended jobs left",
     "limit": "set how many workers may run, or let the governor find it",
