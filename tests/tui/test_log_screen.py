@@ -348,3 +348,11 @@ async def test_logs_of_marked_tasks_are_mixed_with_their_names(daemon: Daemon, m
         await eye.misses("seventeen\n")
         await eye.press("o")
         await eye.sees("only the output is shown")
+
+
+async def test_a_filter_below_its_last_line_shows_that(reading: Opened) -> None:
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("k", "ampersand", "=step 41 ", "enter")
+        await eye.sees("step 41 loss", "&step 41  1")
+        assert "no line passes" not in eye.text

@@ -62,6 +62,8 @@ class LogView(LogKeys):
         """Marks that the user has set: the place above which each stands, and its words."""
         self.lit: int | None = None
         """Where a line starts that was gone to; it has a sign in the margin."""
+        self._anchor: int | None = None
+        """Where the screen stood when the lines that pass were chosen anew, as long as nobody moves."""
         self.times = False
         self._arrivals: list[tuple[int, str]] = []
         self._kept: OrderedDict[tuple[int, int, str], tuple[Strip, int]] = OrderedDict()
@@ -200,8 +202,7 @@ class LogView(LogKeys):
             return True
         done = await asyncio.to_thread(sieve.extend, log, self.end, 4)
         if sieve is self.sieve and log is self.log_file:
-            if self.following:
-                self._go_to_end()
+            self._stay()
             self.renew()
         return done and sieve is self.sieve
 
@@ -337,6 +338,13 @@ class LogView(LogKeys):
             below += self._at(self.sieve.read_to) < self.end  # a line that is still being written
         return self._back(self.end, 0, self.size.height - below)
 
+    def _stay(self) -> None:
+        """Where it was as far as the lines that are known to pass allow it, while more of them are found."""
+        if self.following:
+            self._go_to_end()
+        elif self._anchor is not None:
+            self.place, self.row = min((self._anchor, 0), self._last_page())
+
     def _go_to_end(self) -> None:
         if self.log_file is not None:
             self.place, self.row = self._last_page()
@@ -345,6 +353,7 @@ class LogView(LogKeys):
         """Scroll by so many rows; upwards, following pauses."""
         if self.log_file is None or not self.end:
             return
+        self._anchor = None
         if rows < 0:
             self.pause()
             self.place, self.row = self._back(self.place, self.row, -rows)
@@ -358,6 +367,7 @@ class LogView(LogKeys):
 
     def pause(self) -> None:
         """Stay here, and count what is written from now on."""
+        self._anchor = None
         if self.following:
             self.following, self.new_lines, self._new_from = False, 0, self.end
 
@@ -391,8 +401,8 @@ class LogView(LogKeys):
         """Show only lines with this text, or with `!` those without it; an empty one shows all."""
         self.sieve = Sieve(text) if text.strip("!") else None
         self.row = 0
-        if self.following:
-            self._go_to_end()
+        self._anchor = None if self.following else self.place
+        self._stay()
         self._moved()
         self._index()
 
