@@ -4,7 +4,7 @@
     python tests/bench/simulate.py --random 500 --seeds judging [--processes 2]
     python tests/bench/simulate.py --trace WORDS [--every 5]
     python tests/bench/simulate.py --best [--only WORDS]
-    python tests/bench/simulate.py --keep
+    python tests/bench/simulate.py --keep named|random
     python tests/bench/simulate.py --fair
 
 Prints one Markdown table. Seeds are kept apart: what is tuned on `tuning` is reported on `judging` too.
@@ -35,6 +35,8 @@ from tests.simulator.score import Score, judge, score
 from tests.simulator.world import GB, Scenario
 from tests.simulator.yardstick import Best, best
 
+DRAWN = 500
+"""Random scenarios of each sort whose best constants are kept: an hour's work."""
 Asked = tuple[Scenario, str]
 
 
@@ -173,7 +175,8 @@ def main() -> None:
     parser.add_argument("--random", type=int, metavar="N", help="so many random scenarios")
     parser.add_argument("--fair", action="store_true", help="two governors on one machine")
     parser.add_argument("--best", action="store_true", help="the best constants of the named scenarios")
-    parser.add_argument("--keep", action="store_true", help="write those beside the simulator, after changes to it")
+    parser.add_argument("--keep", choices=("named", "random"),
+                        help="write the best constants beside the simulator, after changes to it")
     parser.add_argument("--trace", metavar="WORDS", help="one scenario second by second; random:SEED for a random one")
     parser.add_argument("--only", metavar="WORDS", help="of the named ones only those with these words in the name")
     parser.add_argument("--seeds", choices=("tuning", "judging"), default="tuning")
@@ -187,8 +190,11 @@ def main() -> None:
     controllers = groups.get(asked.controllers, (asked.controllers,))
     if asked.trace is not None:
         trace(asked.trace, controllers[-1], asked.every, asked.until)
-    elif asked.keep:
+    elif asked.keep == "named":
         yardstick.keep(scenarios.ALL)
+    elif asked.keep == "random":
+        seeds = (*chance.TUNING[:DRAWN], *chance.JUDGING[:DRAWN])
+        yardstick.keep(map(chance.draw, seeds), yardstick.DRAWN)
     elif asked.best:
         for world in chosen(asked.only):
             found = [best(world, segment) for segment in world.segments]

@@ -49,7 +49,7 @@ def test_trying_every_number_finds_nothing_better(name: str) -> None:
 
 
 def test_what_is_kept_is_what_the_simulator_says_now() -> None:
-    """After a change of the simulator or of a scenario: `python tests/bench/simulate.py --keep`."""
+    """After a change of the simulator or of a scenario: `python tests/bench/simulate.py --keep named`, and `random`."""
     kept = yardstick._kept()
     for one in scenarios.ALL:
         for segment in one.segments:

@@ -2,8 +2,8 @@
 
 Of many tries the best is partly luck: what the winner does is measured anew, in runs of their own.
 
-Results are remembered: those of the named scenarios beside this file, the rest under the system's folder for temporary
-files. They hold for one scenario and one state of the simulator's code.
+Results are remembered: those of the named scenarios and of many random ones beside this file, the rest under the
+system's folder for temporary files. They hold for one scenario and one state of the simulator's code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from tests.simulator.world import Scenario
 HARMLESS = 0.05
 LEVEL = 0.99
 """The best number is shown as the smallest that reaches so much of the highest rate, which is the yardstick."""
-KEPT = Path(__file__).with_name("best.json")
+KEPT, DRAWN = (Path(__file__).with_name(name) for name in ("best.json", "drawn.json"))
+"""The results of the named scenarios, and of the random ones."""
 STRIDE = 1.3
 FRESH = (1, 2, 3)
 """Seeds of the runs in which the winner is measured."""
@@ -128,16 +129,20 @@ def code() -> str:
 
 @cache
 def _kept() -> dict[str, Best]:
-    """The results that are kept with the code: those of the named scenarios."""
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    return {key: Best(*best) for key, best in kept.get("best", {}).items()} if kept.get("code") == code() else {}
+    """The results that are kept with the code."""
+    found: dict[str, Best] = {}
+    for path in (KEPT, DRAWN):
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        if kept.get("code") == code():
+            found |= {key: Best(*best) for key, best in kept["best"].items()}
+    return found
 
 
-def keep(scenarios: Iterable[Scenario]) -> None:
+def keep(scenarios: Iterable[Scenario], path: Path = KEPT) -> None:
     """Write the results of these to be kept with the code."""
     found = {_key(held(one, segment)): best(one, segment) for one in scenarios for segment in one.segments}
     lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(found.items()))
-    KEPT.write_text(f'{{"code": "{code()}", "best": {{\n{lines}\n}}}}\n')
+    path.write_text(f'{{"code": "{code()}", "best": {{\n{lines}\n}}}}\n')
 
 
 def _key(world: Scenario) -> str:
