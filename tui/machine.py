@@ -40,7 +40,8 @@ def shares(parts: Sequence[tuple[str, float, str]], width: int, marks: Marks) ->
 
 
 def _line(name: str, runs: Runs, width: int, marks: Marks) -> Runs:
-    return cut(((f"  {name:<{NAME}}", "muted"), *runs), width, marks.cut)
+    label = name if len(name) < NAME else f"{name[: NAME - 2]}{marks.cut}"
+    return cut(((f"  {label:<{NAME}}", "muted"), *runs), width, marks.cut)
 
 
 def whose(view: VitalsView, width: int, marks: Marks) -> list[Runs]:
@@ -139,7 +140,8 @@ def disks(found: Sequence[DiskView], width: int, marks: Marks) -> list[Runs]:
         free = f"  {figures.size(disk.free_bytes)} free of {figures.size(disk.total_bytes)}{inodes}  "
         runs: Runs = (*marks.progress(used / 100, room, heat(used)), (f"  {used:.0f}%", "strong"), (sign, "fail"),
                       (free, "muted"), (disk.what, "text"))  # fmt: skip
-        lines.append(_line(disk.path, runs, width, marks))
+        name = disk.path if len(disk.path) < NAME else disk.what.partition(",")[0]
+        lines.append(_line(name, runs, width, marks))
     return lines or [(("  no disk could be looked at", "muted"),)]
 
 
