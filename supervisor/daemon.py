@@ -31,11 +31,13 @@ from gristmill.supervisor.core.errors import FolderError, GristError, NoRoomErro
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.protocol import ConditionView, DaemonView
 from gristmill.supervisor.core.task import Task
+from gristmill.supervisor.crier import Crier
 from gristmill.supervisor.deck import Deck
 from gristmill.supervisor.directions import Directions
 from gristmill.supervisor.dispatch import Dispatcher
-from gristmill.supervisor.edge import places, store
+from gristmill.supervisor.edge import board, places, store
 from gristmill.supervisor.edge import settings as files
+from gristmill.supervisor.edge.board import Board
 from gristmill.supervisor.edge.folder import JobsFolder
 from gristmill.supervisor.edge.locks import Lock
 from gristmill.supervisor.edge.recorder import Recorder
@@ -192,6 +194,7 @@ class Daemon:
                 "hopper": hopper.run,
                 "housekeeping": self.keeper.run,
                 "notifier": self.notifier.run,
+                "crier": self.crier.run,
                 "tuner": self.tuner.run,
                 "settings": lambda: self._look_after_settings(record),
             }
@@ -218,6 +221,7 @@ class Daemon:
         self.chronicle.daemon("started", os.getpid(), __version__)
         await self._until_told()
         self.chronicle.daemon("stopping", os.getpid(), __version__)
+        self.crier.close()
 
     async def _until_told(self) -> None:
         how = await self._stop.get()
@@ -317,6 +321,8 @@ class Daemon:
                                                        self.deck.lines()))  # fmt: skip
         self.keeper = Housekeeper(self.ledger, record, self.settings.state, lambda: self._files.settings, time.time)
         self.forecasts = Forecasts(self.ledger, record, lambda: self.dispatcher.limit, self.tuner.usual_s, time.time)
+        self.crier = Crier(self.ledger, self.feed, Board(board.base(self._environ)), self.settings.state,
+                           lambda: self._files.settings, self.conditions)  # fmt: skip
         directions = Directions(self.ledger, record, self.conditions)
         return {
             **self.chronicle.operations, **self.forecasts.operations, **self.keeper.operations, **directions.operations,

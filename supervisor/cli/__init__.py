@@ -36,6 +36,7 @@ VERBS = {
     "start": "start tasks again after `grist pause`",
     "events": "print what happens, as JSON lines",
     "metrics": "print figures for Prometheus, or write them for node_exporter",
+    "who": "show the daemons of all users of this machine who allow it",
     "clean": "remove what ended jobs left, by age or by name",
     "remove": "remove what these ended jobs left",
     "limit": "set how many workers may run, or let the governor find it",

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     RESULTS = "results"
     GPU = "gpu"
     NOTIFY = "notify"
+    WHO = "who"
 
 
 class Conditions:

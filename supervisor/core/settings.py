@@ -122,6 +122,11 @@ class SettingsFile(keys.Table, frozen=True):
         list[Literal["done", "failed", "held", "disk", "fault"]] | UnsetType,
         Meta(description="Of what it tells. Default: all of them."),
     ] = UNSET
+    public: Annotated[
+        Annotated[bool, Meta(extra={"wants": "true or false, without quotes"})] | UnsetType,
+        Meta(description="Whether all users of the machine may see in `grist who` how much of it this daemon uses: "
+                         "figures alone, no names. Default: false."),
+    ] = UNSET
 
 
 SYNONYMS: dict[str, str] = {
@@ -166,6 +171,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, float] = {}
     notify: str | tuple[str, ...] | None = None
     notify_on: tuple[notices.Topic, ...] = notices.TOPICS
+    public: bool = False
 
     def disk_kept(self, total: int) -> int:
         """Bytes of a disk of this size that are kept free."""
