@@ -41,7 +41,7 @@ LOOK_EVERY = 2.0
 MEND_EVERY = 1.0
 """Seconds between two tries of a folder that can't be used."""
 REST = 0.02
-"""Seconds until the next look where hints came during the last one, or twice as long as that took: hints come by the
+"""Seconds until the next look where hints came during the last one, or twice as long as looking took: hints come by the
 thousand."""
 
 T = TypeVar("T")
@@ -68,6 +68,7 @@ class Intake:
         self._batches = itertools.count(1)
         self._in_hand: set[str] = set()
         self._behind = True
+        self._looked_s = 0.0
         self.rejected = 0
         self.file_away = self._filing.run
         self.bring_back = self._filing.bring_back
@@ -81,7 +82,7 @@ class Intake:
     async def run(self) -> None:
         """Takes in what comes, for as long as the daemon lives."""
         while True:
-            began, pause = time.monotonic(), LOOK_EVERY
+            pause = LOOK_EVERY
             try:
                 if self._behind:
                     await self._in_thread(self._stand)
@@ -93,7 +94,7 @@ class Intake:
                 self._behind = True  # what was claimed and not placed is taken up again once this works
                 self._conditions.put(Kind.FOLDER, self._reason(error), holds=False)
             if self._wake.is_set():
-                await asyncio.sleep(max(REST, 2 * (time.monotonic() - began)))
+                await asyncio.sleep(max(REST, 2 * self._looked_s))
             due = self._loop.call_later(pause, self._wake.set)  # the look that needs no hint
             await self._wake.wait()
             due.cancel()
@@ -141,11 +142,14 @@ class Intake:
     async def _look(self) -> float:
         """Claims and accepts what is complete; returns the seconds until the next look is due."""
         hinted, self._hinted = self._hinted, {}
+        began = time.monotonic()
         try:
             complete = await self._in_thread(self._complete, hinted)
         except BaseException:
             self._hinted = hinted | self._hinted
             raise
+        finally:
+            self._looked_s = time.monotonic() - began
         for batch in batches(complete):
             names, seen = [item.name for item in batch], {item.name: item.settled for item in batch}
             claimed = await self._in_thread(self._folder.claim, names, self._batch(), seen)
