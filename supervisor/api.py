@@ -16,7 +16,7 @@ from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.governor import Running
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.portrait import portray
-from gristmill.supervisor.core.protocol import SCHEMA, TaskView, WhyView
+from gristmill.supervisor.core.protocol import SCHEMA, JobView, TaskView, WhyView
 from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
 from gristmill.supervisor.edge import results, store
 from gristmill.supervisor.edge.server import Connection
@@ -65,14 +65,23 @@ class Api:
 
     # ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _status(self, _: Connection, __: dict[str, Any]) -> dict[str, Any]:
+    async def _status(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
+        """All there is; with `near`, of jobs that wait only the next thousands, and how many more there are."""
         self._feed.limit.busy = self._pool.busy
+        jobs, more = self._feed.jobs(), len(self._ledger.loft)
+        if more and not request.get("near"):
+            far = await asyncio.to_thread(self._portraits, self._ledger.loft.numbers())
+            jobs, more = sorted((*jobs, *far), key=lambda view: view.id), 0
         answer = {
             "schema": SCHEMA, "daemon": self._feed.daemon(), "limit": self._feed.limit, "machine": self._feed.machine,
-            "jobs": self._feed.jobs(), "workers": self._feed.workers(),
+            "jobs": jobs, "workers": self._feed.workers(), "jobs_more": more,
         }
         await self._ledger.settled()  # what it says is durable before it is said
         return answer
+
+    def _portraits(self, numbers: frozenset[int]) -> list[JobView]:
+        with self._store.reading() as queries:
+            return [portray(job) for job in queries.unfinished() if job.id in numbers]
 
     async def _why(self, _: Connection, __: dict[str, Any]) -> WhyView:
         tuner = self._tuner

@@ -79,8 +79,12 @@ class Chronicle:
         self.operations: Mapping[str, Any] = {"events": self._events, "counters": self._counters}
 
     def know(self, job: Job) -> None:
-        """How this job is was said by an earlier daemon."""
+        """How this job is was said before, by an earlier daemon for one."""
         self._states[job.id] = job.state
+
+    def forget(self, job: Job) -> None:
+        """Of a job that only waits nothing need be remembered: it is made known when it comes to its turn."""
+        self._states.pop(job.id, None)
 
     # ── what happens ──────────────────────────────────────────────────────────────────────────────────────────
 

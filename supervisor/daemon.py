@@ -191,6 +191,7 @@ class Daemon:
                 "fuses": Fuses(self.ledger, record).run,
                 "deck": self.deck.run,
                 "dispatch": self.dispatcher.run,
+                "loft": self.ledger.descend,
                 "hopper": hopper.run,
                 "housekeeping": self.keeper.run,
                 "notifier": self.notifier.run,

@@ -26,11 +26,16 @@ class Finder:
 
     async def job(self, which: str) -> Job:
         """The job of this id or name."""
-        if which == "last" and (known := max([*self._ledger.jobs, *self._ledger.recent], default=None)):
+        if which == "last" and (known := self._newest()):
             which = str(known)
         number = number_of(which)
         if number is None:
             number = self._ledger.named(which)
+        if number_of(which) is None and len(self._ledger.loft):  # there may be a newer one of that name
+            newest: Job | None = await self._store.ask("job", which)
+            number = newest.id if newest is not None else number
+        if number is not None and number in self._ledger.loft:
+            await self._ledger.bring([number])
         if number in self._ledger.jobs:
             return self._ledger.jobs[number]
         await self._ledger.settled()
@@ -39,6 +44,10 @@ class Finder:
             raise RequestError(f"no job {which!r} – `grist status` lists them")
         job.resume(await self._store.ask("recorded", job))
         return job
+
+    def _newest(self) -> int | None:
+        known = [*self._ledger.jobs, *self._ledger.recent]
+        return max(known if self._ledger.loft.newest is None else [*known, self._ledger.loft.newest], default=None)
 
     async def task(self, which: str) -> tuple[Job, int]:
         """A task, or the only one of a job."""

@@ -37,6 +37,7 @@ class Gates:
     ) -> None:
         """`clock` and `local` are the time, as a number and as the wall's clock has it; `end` ends a task."""
         self._ledger, self._store, self._clock, self._local, self._end = ledger, store, clock, local, end
+        self._brought: set[Ref] = set()
         self._past: dict[Ref, Fate | None] = {}
         """What the record knows of jobs that memory does not: of such nothing changes before memory has them again."""
 
@@ -55,7 +56,9 @@ class Gates:
         gated = list(self._ledger.gated.values())
         if not gated:
             self._past.clear()
+            self._brought.clear()
             return
+        await self._bring_down(gated)
         names = self._ledger.by_name()
         await self._look_up(gated, names)
         now, local = self._clock(), self._local()
@@ -93,6 +96,17 @@ class Gates:
         return job.start_at
 
     # ── the other jobs ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _bring_down(self, gated: Iterable[Job]) -> None:
+        """Has those come down from the loft that others wait for; whoever comes later stays in memory for that."""
+        if not len(self._ledger.loft):
+            return
+        refs = {ref for job in gated if job.started_at is None for _, some in gate.needs(job.spec.gate) for ref in some}
+        for ref in refs - self._brought:
+            self._brought.add(ref)
+            found: Job | None = await self._store.ask("job", str(ref))
+            if found is not None and found.id in self._ledger.loft:
+                await self._ledger.bring([found.id])
 
     async def _look_up(self, gated: Iterable[Job], names: dict[str, list[int]]) -> None:
         """Asks the record for jobs that are named and that memory does not know."""

@@ -44,6 +44,8 @@ FORSAKEN = "its worker was killed: it goes on, how it ends will not be known"
 CANCELING = "canceling"
 """The reason of a live task whose end was asked for: the durable mark that a later daemon acts on."""
 HELD = "held by the user"
+BATCH = 1000
+"""Jobs that come down from the loft at a time."""
 JOB_FAILED = "its job has failed"
 MARKS = frozenset({CANCELING, EVICTED})
 """Reasons of live tasks that are orders, and give way to no other but a user's."""
@@ -103,12 +105,17 @@ class Ledger(Roll):
         self._last = queries.last_job()
         for job in queries.finished(RECENT):
             self.recent[job.id] = portray(job)
+        tasks = queries.open_tasks()
+        handed_out = {task.job for task in tasks}
         for job in queries.unfinished():
+            if job.id not in handed_out and self.crowded(job):
+                self.loft.add(job.spec.priority, job.id)
+                continue
             self._admit(job)
             self._chronicle.know(job)
             job.resume(queries.recorded(job))
         live = []
-        for task in queries.open_tasks():
+        for task in tasks:
             if task.job not in self.jobs:
                 continue
             if task.state is TaskState.QUEUED:
@@ -132,10 +139,31 @@ class Ledger(Roll):
         if job.guided is not None:
             job.footprint.pace = await self._known_pace(spec)
         await self._store.write(store.add_job(job, source, place))
-        self._admit(job)
         self._chronicle.tell(self._chronicle.see((), (job,), str))
-        self.changed.add(job.id)
+        if self.crowded(job):
+            self.loft.add(spec.priority, job.id)
+            self._chronicle.forget(job)
+        else:
+            self._admit(job)
+            self.changed.add(job.id)
         return job
+
+    async def descend(self) -> None:
+        """Has jobs come down from the loft as those in memory begin, for as long as the daemon lives."""
+        while True:
+            await self.short.wait()
+            self.short.clear()
+            while numbers := self.wanted(BATCH):
+                await self.bring(numbers)
+
+    async def bring(self, numbers: list[int]) -> None:
+        """Takes jobs of the loft into memory."""
+        for job, recorded in await self._store.ask("waiting", numbers):
+            if self.loft.discard(job.id):
+                job.resume(recorded)
+                self._admit(job)
+                self._chronicle.know(job)
+                self.changed.add(job.id)
 
     async def _known_pace(self, spec: Spec) -> Pace:
         """What is known of ranges of the same command, from the newest job of that name."""
@@ -187,6 +215,7 @@ class Ledger(Roll):
     def hold(self, job: Job) -> None:
         """Has a job start nothing more until it is released; what no worker has got yet comes back."""
         job.enter(JobState.HELD, HELD)
+        self._begun(job.id)
         self._touch(job)
 
     def release(self, job: Job) -> None:
@@ -266,6 +295,7 @@ class Ledger(Roll):
         """Hands out the next task of a job, on these cards, of which `workers` may share what is left; nothing is
         written before it has a worker."""
         self.live[job.id] = job
+        self._begun(job.id)
         return job.take(self.clock(), workers, gpus)
 
     def starting(self, tasks: list[Task], run: int, worker: int) -> asyncio.Future[None]:

@@ -1,5 +1,5 @@
 """The jobs that memory knows: those that are not over, in the order in which they come to their turn, and views of the
-last that ended.
+last that ended. Of jobs that simply wait to begin only the next thousands: the others are in the loft, by number.
 
 Owns who is on it and answers who is; it changes no job and writes nothing down (see `ledger`).
 """
@@ -9,18 +9,23 @@ from __future__ import annotations
 import asyncio
 import bisect
 import itertools
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
 
+from gristmill.supervisor.core import gate
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Key
+from gristmill.supervisor.core.loft import Loft
 from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.protocol import JobView
-from gristmill.supervisor.core.spec import Gate
-from gristmill.supervisor.core.task import Task, TaskState
+from gristmill.supervisor.core.spec import Gate, Ref
+from gristmill.supervisor.core.task import JobState, Task, TaskState
 
 RECENT = 500
 """Ended jobs of which a view is kept in memory for the screens; all else about them is asked of the store."""
+
+WAITING = 4000
+"""So many jobs that wait to begin are in memory, of one priority and the higher ones; the next is for the loft."""
 
 
 class Roll:
@@ -41,6 +46,13 @@ class Roll:
         """Ended jobs that are being removed: nobody finds or retries them any more."""
         self.fresh_calls: deque[Job] = deque()
         """Jobs of calls for which nobody has seen to an interpreter yet."""
+        self.loft = Loft()
+        """Jobs that wait in the record alone. None of them is before those in memory."""
+        self.short = asyncio.Event()
+        """Set when so few wait in memory that more may come down from the loft."""
+        self._fresh: dict[int, int] = {}  # the priority of those in memory that simply wait to begin
+        self._fresh_at: Counter[int] = Counter()  # how many these are, by priority
+        self._awaited: set[Ref] = set()  # what others wait for, by id or name
         self.work = asyncio.Event()
         """Set when something may be startable that was not before."""
         self.news = asyncio.Event()
@@ -96,19 +108,59 @@ class Roll:
         limits = job.spec.limits
         if job.spec.gate != Gate() or limits.time_s is not None or limits.failures is not None:
             self.gated[job.id] = job
+            self._awaited.update(ref for _, refs in gate.needs(job.spec.gate) for ref in refs)
+            self._awaited.add(job.spec.name)  # of a name one may have to wait for another
         if self.gated:
             self.news.set()
+        if self._simple(job):
+            self._fresh[job.id] = job.spec.priority
+            self._fresh_at[job.spec.priority] += 1
         bisect.insort(self.order, (-job.spec.priority, job.id))
         self.work.set()
 
+    def crowded(self, job: Job) -> bool:
+        """Whether a job that has just come is for the loft: before it are enough others, and nobody asks for it."""
+        if not self._simple(job) or job.id in self._awaited or job.spec.name in self._awaited:
+            return False
+        highest = self.loft.highest
+        behind = highest is not None and highest >= job.spec.priority
+        return behind or self._before(job.spec.priority) >= WAITING
+
+    def wanted(self, most: int) -> list[int]:
+        """Which come down from the loft now."""
+        highest = self.loft.highest
+        return self.loft.first(most) if highest is not None and self._before(highest) <= WAITING // 2 else []
+
+    def _before(self, priority: int) -> int:
+        return sum(count for one, count in self._fresh_at.items() if one >= priority)
+
+    def _simple(self, job: Job) -> bool:
+        """Whether a job has not begun, and there is nothing about it but its place in the order."""
+        limits = job.spec.limits
+        apart = job.spec.call is not None or job.spec.items.open or job.spec.gate != Gate()
+        apart = apart or limits.time_s is not None or limits.failures is not None
+        return not apart and job.state is JobState.QUEUED and job.started_at is None
+
+    def _begun(self, number: int) -> None:
+        """A job does not simply wait any more."""
+        priority = self._fresh.pop(number, None)
+        if priority is not None:
+            self._fresh_at[priority] -= 1
+            if self.loft.highest is not None:
+                self.short.set()
+
     def _reorder(self, job: Job, priority: int) -> None:
+        self._begun(job.id)
         del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]
         job.prefer(priority)
         bisect.insort(self.order, (-job.spec.priority, job.id))
 
     def _release(self, job: Job) -> None:
         del self.jobs[job.id]
+        self._begun(job.id)
         self.gated.pop(job.id, None)
+        if not self.gated:
+            self._awaited.clear()
         del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]
         self.recent[job.id] = portray(job)
         while len(self.recent) > RECENT:

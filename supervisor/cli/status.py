@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         return watching.follow(place_of(args), args.job)
     with place_of(args).connect() as client:
         if args.job is None:
-            answer = client.ask("status")
+            answer = client.ask("status", near=not args.json)
         else:
             answer = client.ask("job", job=args.job, offset=args.offset, limit=args.limit, state=task_state)
     if args.json:
@@ -82,6 +82,8 @@ def show_jobs(answer: dict[str, Any], now: float) -> None:
         for job in answer["jobs"]
     ]
     print_table(rows)
+    if more := answer.get("jobs_more"):
+        print(f"… and {more:,} more jobs that wait: status --json tells of all")
 
 
 def conditions(daemon: dict[str, Any], now: float) -> list[str]:

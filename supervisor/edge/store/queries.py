@@ -64,8 +64,15 @@ class Queries:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").fetchone()
         return int(row[0]) if row else 0
 
-    def unfinished(self) -> list[Job]:
-        return [_read_job(row) for row in self._db.execute(_JOB + "WHERE ended_at IS NULL ORDER BY id")]
+    def unfinished(self) -> Iterator[Job]:
+        """Jobs that have not ended, oldest first."""
+        return map(_read_job, self._db.execute(_JOB + "WHERE ended_at IS NULL ORDER BY id"))
+
+    def waiting(self, numbers: Sequence[int]) -> list[tuple[Job, Recorded]]:
+        """Some of them, each with what is recorded of its tasks."""
+        some = ", ".join("?" * len(numbers))
+        rows = self._db.execute(f"{_JOB} WHERE id IN ({some}) AND ended_at IS NULL ORDER BY id", tuple(numbers))
+        return [(job, self.recorded(job)) for job in list(map(_read_job, rows))]
 
     def finished(self, most: int) -> list[Job]:
         """The newest `most` jobs that have ended, oldest first."""
