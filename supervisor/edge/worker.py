@@ -1196,8 +1196,8 @@ def settle() -> None:
     """Makes a process fit to be what workers are forked from."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    for number in (signal.SIGCHLD, *ORDERS):  # here, for a worker's own doing is paid for in pages that it copies
-        signal.signal(number, lambda *_: None)
+    for order in (signal.SIGCHLD, *ORDERS):  # here, for a worker's own doing is paid for in pages that it copies
+        signal.signal(order, lambda *_: None)
     os.chdir("/")
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, pages that all workers share
