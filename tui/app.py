@@ -37,16 +37,14 @@ from gristmill.tui.screens.base import MillScreen
 from gristmill.tui.screens.conditions import ConditionsScreen
 from gristmill.tui.screens.help import HelpScreen
 from gristmill.tui.screens.job import JobScreen
-from gristmill.tui.screens.log import LogScreen, MixedScreen, Source
+from gristmill.tui.screens.log import LogScreen
 from gristmill.tui.screens.machine import MachineScreen
+from gristmill.tui.screens.mixed import MixedScreen, sources
 from gristmill.tui.screens.overview import Overview
 from gristmill.tui.screens.question import Question
 from gristmill.tui.screens.why import WhyScreen
 from gristmill.tui.widgets.bars import Header, Pulse
 from gristmill.tui.widgets.lobby import Lobby
-
-MIXED_MOST = 64
-"""Logs that are mixed at most."""
 
 
 class MillApp(App[int]):
@@ -222,13 +220,8 @@ class MillApp(App[int]):
 
     def open_logs(self, ids: list[str]) -> None:
         """To the logs of several tasks, and of all that run of several jobs, mixed."""
-        workers = self.mill.workers if self.mill is not None else ()
-        tasks = {one: one for one in ids if "/" in one}
-        tasks |= {worker.task: worker.task for worker in workers if worker.task and str(worker.job) in ids}
-        names = {job.id: job.name for job in self.mill.jobs.values()} if self.mill is not None else {}
-        sources = [Source(task, name_task(task, names.get(int(task.partition("/")[0])))) for task in tasks]
-        if sources:
-            self.push_screen(MixedScreen(tuple(sources[:MIXED_MOST])))
+        if found := sources(self.mill, ids):
+            self.push_screen(MixedScreen(found))
         else:
             self.say("of the marked ones nothing runs", "warn")
 

@@ -1,4 +1,4 @@
-"""The log of one task, live; or those of several, mixed as they come."""
+"""The log of one task, live: its output, its standard error, or both mixed as they come."""
 
 from __future__ import annotations
 
@@ -287,35 +287,6 @@ class LogScreen(MillScreen):
             view.sift("")
         else:
             super().action_back()
-
-
-class MixedScreen(LogScreen):
-    """The logs of several tasks in one, each line with the name of its task."""
-
-    def __init__(self, sources: tuple[Source, ...]) -> None:
-        super().__init__(sources[0].task, f"{len(sources)} tasks")
-        self._mix(sources)
-
-    async def _look_up(self) -> None:
-        paths: list[str | None] = []
-        live = False
-        for source in self.sources:
-            try:
-                data = await self.ask("log", task=source.task)
-            except GristError:
-                paths.append(None)  # a task that is gone has no say; the others have
-            else:
-                paths.append(data["path"])
-                live = live or bool(data["live"])
-        self.live, self.state = live, ""
-        self._point(*paths)
-        if self.home().log_file is None:
-            self.home().open(None, "nothing written yet")
-        self._title()
-
-    def action_stream(self) -> None:
-        """Of several tasks the output alone is mixed."""
-        self.say("of several tasks only the output is shown", "warn")
 
 
 def save(source: str, path: str, wanted: str) -> int:
