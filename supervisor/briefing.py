@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gristmill.supervisor.core import slurmenv
+from gristmill.supervisor.core import freeze, slurmenv
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.launch import cards, finish, launch, shared
 from gristmill.supervisor.core.settings import Settings
@@ -27,7 +27,7 @@ def context(job: Job, task: Task, settings: Settings, environ: Mapping[str, str]
     call = None if task.is_finish else spec.call
     base = {} if call is not None else environment.base(spec, environ)  # a call's interpreter has it already
     return {
-        "cwd": spec.cwd,
+        "cwd": freeze.folder(spec),
         "env": base | shared(spec, job.id),
         "timeout": job.timeout_of(task),
         "grace": spec.grace_s,
@@ -80,5 +80,6 @@ def order(job: Job, task: Task, state: Path) -> dict[str, Any]:
         message["stdin"] = start.stdin
     if job.spec.slurm is not None and (job.spec.slurm.output or job.spec.slurm.error):
         files = slurmenv.files(job.spec, job.id, task.number, environment.signs())
-        message["copy"], message["append"] = files, job.spec.slurm.append
+        message["copy"] = [file and str(Path(job.spec.cwd, file)) for file in files]
+        message["append"] = job.spec.slurm.append
     return message

@@ -190,7 +190,8 @@ class Housekeeper:
     def _remove_files(self, jobs: list[int]) -> None:
         with self._store.reading() as queries:
             for job in jobs:
-                self._attic.remove(job, queries.script(job), queries.result_files(job))
+                code = queries.frozen_code(job)
+                self._attic.remove(job, queries.script(job), [*queries.result_files(job), *([code] if code else ())])
 
     async def _give_back(self) -> None:
         """Gives the pages that became free back to the file system."""

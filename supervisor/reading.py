@@ -22,9 +22,10 @@ import msgspec
 from gristmill.supervisor.core import jobfile, slurmenv
 from gristmill.supervisor.core.errors import JobFileError, Problem
 from gristmill.supervisor.core.filenames import shown
+from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.spec import Spec
-from gristmill.supervisor.edge import environment, textfile
+from gristmill.supervisor.edge import environment, snapshot, textfile
 from gristmill.supervisor.edge.folder import NOT_THE_FILES, SIZE_LIMIT, Claimed, Found, sync_folder
 
 BATCH, BATCH_BYTES = 500, 8 << 20
@@ -103,16 +104,22 @@ class Reader:
 
     def _freeze(self, item: Claimed, spec: Spec, touched: set[Path]) -> Spec:
         """Keeps a script as it is now, on the disk before its job is accepted; what runs later is this copy."""
-        if spec.kind != "script":
+        if spec.kind != "script" and spec.snapshot is None:
             return spec
         batch, _, rest = item.claim.partition("/")
         folder = self._scripts / batch
         if not folder.exists():
             folder.mkdir(mode=0o700, parents=True)
             touched.add(self._scripts)
+        touched.add(folder)
+        stem = hashlib.sha256(rest.encode()).hexdigest()[:16]
+        if spec.snapshot is not None:
+            spec = self._freeze_code(item, spec, folder / f"{stem}.code")
+        if spec.kind != "script":
+            return spec
         suffix = os.path.splitext(shown(item.name))[1]
         suffix = suffix if suffix in (".sh", ".py") else ".script"
-        path = folder / (hashlib.sha256(rest.encode()).hexdigest()[:16] + suffix)
+        path = folder / (stem + suffix)
         path.unlink(missing_ok=True)  # half written by a daemon that was killed
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o500)
         with os.fdopen(fd, "wb") as file:
@@ -120,17 +127,28 @@ class Reader:
             file.flush()
             os.fsync(fd)
         if spec.slurm is not None and spec.slurm.srun:
-            self._stand_in(folder / "bin", touched)
-        touched.add(folder)
+            self._stand_in(self._scripts / "bin", touched)
         return msgspec.structs.replace(spec, script=str(path))
 
+    def _freeze_code(self, item: Claimed, spec: Spec, folder: Path) -> Spec:
+        """Copies the code that the job wants frozen; raises JobFileError where that is too much, or not there."""
+        assert spec.snapshot is not None
+        text, file = item.data.decode(), shown(item.name)
+        try:
+            made = snapshot.copy(spec.snapshot, snapshot.plan(spec, text), str(folder))
+        except Fault as fault:
+            place = jobfile.locate(text, file, ("snapshot",))
+            raise JobFileError(safe(file), (Problem(*place, f"snapshot: {fault.what}", fault.mend),)) from fault
+        return msgspec.structs.replace(spec, snapshot=made)
+
     def _stand_in(self, folder: Path, touched: set[Path]) -> None:
-        """A program for those that clusters have, beside the scripts of a batch; the folder's end of PATH."""
+        """A program for those that clusters have; its folder is the end of PATH."""
         path = folder / "srun"
-        if path.exists():
+        if path.exists() and path.read_text() == slurmenv.SRUN:
             return
         folder.mkdir(mode=0o700, exist_ok=True)
         new = folder / "srun.new"
+        new.unlink(missing_ok=True)
         new.write_text(slurmenv.SRUN)
         new.chmod(0o500)
         with new.open("rb") as file:

@@ -9,10 +9,11 @@ from pathlib import Path
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import items, jobfile, launch
 from gristmill.supervisor.core.errors import GristError, JobFileError, Problem
+from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.secrets import masked
 from gristmill.supervisor.core.spec import Spec
-from gristmill.supervisor.edge import environment, folder, textfile
+from gristmill.supervisor.edge import environment, folder, snapshot, textfile
 
 SHOWN = 3
 
@@ -30,11 +31,13 @@ def run(args: argparse.Namespace) -> int:
     for file in args.files:
         try:
             spec = understand(Path(file), base)
+            code = frozen(Path(file), spec)
         except JobFileError as error:
             print(safe_lines(str(error)))
             bad += 1
             continue
         describe(file, spec, args.all)
+        print(code, end="")
     return 2 if bad else 0
 
 
@@ -58,6 +61,21 @@ def understand(path: Path, cwd: str) -> Spec:
             file, tuple(Problem(*jobfile.locate(text, path.name, c.path), c.what, c.mend) for c in complaints)
         )
     return spec
+
+
+def frozen(path: Path, spec: Spec) -> str:
+    """Which code would be frozen, "" for none; raises JobFileError where that can't be."""
+    if spec.snapshot is None:
+        return ""
+    text = textfile.read(str(path))
+    try:
+        plan = snapshot.plan(spec, text)
+    except Fault as fault:
+        place = jobfile.locate(text, path.name, ("snapshot",))
+        raise JobFileError(str(path), (Problem(*place, f"snapshot: {fault.what}", fault.mend),)) from fault
+    of = f" of commit {plan.commit[:12]}, {len(plan.changed)} of them changed" if plan.commit else ""
+    more = f"; {plan.untracked} untracked files are left out" if plan.untracked else ""
+    return f"  freezes {len(plan.files)} files, {plan.bytes / 1000:,.0f} kB{of}{more}\n"
 
 
 def describe(file: str, spec: Spec, everything: bool) -> None:

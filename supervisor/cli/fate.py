@@ -68,6 +68,7 @@ def explain(known: Known, now: float) -> list[str]:
     job, task = known.job, known.task
     if task is None:
         lines = [f"job {job['id']} {safe(job['name'])}: {MARKS.get(job['state'], job['state'])}", *_of_job(job, now)]
+        lines += _frozen(job.get("snapshot"))
         lines += [f"Not honoured: {safe(note)}." for note in job.get("notes", ())]
         waits = job["state"] in SERVED and waiting(job) > 0
     else:
@@ -79,6 +80,18 @@ def explain(known: Known, now: float) -> list[str]:
         lines += _ahead(known)
         lines += _need(known)
     return lines
+
+
+def _frozen(code: Fields | None) -> list[str]:
+    """Which code it runs, where that was frozen."""
+    if not code:
+        return []
+    words = f"It runs code frozen when it was accepted: {_some(code['files'], 'file')} in {safe(code['folder'])}"
+    if not code.get("commit"):
+        return [words + "."]
+    changed = len(code.get("changed", ()))
+    differ = f" with {_some(changed, 'file')} changed ({safe(code['diff'])})" if changed else ""
+    return [f"{words}, of commit {safe(code['commit'])[:12]}{differ}."]
 
 
 def waiting(job: Fields) -> int:

@@ -29,7 +29,7 @@ def read(layout: keys.JobFile, findings: Findings) -> Finish | None:
     command = table.command if isinstance(table.command, str) else tuple(table.command)
     if not (command if isinstance(command, str) else "".join(command[:1])).strip():
         findings.add(_COMMAND, "finally.command is empty", 'say what runs, such as "python merge.py {results}"')
-    _check_holes(command, findings)
+    _check_holes(command, findings, (*KNOWN, *(("snapshot",) if layout.snapshot is not UNSET else ())))
     timeout_s = entries.seconds(table.timeout, ("finally", "timeout"), findings)
     return Finish(command=command, on=table.on, timeout_s=timeout_s)
 
@@ -41,7 +41,7 @@ def export(layout: keys.JobFile) -> Literal["csv", "json", "parquet"] | None:
     return layout.results.export
 
 
-def _check_holes(command: str | tuple[str, ...], findings: Findings) -> None:
+def _check_holes(command: str | tuple[str, ...], findings: Findings, known: tuple[str, ...]) -> None:
     texts: dict[Path, str] = {_COMMAND: command} if isinstance(command, str) else {
         (*_COMMAND, number): part for number, part in enumerate(command)
     }
@@ -49,7 +49,7 @@ def _check_holes(command: str | tuple[str, ...], findings: Findings) -> None:
         none: tuple[template.Hole, ...] = ()
         holes = findings.take(path, partial(template.holes, text), none)
         for hole in holes:
-            fault = usage.unknown(hole, text, KNOWN)
+            fault = usage.unknown(hole, text, known)
             if fault:
                 findings.add(path, fault.what, fault.mend)
         if isinstance(command, str) and shell.quoted(text, [hole.offset for hole in holes]):

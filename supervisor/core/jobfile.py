@@ -23,6 +23,7 @@ from gristmill.supervisor.core import (
     document,
     entries,
     finishing,
+    freeze,
     gate,
     grid,
     items,
@@ -107,6 +108,7 @@ def _parse(file: _File, findings: Findings) -> Spec:
         texts=usage.templates(() if file.kind == "script" or call else command, stdin, env),
         names=("line",) if file.kind == "list" else _names(values, made, findings),
         script=file.text if file.kind == "script" else "",
+        more=("snapshot",) if layout.snapshot is not UNSET else (),
     )
     made = usage.settle(made, layout.items.per_task if layout.items is not UNSET else UNSET, uses, findings)
     if call is not None:
@@ -118,6 +120,7 @@ def _parse(file: _File, findings: Findings) -> Spec:
         kind=file.kind if call is None else "call",
         command=command if call is None else (),
         slurm=asked.slurm and structs.replace(asked.slurm, submit=file.where.cwd),
+        snapshot=freeze.read(layout, findings),
         call=call,
         cwd=entries.path(layout.cwd, ("cwd",), file.where, findings) or file.where.cwd,
         items=made,

@@ -256,6 +256,23 @@ class ResultsTable(Table, frozen=True):
     ] = UNSET
 
 
+class SnapshotTable(Table, frozen=True):
+    """Code that is frozen when the job is accepted, and where tasks run."""
+
+    files: Annotated[
+        Annotated[Literal["git"] | list[Text], Meta(extra={"wants": 'a list of patterns, or "git"'})] | UnsetType,
+        Meta(description='Files below cwd by patterns, or "git": all that git tracks, as it is then. Required.'),
+    ] = UNSET
+    cwd: Annotated[
+        bool,
+        Meta(
+            description="Whether tasks run in the copy; else it is {snapshot}, and Python imports from it first. "
+            "Default: false.",
+            extra={"wants": "true or false, without quotes"},
+        ),
+    ] = False
+
+
 class JobFile(Table, frozen=True):
     """A job for Gristmill: one command or function, run once or for each of many items."""
 
@@ -307,6 +324,19 @@ class JobFile(Table, frozen=True):
     ] = UNSET
     venv: Annotated[Text | UnsetType, Meta(description="Python virtual environment, a folder. Default: none.")] = UNSET
     conda: Annotated[Text | UnsetType, Meta(description="Conda environment, by name or folder. Default: none.")] = UNSET
+    snapshot: Annotated[
+        Annotated[
+            Literal["git"] | list[Text] | SnapshotTable,
+            Meta(extra={"wants": 'a list of patterns such as ["*.py", "conf/**"], or "git"'}),
+        ]
+        | UnsetType,
+        Meta(
+            description='Code that is copied when the job is accepted, and runs from that copy: patterns such as '
+            '["*.py", "conf/**"], or "git" for all that git tracks, with commit and diff recorded. The copy is '
+            "{snapshot} in commands, GRIST_SNAPSHOT for scripts. Default: none.",
+            examples=[["*.py", "conf/**"], "git"],
+        ),
+    ] = UNSET
     env: Annotated[
         Variables | UnsetType, Meta(description="Environment variables; placeholders are filled in. Default: none.")
     ] = UNSET

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gristmill.supervisor.core import items, parameters, shorthand, slurmenv, template
+from gristmill.supervisor.core import freeze, items, parameters, shorthand, slurmenv, template
 from gristmill.supervisor.core.secrets import masked
 from gristmill.supervisor.core.spec import Spec, Value
 
@@ -61,14 +61,16 @@ def launch(
     values.setdefault(shorthand.SLOT, str(worker))
     if script is not None:
         values["script"] = script
+    if spec.snapshot is not None:
+        values["snapshot"] = spec.snapshot.tree or "{snapshot}"
     env.update({name: template.render(value, values) for name, value in spec.env.items()})
-    if is_python(spec) and "PYTHONPATH" in env:
-        env["PYTHONPATH"] = f"{spec.cwd}:{env['PYTHONPATH']}"
+    if "PYTHONPATH" in env:
+        env["PYTHONPATH"] = ":".join((*freeze.ahead(spec), env["PYTHONPATH"]))
     stdin = None if spec.stdin is None else template.render(spec.stdin, values)
     if spec.call is not None:
         args = {"nothing": (), "parameters": (), "index": (start,), "range": (start, count)}[spec.call.takes]
-        return Launch((), spec.cwd, env, stdin, args, given if spec.call.takes == "parameters" else {})
-    return Launch(_argv(spec.command, values), spec.cwd, env, stdin)
+        return Launch((), freeze.folder(spec), env, stdin, args, given if spec.call.takes == "parameters" else {})
+    return Launch(_argv(spec.command, values), freeze.folder(spec), env, stdin)
 
 
 def finish(spec: Spec, *, job: int, number: int, attempt: int, results: str, done: int, failed: int) -> Launch:
@@ -76,6 +78,8 @@ def finish(spec: Spec, *, job: int, number: int, attempt: int, results: str, don
     done and have failed."""
     assert spec.finish is not None
     values = {"results": results, "job": str(job)}
+    if spec.snapshot is not None:
+        values["snapshot"] = spec.snapshot.tree
     env = {
         "GRIST_TASK": str(number),
         "GRIST_ATTEMPT": str(attempt),
@@ -83,7 +87,7 @@ def finish(spec: Spec, *, job: int, number: int, attempt: int, results: str, don
         "GRIST_ITEMS_DONE": str(done),
         "GRIST_ITEMS_FAILED": str(failed),
     }
-    return Launch(_argv(spec.finish.command, values), spec.cwd, settled(spec) | env, None)
+    return Launch(_argv(spec.finish.command, values), freeze.folder(spec), settled(spec) | env, None)
 
 
 def _argv(command: str | tuple[str, ...], values: dict[str, str]) -> tuple[str, ...]:
@@ -94,7 +98,8 @@ def _argv(command: str | tuple[str, ...], values: dict[str, str]) -> tuple[str, 
 
 def shared(spec: Spec, job: int) -> dict[str, str]:
     """The variables that are the same for all tasks of a job; those of `launch` have the last word."""
-    return {"GRIST_JOB": str(job), "GRIST_JOB_NAME": spec.name, **width(spec), **slurmenv.shared(spec, job)}
+    return {"GRIST_JOB": str(job), "GRIST_JOB_NAME": spec.name, **width(spec), **slurmenv.shared(spec, job),
+            **({"GRIST_SNAPSHOT": spec.snapshot.tree} if spec.snapshot is not None else {})}  # fmt: skip
 
 
 def width(spec: Spec) -> dict[str, str]:
@@ -120,11 +125,6 @@ def kind(spec: Spec) -> str:
     if spec.call is not None:
         command = ("call", spec.call.target)
     return f"{spec.name}#{zlib.crc32(msgspec.json.encode((command, spec.cwd))):08x}"
-
-
-def is_python(spec: Spec) -> bool:
-    """Whether the job is a Python script, which finds its own modules in the working folder."""
-    return spec.kind == "script" and spec.command == ("python3", "{script}")
 
 
 def summary(spec: Spec, width: int = 80) -> str:

@@ -16,7 +16,7 @@ RESERVED = frozenset(
     f"GRIST_{name}"
     for name in (
         *("JOB", "JOB_NAME", "TASK", "START", "COUNT", "ATTEMPT", "WORKER", "RESULT"),
-        *("PARAMS", "PROGRESS", "JOBS", "STATE", "INDEX", "SCRIPT", "PYTHON"),
+        *("PARAMS", "PROGRESS", "JOBS", "STATE", "INDEX", "SCRIPT", "PYTHON", "SNAPSHOT"),
     )
 )
 """Variables with a meaning of their own, which a parameter would hide."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gristmill.supervisor.core import gate, launch
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.protocol import JobView
+from gristmill.supervisor.core.protocol import JobView, SnapshotView
+from gristmill.supervisor.core.spec import Snapshot
 
 
 def portray(job: Job) -> JobView:
@@ -33,8 +34,17 @@ def portray(job: Job) -> JobView:
         memory_peak_bytes=seen.memory_bytes if seen else None,
         needs={words: list(refs) for words, refs in gate.needs(job.spec.gate) if refs},
         notes=_notes(job),
+        snapshot=_frozen(job.spec.snapshot),
         memory_need_bytes=None if job.memory_need is None else int(job.memory_need),
     )
+
+
+def _frozen(code: Snapshot | None) -> SnapshotView | None:
+    if code is None:
+        return None
+    diff = f"{code.folder}/diff.patch" if code.commit else ""
+    return SnapshotView(folder=code.tree, files=code.count, bytes=code.bytes, commit=code.commit,
+                        changed=list(code.changed), diff=diff, untracked=code.untracked)  # fmt: skip
 
 
 def _notes(job: Job) -> list[str]:

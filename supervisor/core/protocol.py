@@ -90,6 +90,19 @@ class WorkerView(View, kw_only=True):
     adopted: bool = False
 
 
+class SnapshotView(View, kw_only=True):
+    """The code that a job froze when it was accepted: so many `files` and bytes, copied to `folder`. Of a git
+    repository: the commit, the files that differed from it (the first 200), and the file that holds the differences."""
+
+    folder: str
+    files: int
+    bytes: int
+    commit: str = ""
+    changed: list[str] = []
+    diff: str = ""
+    untracked: int = 0
+
+
 class JobView(View, kw_only=True):
     """A job as `status` shows it. `state`: queued, waiting, held, running, done, failed, canceled.
 
@@ -124,6 +137,7 @@ class JobView(View, kw_only=True):
     badly (`after_failed`)."""
     notes: list[str] = []
     """What its file says and is not honoured, each with the reason."""
+    snapshot: SnapshotView | None = None
 
 
 class TaskView(View, kw_only=True):

@@ -168,6 +168,27 @@ class Call(Frozen, frozen=True, kw_only=True):
     recycle: Recycle | None = None
 
 
+class Snapshot(Frozen, frozen=True, kw_only=True):
+    """Code that is frozen when the job is accepted: files by patterns below the working folder, or what git tracks.
+
+    What follows `cwd` is known from then on: `tree` is the copy of the working folder, somewhere in `folder`; of what
+    git tracks, `commit` is the commit, `changed` the files that differ from it (the first 200; all differences are in
+    `diff.patch` in `folder`), and `untracked` the number of files that git knows nothing of, which are not frozen.
+    """
+
+    files: tuple[str, ...] = ()
+    git: bool = False
+    cwd: bool = False
+    """Whether tasks run in the copy."""
+    folder: str = ""
+    tree: str = ""
+    count: int = 0
+    bytes: int = 0
+    commit: str = ""
+    changed: tuple[str, ...] = ()
+    untracked: int = 0
+
+
 class Finish(Frozen, frozen=True, kw_only=True):
     """The step that runs once when all tasks have ended: whatever came of them, or only where all are `done`."""
 
@@ -189,6 +210,7 @@ class Spec(Frozen, frozen=True, kw_only=True):
     command: str | tuple[str, ...]
     script: str | None = None
     slurm: Slurm | None = None
+    snapshot: Snapshot | None = None
     call: Call | None = None
     cwd: str
     items: Items = Items()

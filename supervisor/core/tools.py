@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gristmill.supervisor.core import items, launch
+from gristmill.supervisor.core import freeze, items, launch
 from gristmill.supervisor.core.spec import Spec
 
 
@@ -30,7 +30,7 @@ def tools(spec: Spec, python: str, base: Mapping[str, str]) -> Tools:
     return Tools(
         python=python,
         env=tuple(sorted(env.items())),
-        cwd=spec.cwd,
+        cwd=freeze.folder(spec),
         call=spec.call.target,
         preload=spec.call.preload,
         count={"nothing": 0, "parameters": 0, "index": 1, "range": 2}[spec.call.takes],

@@ -42,6 +42,8 @@ class Uses:
     texts: Mapping[Path, str]
     names: tuple[str, ...] | None
     script: str
+    more: tuple[str, ...] = ()
+    """Placeholders that it has beside these and those of all jobs."""
 
 
 def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses, findings: Findings) -> Items:
@@ -59,7 +61,7 @@ def settle(made: Items, per_task: int | Literal["auto"] | UnsetType, uses: Uses,
         for hole in holes if uses.names is not None else ():
             if findings.full:
                 break  # nobody reads more problems than are told
-            fault = unknown(hole, text, (*(uses.names or ()), *parameters.BUILTIN, *short))
+            fault = unknown(hole, text, (*(uses.names or ()), *uses.more, *parameters.BUILTIN, *short))
             if fault and _hidden(path):
                 findings.add(path, *_BRACES)
             elif fault:

@@ -22,6 +22,7 @@ L = TypeVar("L", bound=keys.Table)
 
 _TABLES: dict[str, type[keys.Table]] = {
     "recycle": keys.RecycleTable,
+    "snapshot": keys.SnapshotTable,
     "grid": keys.GridTable,
     "items": keys.ItemsTable,
     "resources": keys.ResourcesTable,

@@ -31,6 +31,8 @@ class Attic:
         is no fault. Raises OSError where something can't be removed."""
         for path in map(Path, (*results, *((script,) if script else ()))):
             if self._is_ours(path):
+                if path.is_dir() and not path.is_symlink():  # frozen code
+                    shutil.rmtree(path)
                 path.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):  # others' are beside it
                     path.parent.rmdir()

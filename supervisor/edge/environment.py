@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gristmill.supervisor.core import launch, template
+from gristmill.supervisor.core import freeze, template
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.findings import Path, shown
 from gristmill.supervisor.core.spec import Spec
@@ -88,9 +88,9 @@ def base(spec: Spec, environ: Mapping[str, str]) -> dict[str, str]:
         host = signs()["N"]
         env |= {"SLURMD_NODENAME": host, "SLURM_JOB_NODELIST": host, "SLURM_SUBMIT_HOST": host}
         if spec.slurm.srun and spec.script is not None:
-            env["PATH"] = f"{env.get('PATH') or path}:{os.path.dirname(spec.script)}/bin"
-    if launch.is_python(spec):  # the frozen script lies elsewhere than the modules it imports
-        env["PYTHONPATH"] = ":".join(filter(None, (spec.cwd, env.get("PYTHONPATH"))))
+            env["PATH"] = f"{env.get('PATH') or path}:{os.path.dirname(os.path.dirname(spec.script))}/bin"
+    if ahead := freeze.ahead(spec):  # the frozen script lies elsewhere than the modules it imports
+        env["PYTHONPATH"] = ":".join(filter(None, (*ahead, env.get("PYTHONPATH"))))
     return env
 
 

@@ -97,3 +97,31 @@ def test_a_job_left_for_the_next_daemon_is_for_nobody_else_to_read(mill: Mill) -
     mill.grist("add", "--env", "HF_TOKEN=sesame", "--", "true")
     (left,) = mill.jobs.glob("*.toml")
     assert left.stat().st_mode & 0o777 == 0o600
+
+
+def test_frozen_code_runs_though_it_is_edited(turning: Mill) -> None:
+    (turning.base / "part.py").write_text("WORD = 'old'\n")
+    (turning.base / "train.py").write_text("import os, part\nprint(part.WORD, os.getcwd())\n")
+    turning.grist("limit", "0")
+    said = 'command = "python3 train.py"\n'
+    turning.drop("bad.toml", said + 'snapshot = ["*.py"]\n')
+    turning.drop("out.toml", 'command = "python3 {snapshot}/train.py"\nsnapshot = ["*.py"]\n')
+    turning.drop("in.toml", said + 'snapshot = { files = ["*.py"], cwd = true }\n')
+    turning.drop("script.py", "#GRIST snapshot = ['*.py']\nimport part\nprint(part.WORD)\n")
+    turning.until(lambda: len(turning.ask("status")["jobs"]) == 3, "not accepted")
+    why = turning.until(lambda: [path.read_text() for path in turning.jobs.glob("rejected/*.error")], "not rejected")
+    assert why[0].startswith('bad.toml:2:1: snapshot: "train.py" would be run as it is then, not as it is frozen')
+    for name in ("part.py", "train.py"):
+        (turning.base / name).write_text("raise SystemExit('new')\n")
+    turning.grist("limit", "2")
+    for name in ("out", "in", "script"):
+        assert turning.ended(name)["state"] == "done", turning.grist("log", f"{name}/0")
+    frozen = turning.job("in")["snapshot"]
+    assert turning.grist("log", "out/0") == f"old {turning.base}\n"
+    assert turning.grist("log", "in/0") == f"old {frozen['folder']}\n"
+    assert turning.grist("log", "script/0") == "old\n"
+    assert frozen["files"] == 2
+    assert "It runs code frozen when it was accepted: 2 files in " in turning.grist("explain", "in")
+    turning.until(lambda: len(list(turning.jobs.glob("done/*"))) == 3, "not filed")
+    turning.grist("remove", "out", "in", "script")
+    turning.until(lambda: not list((turning.state / "scripts").rglob("*.py")), "frozen code is left")

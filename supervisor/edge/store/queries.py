@@ -242,6 +242,12 @@ class Queries:
         row = self._db.execute(sql, (job,)).fetchone()
         return row[0] if row else None
 
+    def frozen_code(self, job: int) -> str | None:
+        """The folder with the code that a job froze."""
+        sql = "SELECT json_extract(CAST(spec AS TEXT), '$.snapshot.folder') FROM jobs WHERE id = ?"
+        row = self._db.execute(sql, (job,)).fetchone()
+        return row[0] if row else None
+
     def result_files(self, job: int) -> list[str]:
         """Where results lie that were left files."""
         sql = """SELECT result FROM results
