@@ -21,6 +21,8 @@ class Tools:
     preload: str | None
     count: int
     names: tuple[str, ...]
+    path: tuple[str, ...] = ()
+    """Where modules are looked for before `cwd`."""
 
 
 def tools(spec: Spec, python: str, base: Mapping[str, str]) -> Tools:
@@ -35,4 +37,5 @@ def tools(spec: Spec, python: str, base: Mapping[str, str]) -> Tools:
         preload=spec.call.preload,
         count={"nothing": 0, "parameters": 0, "index": 1, "range": 2}[spec.call.takes],
         names=items.names(spec.items) if spec.call.takes == "parameters" else (),
+        path=freeze.ahead(spec),
     )

@@ -142,7 +142,7 @@ class Spawner:
         tools = self._calls.tools
         setup = {
             "call": tools.call, "preload": tools.preload, "count": tools.count, "names": tools.names,
-            "cwd": tools.cwd, "daemon": os.getpid(), "output": self._log,
+            "cwd": tools.cwd, "path": tools.path, "daemon": os.getpid(), "output": self._log,
         }
         given = open_files.enter_context(os.fdopen(os.memfd_create("setup", os.MFD_CLOEXEC), "r+b"))
         given.write(json.dumps(setup).encode())

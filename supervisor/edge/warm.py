@@ -159,7 +159,7 @@ def main() -> None:
         return
     faulthandler.enable(2)  # whatever file that is at the time
     sys.argv[:] = [setup["call"]]
-    sys.path.insert(0, setup["cwd"])
+    sys.path[:0] = [*setup.get("path", ()), setup["cwd"]]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         function, threads = prepare(setup)
