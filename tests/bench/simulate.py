@@ -193,8 +193,8 @@ def main() -> None:
     elif asked.keep == "named":
         yardstick.keep(scenarios.ALL)
     elif asked.keep == "random":
-        seeds = (*chance.TUNING[:DRAWN], *chance.JUDGING[:DRAWN])
-        yardstick.keep(map(chance.draw, seeds), yardstick.DRAWN)
+        both = (*chance.TUNING[:DRAWN], *chance.JUDGING[:DRAWN])
+        yardstick.keep(map(chance.draw, both), yardstick.DRAWN)
     elif asked.best:
         for world in chosen(asked.only):
             found = [best(world, segment) for segment in world.segments]
