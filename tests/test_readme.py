@@ -39,6 +39,7 @@ def test_the_jobs_that_it_shows_are_good_ones(tmp_path: Path) -> None:
     venv.mkdir(parents=True)
     (venv / "python").symlink_to(sys.executable)
     (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "train.py").write_text("print()\n")
     compute = tmp_path / "project" / "compute"
     compute.write_text("#!/bin/sh\n")
     compute.chmod(0o755)
