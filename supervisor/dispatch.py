@@ -6,6 +6,7 @@ job's rule only as fast as workers take them, so that a million waiting tasks ex
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from gristmill.supervisor.core import schedule
@@ -43,7 +44,7 @@ class Dispatcher:
         while not (self._conditions.held or self._pool.full):
             job = schedule.choose(self._ledger.in_order(), self.room, self._clock(), busy, self.limit)
             if job is None:
-                return
+                break
             more = schedule.charge(job, self.room)
             busy += more
             wants = job.spec.resources
@@ -53,6 +54,25 @@ class Dispatcher:
             wanted[shop] = wanted.get(shop, 0) + more
             self._widen(busy, shop, wanted)
             self._pool.hand_in(job, task)
+        self._line_up(busy)
+
+    def _line_up(self, busy: int) -> None:
+        """Sends the next ranges to workers that have one in hand, as long as nobody else waits for a worker; takes back
+        those that were sent when somebody does."""
+        chosen = [job for job in self._ledger.live.values() if job.lined_up or job.lines_up]
+        if not chosen:
+            return
+        now = self._clock()
+        ready = list(itertools.islice((job for job in self._ledger.in_order() if job.ready(now)), 2))
+        calm = busy <= self.limit and not self._conditions.held
+        for job in chosen:
+            if calm and ready == [job]:
+                for slot in self._pool.with_one_in_hand(job) if job.lines_up else ():
+                    self._pool.line_up(slot, job, self._ledger.take(job, self.limit))
+                    if not job.lines_up:
+                        break
+            elif job.lined_up and (ready not in ([], [job]) or not calm):
+                self._pool.call_back(job)
 
     def _prepare_calls(self) -> None:
         """Has interpreters made ready for jobs of calls."""
@@ -67,7 +87,7 @@ class Dispatcher:
         found: dict[Workshop | None, int] = {}
         for job in self._ledger.live.values() if self._pool.shops.any else ():
             shop = self._pool.shops.of(job)
-            found[shop] = found.get(shop, 0) - (-len(job.live) // job.ahead)
+            found[shop] = found.get(shop, 0) - (-job.hands // job.ahead)
         for _, task in self._pool.legacy.workers.values() if found else ():
             found[self._pool.shops.of(self._ledger.jobs[task.job])] -= 1
         return found

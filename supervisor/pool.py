@@ -159,7 +159,7 @@ class Pool:
             if slot.idle and (spare > 0 or now - slot.since > IDLE_S):
                 slot.retire()
                 spare -= 1
-            elif now - slot.since > STUCK_S:
+            elif now - slot.since > STUCK_S + slot.patience_s:
                 slot.call_back()
 
     # ── feeding one worker ────────────────────────────────────────────────────────────────────────────────────
@@ -181,6 +181,7 @@ class Pool:
             if not batch:
                 continue
             await asyncio.shield(self._ledger.starting(batch, slot.run, slot.number))
+            slot.patience_s = 0.0
             self._send(slot, batch)
             ahead = max(self._ahead(task) for task in batch)
             await slot.left(ahead // 2)
@@ -260,9 +261,51 @@ class Pool:
             if "retiring" in message:
                 slot.retire()
 
+    # ── behind the one in hand ────────────────────────────────────────────────────────────────────────────────
+
+    def with_one_in_hand(self, job: Job) -> list[Slot]:
+        """Workers that have one task of a job in hand, and nothing behind it."""
+        return [
+            slot for slot in self.slots.values()
+            if len(slot.flight) == 1 and slot.head is not None and slot.head.job == job.id
+            and slot.held is None and not slot.retiring and slot.pid is not None
+        ]
+
+    def line_up(self, slot: Slot, job: Job, task: Task) -> None:
+        """Sends a task to a worker that begins it when it has ended the one in hand, without a word in between."""
+        job.lined_up.add(task.number)
+        slot.flight[task.key] = task
+        slot.unsent.add(task.key)
+        slot.patience_s = 2 * job.handout.expected_s
+        written = self._ledger.starting([task], slot.run, slot.number)
+        written.add_done_callback(lambda done: self._send_behind(done, slot, task))
+
+    def _send_behind(self, written: asyncio.Future[None], slot: Slot, task: Task) -> None:
+        if self.draining or written.cancelled() or written.exception() or self.slots.get(slot.number) is not slot:
+            return
+        if slot.held is not None:  # the one in hand is to be stopped
+            self._keep_unsent(slot)
+        elif task.key in slot.unsent:
+            slot.unsent.discard(task.key)
+            self._send(slot, [task])
+
+    def _keep_unsent(self, slot: Slot) -> None:
+        """Takes those back that were not sent yet."""
+        for key in slot.take_back():
+            self._ledger.put_back(self._ledger.jobs[key.job], key.number)
+
+    def call_back(self, job: Job) -> None:
+        """Takes those tasks of a job back that stand behind another."""
+        for slot in self.slots.values():
+            if slot.head is not None and slot.head.job == job.id:
+                self._keep_unsent(slot)
+                slot.call_back()
+
     def _answered(self, slot: Slot, text: str) -> Key:
         key = Key.parse(text)
         slot.answered(key)
+        if (head := slot.head) is not None and (job := self._ledger.jobs.get(head.job)) is not None:
+            job.lined_up.discard(head.number)  # now it is the one in hand
         self.orders.ended(key)
         return key
 
@@ -273,6 +316,9 @@ class Pool:
         if slot.feeder is not None:
             slot.feeder.cancel()
         self.slots.pop(slot.number, None)
+        for key in slot.flight:
+            if key.job in self._ledger.jobs:
+                self._ledger.jobs[key.job].lined_up.discard(key.number)
         if slot.flight and not slot.retiring and slot.pid is not None:
             log.warning("worker %d (pid %s) ended with %d tasks unanswered", slot.number, slot.pid, len(slot.flight))
         self.legacy.settle(slot.run, slot.flight, rebooted=False)

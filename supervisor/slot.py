@@ -34,6 +34,10 @@ class Slot:
     feeder: asyncio.Task[None] | None = None
     since: float = 0.0
     """When it was last given a task or answered one."""
+    unsent: set[Key] = field(default_factory=set)
+    """Of these such as are still being written down, and stand behind another."""
+    patience_s: float = 0.0
+    """Longer than usual by so much it may take over a task that others stand behind."""
     retiring: bool = False
     held: Key | None = None
     """The task in hand while that is to be stopped: nothing is sent after it."""
@@ -80,6 +84,15 @@ class Slot:
         """Tasks may be sent again."""
         self.held = None
         self._heard.set()
+
+    def take_back(self) -> list[Key]:
+        """Strikes out what was not sent yet; which tasks that were."""
+        taken = list(self.unsent)
+        self.unsent.clear()
+        for key in taken:
+            del self.flight[key]
+        self._heard.set()
+        return taken
 
     async def left(self, most: float = math.inf) -> None:
         """Waits until `most` tasks at most are left to be answered, and none of them is stopped."""

@@ -184,7 +184,7 @@ class Tuner:
         return adopted + [slot.pid for slot in self._pool.slots.values() if slot.pid and slot.shop is not None]
 
     def _claimed_cpus(self) -> float:
-        return sum((job.spec.resources.cpus or 0.0) * len(job.live) / job.ahead for job in self._ledger.live.values())
+        return sum((job.spec.resources.cpus or 0.0) * job.hands / job.ahead for job in self._ledger.live.values())
 
     def _left(self, totals: Mapping[str, float]) -> dict[str, float]:
         """What is left of each thing that the settings count."""

@@ -25,6 +25,8 @@ AHEAD_MOST = 24
 AHEAD_CALLS = 256
 """The same for calls in a process that is used again: a commit lasts as long as a hundred of them."""
 NOT_LOOKED_AT = "whether it may begin is looked at"
+LINES_UP_S = (0.3, 3.0)
+"""A range that will take between so many seconds is sent to a worker while that has the last one in hand."""
 PRIORITY_MOST = 1_000_000
 
 
@@ -52,6 +54,8 @@ class Job:
     footprint: Footprint = field(default_factory=Footprint)
     live: dict[int, Task] = field(default_factory=dict)
     again: list[tuple[float, int, Task]] = field(default_factory=list)
+    lined_up: set[int] = field(default_factory=set)
+    """Those of `live` that stand behind another one in its worker: they keep nobody busy as yet."""
     handout: Handout = field(init=False)
     guided: Guided | None = field(init=False)
     """The same, where that chooses the ranges."""
@@ -103,6 +107,24 @@ class Job:
         """How many of its tasks have no worker yet."""
         unfinished = self.spec.finish is not None and self.finish is None
         return len(self.again) + self.handout.left(self.demand()) + unfinished
+
+    @property
+    def hands(self) -> int:
+        """How many of its tasks a worker has in hand, or will have without waiting for another of them."""
+        return len(self.live) - len(self.lined_up)
+
+    @property
+    def lines_up(self) -> bool:
+        """Whether its next range may be sent to a worker that has one in hand, so that between the two nothing has to
+        be written down: where ranges last about a second, and each takes no more than what the last one leaves."""
+        wants = self.spec.resources
+        if self.guided is None or not (self.open and self.guided.more) or self.cold or self.again:
+            return False
+        if self.spec.limits.workers is not None or wants.cards or wants.counters:
+            return False
+        pace = self.footprint.pace
+        least, most = LINES_UP_S
+        return least <= pace.expected_s(pace.size(self.guided.todo.total, self.workers, self.spec.timeout_s)) <= most
 
     @property
     def numbers(self) -> int:
@@ -194,6 +216,7 @@ class Job:
     def put_back(self, task: Task, reason: str = "", not_before: float = 0.0) -> Task:
         """An attempt that was not started goes back into the queue; it does not count as one."""
         del self.live[task.number]
+        self.lined_up.discard(task.number)
         task = advance(
             task, TaskState.QUEUED, attempts=task.attempts - 1, run=None, worker=None, pid=None, reason=reason,
             not_before=not_before,
@@ -221,6 +244,7 @@ class Job:
         The seconds that it stood still are no part of that.
         """
         self.live.pop(task.number, None)
+        self.lined_up.discard(task.number)
         if task.state is TaskState.QUEUED:
             self.queue(task)
             return None
@@ -256,6 +280,7 @@ class Job:
         """Puts two halves in the place of a live range that failed, both queued; only where ranges are chosen."""
         assert self.guided is not None
         del self.live[task.number]
+        self.lined_up.discard(task.number)
         halves = self.guided.divide(task)
         for half in halves:
             self.queue(half)

@@ -21,7 +21,7 @@ def portray(job: Job) -> JobView:
         items_done=job.items_done,
         items_failed=job.items_failed,
         tasks=job.tasks,
-        tasks_running=len(job.live),
+        tasks_running=job.hands,
         submitted_at=job.submitted_at,
         started_at=job.started_at,
         ended_at=job.ended_at,
@@ -56,7 +56,7 @@ def remaining_s(job: Job) -> float | None:
     """Seconds until it ends at the present width, None while no task of it has ended and while it is held."""
     if not job.open or not job.footprint.ends:
         return None
-    width = len(job.live)
+    width = job.hands
     if job.guided is not None and (item_s := job.footprint.pace.item_s):
         return (job.spec.items.total - job.items_done - job.items_failed) * item_s / max(1, width)
     left = job.waiting + width

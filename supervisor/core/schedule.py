@@ -63,7 +63,7 @@ def widths(jobs: Iterable[Job]) -> dict[str, int]:
     found: dict[str, int] = {}
     for job in jobs:
         if job.live:
-            found[job.kind] = found.get(job.kind, 0) - (-len(job.live) // job.ahead)
+            found[job.kind] = found.get(job.kind, 0) - (-job.hands // job.ahead)
     return found
 
 
@@ -149,7 +149,7 @@ def rank(job: Job, room: Room, now: float) -> tuple[float, float]:
     were passed for long enough come before all that have been dropped since, the longest passed first."""
     if job.passed_at is not None and overdue(job, room, now):
         return -1.0, job.passed_at
-    return len(job.live) / job.ahead, job.served_at
+    return job.hands / job.ahead, job.served_at
 
 
 def overdue(job: Job, room: Room, now: float) -> bool:
@@ -210,7 +210,7 @@ def choose(jobs: Iterable[Job], room: Room, now: float, busy: int, limit: int) -
         if not job.ready(now):
             continue
         mine = rank(job, room, now)
-        wants_worker = busy > limit or (busy == limit and len(job.live) % job.ahead == 0)
+        wants_worker = busy > limit or (busy == limit and job.hands % job.ahead == 0)
         if mine >= best_rank or (wants_worker and mine[0] >= waiting):
             continue
         job.waits = obstacle(job, room, busy > 0)
@@ -242,7 +242,7 @@ def charge(job: Job, room: Room) -> int:
     room.cpus -= (job.spec.resources.cpus or 0.0) / ahead
     for name, count in job.spec.resources.counters.items():
         room.counters[name] = room.counters.get(name, 0.0) - count
-    if len(job.live) % ahead:
+    if job.hands % ahead:
         return 0
     room.running[job.kind] = room.running.get(job.kind, 0) + 1
     return 1

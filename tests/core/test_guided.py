@@ -117,6 +117,35 @@ def test_ranges_of_a_second_are_not_sent_ahead_because_the_first_ones_were_short
     assert account.ahead == 1
 
 
+def test_a_range_of_a_second_may_stand_behind_the_one_in_hand() -> None:
+    """Not a tiny one, which is sent ahead anyway; nor the last ones, with which a worker would be left behind."""
+    account = job(10_000)
+    for _ in range(20):
+        end(account, account.take(0.0, 2), item_s=0.01)
+    assert account.lines_up
+    tasks = [account.take(0.0, 2) for _ in range(4)]
+    account.lined_up.update(task.number for task in tasks[2:])
+    assert (len(account.live), account.hands) == (4, 2)
+    account.put_back(tasks[3])
+    assert (account.hands, account.lines_up) == (2, False), "one that has a record comes first"
+    account.take(0.0, 2)
+    for task in tasks[:3]:
+        end(account, task, item_s=0.01)
+    assert account.hands == 1
+    while account.lines_up:
+        end(account, account.take(0.0, 2), item_s=0.01)
+    assert 50 < line(account).todo.total < 400
+
+
+def test_ranges_of_a_job_with_a_limit_or_of_little_work_do_not_stand_behind_others() -> None:
+    limited, tiny = job(10_000, workers=2), job(100)
+    for _ in range(20):
+        end(limited, limited.take(0.0, 2), item_s=0.01)
+    for _ in range(5):
+        end(tiny, tiny.take(0.0, 2), item_s=0.001)
+    assert (limited.lines_up, tiny.lines_up) == (False, False)
+
+
 def test_a_canceled_job_shows_what_it_never_began() -> None:
     account = job(100)
     end(account, account.take(0.0))

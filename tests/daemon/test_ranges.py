@@ -130,3 +130,53 @@ def test_a_program_that_is_not_there_fails_whole_ranges_rather_than_each_item(tu
     failed = turning.ask("tasks", job="gone", state="failed")
     assert failed["total"] < 500, "ranges of ten items and more, however busy the machine was"
     assert "cannot start" in failed["tasks"][0]["reason"]
+
+
+PACED = """command = "echo b $(date +%s.%N) {start} {count} >> trace; sleep $(awk 'BEGIN {{print {count} / 50}}')"
+nice = 0
+[items]
+total = TOTAL
+"""
+
+
+def begun(mill: Mill) -> list[tuple[float, int, int]]:
+    """When a range began, its first item and how many it has."""
+    lines = [line.split() for line in (mill.base / "trace").read_text().splitlines()]
+    return [(float(at), int(start), int(count)) for _, at, start, count in lines]
+
+
+def stand_behind(mill: Mill, count: int) -> bool:
+    """Whether so many ranges were sent to workers that have one in hand."""
+    if not mill.job("paced"):
+        return False
+    tasks = partial(mill.ask, "tasks", job="paced", limit=0)
+    return bool(tasks(state="running")["total"] == 2 and tasks(state="starting")["total"] == count)
+
+
+def test_the_next_range_stands_behind_the_one_in_hand_and_makes_way_for_another_job(turning: Mill) -> None:
+    turning.drop_claimed("paced.toml", PACED.replace("TOTAL", "5_000"))
+    turning.until(lambda: stand_behind(turning, 2), "no range was sent ahead")
+    turning.drop_claimed("other.toml", 'command = "date +%s.%N > other"\n')
+    other = turning.ended("other")
+    came = float((turning.base / "other").read_text())
+    between = [at for at, *_ in begun(turning) if other["submitted_at"] < at < came]
+    assert len(between) < 2, "what stood behind was begun by both workers before the other job"
+    turning.until(lambda: stand_behind(turning, 2), "no range was sent ahead afterwards")
+    turning.grist("cancel", "paced")
+    before = len(begun(turning))
+    assert turning.ended("paced")["state"] == "canceled"
+    assert len(begun(turning)) <= before, "what stood behind has begun though the job was canceled"
+    assert {task["state"] for task in turning.tasks("paced")} == {"done", "canceled"}
+
+
+def test_ranges_that_stand_behind_others_are_done_once_whoever_is_killed(mill: Mill) -> None:
+    mill.start("--limit", "2")
+    mill.drop_claimed("paced.toml", PACED.replace("TOTAL", "400"))
+    for _ in range(2):
+        mill.until(lambda: stand_behind(mill, 2), "no range was sent ahead")
+        mill.kill()
+        mill.start("--limit", "2")
+    job = mill.ended("paced")
+    assert (job["state"], job["items_done"]) == ("done", 400)
+    spans = sorted((start, start + count) for _, start, count in begun(mill))
+    assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])]
