@@ -45,6 +45,8 @@ VERBS = {
     "doctor": "look for what is wrong with folders, daemon and machine, each with its mend",
     "shutdown": "stop the daemon; running tasks go on unless --kill",
     "demo": "run the examples and measure what the machine can do",
+    "completion": "print what a shell needs to complete what you type",
+    "man": "print the man page",
 }
 
 STATE_ACTION = {"status": "append"}
@@ -55,6 +57,29 @@ The jobs folder is --jobs, GRIST_JOBS, or the nearest folder jobs/ upward. Drop 
 Exit codes: 0 good, 1 a job failed, 2 usage or a bad job file, 3 no daemon, 4 the wait ended first."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """The parser of a verb, whose help ends with examples; they are loaded for that alone."""
+
+    def format_help(self) -> str:
+        """The help, with the examples below it."""
+        from gristmill.supervisor.cli.examples import below
+
+        notes = self.epilog
+        self.epilog = "\n\n".join(filter(None, (notes, below(self.prog.rpartition(" ")[2]))))
+        try:
+            return super().format_help()
+        finally:
+            self.epilog = notes
+
+
+def parser_of(verb: str) -> argparse.ArgumentParser:
+    """The parser of a verb alone."""
+    for action in parser_for(verb)._subparsers._group_actions:  # type: ignore[union-attr]
+        found: argparse.ArgumentParser = action.choices[verb]  # type: ignore[index]
+        return found
+    raise KeyError(verb)
+
+
 def parser_for(verb: str | None) -> argparse.ArgumentParser:
     """The parser of `verb` alone, with its arguments, or of all verbs without any where that is none: making them all
     takes longer than the quick ones do."""
@@ -63,7 +88,7 @@ def parser_for(verb: str | None) -> argparse.ArgumentParser:
         formatter_class=_help_format(),
     )
     parser.add_argument("--version", action="version", version=f"gristmill {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog="grist")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog="grist", parser_class=_Parser)
     for name, summary in VERBS.items() if verb not in VERBS else ((verb, VERBS[verb]),):
         sub = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".",
                                formatter_class=_help_format())

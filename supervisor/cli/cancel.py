@@ -12,7 +12,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("ids", nargs="+", metavar="JOB[/TASK]", help="such as 12, sweep, 12/3")
     parser.add_argument("--kill", action="store_true", help="a second of grace at most, also where it ends already")
-    parser.epilog = "Example: grist cancel sweep 12/3; grist cancel --kill sweep"
 
 
 def run(args: argparse.Namespace) -> int:

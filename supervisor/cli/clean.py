@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Records, logs, results and frozen scripts are removed. Job files in done/ and failed/ stay, and so does a\n"
         "job that another waits for. Without JOB and --older the settings keep and keep_size decide, which are looked\n"
-        "at every ten minutes as well.\nExample: grist clean --older 30d --dry-run; grist clean sweep 12"
+        "at every ten minutes as well."
     )
     parser.add_argument("jobs_named", nargs="*", metavar="JOB", help="an id, a name (the newest of it) or `last`")
     parser.add_argument("--older", metavar="TIME", help="all that ended so long ago, such as 30d; 0s for all")

@@ -10,7 +10,6 @@ from gristmill.supervisor.core.sanitise import safe
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
-    parser.epilog = "Example: grist hold sweep; grist release sweep"
     parser.add_argument("jobs_named", nargs="+", metavar="JOB", help="an id, a name (the newest of it) or `last`")
 
 

@@ -19,8 +19,7 @@ from gristmill.supervisor.core.sanitise import safe
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.epilog = (
-        "With --textfile a file is written that is whole at any time; without a daemon it says gristmill_up 0.\n"
-        "Example: grist metrics --textfile /var/lib/node_exporter/gristmill-ann.prom --every 15s"
+        "With --textfile a file is written that is whole at any time; without a daemon it says gristmill_up 0."
     )
     parser.add_argument("--textfile", metavar="PATH", help="write them there, for node_exporter's textfile collector")
     parser.add_argument("--every", metavar="TIME", help="with --textfile: again and again, such as 15s")

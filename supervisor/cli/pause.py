@@ -10,7 +10,7 @@ from gristmill.supervisor.core.sanitise import safe
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options: none."""
-    parser.epilog = "Example: grist pause; grist start. It outlives the daemon. One job alone: grist hold JOB."
+    parser.epilog = "It outlives the daemon. One job alone: grist hold JOB."
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,7 +13,6 @@ from gristmill.supervisor.core.sanitise import safe
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.usage = "grist priority [options] N|+N|-N JOB [JOB …]"
-    parser.epilog = "Example: grist priority 5 sweep; grist priority +1 sweep; one below 0: grist priority =-5 sweep"
     parser.add_argument("wanted", metavar="N|+N|-N|=N", help="higher goes first; with a sign: so much more or less")
     parser.add_argument("jobs_named", nargs="+", metavar="JOB", help="an id, a name (the newest of it) or `last`")
 

@@ -10,7 +10,7 @@ from gristmill.supervisor.cli.place import place_of
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
-    parser.epilog = "Job files in done/ and failed/ stay.\nExample: grist remove sweep 12"
+    parser.epilog = "Job files in done/ and failed/ stay."
     parser.add_argument("jobs_named", nargs="+", metavar="JOB", help="an id, a name (the newest of it) or `last`")
 
 

@@ -10,7 +10,7 @@ from gristmill.supervisor.core.sanitise import safe
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options: none."""
-    parser.epilog = "Example: grist start. The daemon itself is started by grist up."
+    parser.epilog = "The daemon itself is started by grist up."
 
 
 def run(args: argparse.Namespace) -> int:

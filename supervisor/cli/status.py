@@ -30,7 +30,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offset", type=int, default=0, metavar="N", help="of a job's tasks: pass over the first N")
     parser.add_argument("--limit", type=int, default=100, metavar="N", help="of a job's tasks: show N (default 100)")
     parser.add_argument("--watch", action="store_true", help="print what changes, in plain lines, until Ctrl-C")
-    parser.epilog = "Example: grist status --watch; grist status sweep --state failed; grist status --json"
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,8 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"on 127.0.0.1 (default {PORT})")
     parser.add_argument("--theme", metavar="NAME", help="dark, light, colour-blind or terminal-16")
     parser.add_argument("--read-only", action="store_true", help="show only; no key changes anything")
-    parser.epilog = ("Example: grist web --read-only, then open the address that it prints. "
-                     "From your own machine: ssh -L 8765:127.0.0.1:8765 SERVER")  # fmt: skip
+    parser.epilog = "Open the address that it prints; from your own machine: ssh -L 8765:127.0.0.1:8765 SERVER"
 
 
 def run(args: argparse.Namespace) -> int:

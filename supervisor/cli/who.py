@@ -22,8 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "A daemon is shown when the setting public = true allows it: its figures alone, no names and no paths. BUSY\n"
         "is of the limit, WHY what binds it, LEFT the items that have not ended, CORES and MEMORY what its tasks\n"
-        "use.\n"
-        "Example: grist who; grist who --json"
+        "use."
     )
     parser.add_argument("--json", action="store_true", help="for programs")
 

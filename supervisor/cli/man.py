@@ -1,0 +1,21 @@
+"""`grist man`: the man page, as troff reads it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from gristmill import __version__
+
+
+def configure(_: argparse.ArgumentParser) -> None:
+    """It has no options of its own."""
+
+
+def run(_: argparse.Namespace) -> int:
+    """Prints it."""
+    from gristmill.supervisor.cli import table
+    from gristmill.supervisor.core import manpage
+
+    sys.stdout.write(manpage.page(table.verbs(), __version__))
+    return 0
