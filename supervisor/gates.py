@@ -113,7 +113,9 @@ class Gates:
         for job in gated:
             for _, refs in gate.needs(job.spec.gate) if job.started_at is None else ():
                 for ref in refs:
-                    if ref not in self._past and self._id(ref, names, job) is None:
+                    if self._id(ref, names, job) is not None:
+                        self._past.pop(ref, None)
+                    elif ref not in self._past:
                         found: Job | None = await self._store.ask("job", str(ref))
                         known = found is not None and found.id != job.id
                         self._past[ref] = Fate(found.id, found.spec.name, found.state) if found and known else None

@@ -107,6 +107,20 @@ async def test_a_job_that_ended_long_ago_is_found_in_the_record(house: House) ->
     )
 
 
+async def test_of_jobs_that_memory_has_forgotten_the_newest_counts_as_well(house: House) -> None:
+    waits = await house.drop("waits", 'after = "nobody"', 'after_any = "old"')  # something is looked after all the time
+    await house.end(await house.drop("old"))
+    house.ledger.recent.clear()
+    await house.at(BEGIN)
+    newer = await house.drop("old")
+    await house.at(BEGIN)
+    await house.end(newer)
+    house.ledger.recent.clear()
+    job = await house.drop("next", 'after = "old"')
+    await house.at(BEGIN)
+    assert job.reason.startswith(f"dependency: job {newer.id} (old) was canceled") and waits.alive
+
+
 async def test_time_is_up_for_a_job_so_long_after_its_first_start(house: House) -> None:
     job = await house.drop("slow", 'limits = { time = "1h" }', "items = { total = 3, per_task = 1 }")
     await house.at(BEGIN + timedelta(hours=5))
