@@ -19,20 +19,20 @@ from typing import Any, TypeVar
 
 from gristmill.supervisor.core.arrival import Arrivals
 from gristmill.supervisor.core.conditions import Conditions, Kind
-from gristmill.supervisor.core.errors import FolderError, JobFileError, Problem, RequestError
-from gristmill.supervisor.core.filenames import LONGEST, SUFFIXES, claim, job_like, shown
+from gristmill.supervisor.core.errors import FolderError, JobFileError, Problem
+from gristmill.supervisor.core.filenames import claim, shown
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.edge import store
-from gristmill.supervisor.edge.folder import SIZE_LIMIT, Claimed, Found, JobsFolder
+from gristmill.supervisor.edge.folder import Claimed, Found, JobsFolder
 from gristmill.supervisor.edge.shelves import Shelves
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.edge.watch import Watch
 from gristmill.supervisor.filing import Filing
 from gristmill.supervisor.ledger import Ledger
-from gristmill.supervisor.reading import Outcome, Reader, batches
+from gristmill.supervisor.reading import Outcome, Reader, batches, handed_in
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ LOOK_EVERY = 2.0
 """Seconds between two looks when no hint comes."""
 MEND_EVERY = 1.0
 """Seconds between two tries of a folder that can't be used."""
+LOOK_MOST = 5000
+"""Files that are looked at together while some of them can be taken: of a flood the oldest, for each takes memory."""
 REST = 0.02
 """Seconds until the next look where hints came during the last one, or twice as long as looking took: hints come by the
 thousand."""
@@ -68,7 +70,7 @@ class Intake:
         self._batches = itertools.count(1)
         self._in_hand: set[str] = set()
         self._behind = True
-        self._looked_s = 0.0
+        self._looked_s, self._narrow = 0.0, True
         self.rejected = 0
         self.file_away = self._filing.run
         self.bring_back = self._filing.bring_back
@@ -160,14 +162,24 @@ class Intake:
     def _complete(self, hinted: Mapping[bytes, bool]) -> list[Found]:
         """The files that are all there, in the folder as it is now."""
         self._stand()
-        found = {item.name: item for item in self._folder.look()}
+        found = {item.name: item for item in self._folder.look(LOOK_MOST if self._narrow else None)}
         self._folder.check()  # after the look: what was dropped once others could write is not taken
         now = time.monotonic()
         ripe = self._arrivals.look(((item.name, item.settled) for item in found.values()), hinted, now)
-        return [
+        whole = [
             found[name] for name in ripe
             if self._arrivals.whole(name, self._folder.closed(name) if found[name].plain else True, now)
         ]
+        if self._narrow and len(found) == LOOK_MOST:  # there may be more, which were not looked at
+            self._loop.call_soon_threadsafe(self._look_on, {name: hinted[name] for name in hinted if name not in found})
+            self._narrow = bool(whole)
+        else:
+            self._narrow = True
+        return whole
+
+    def _look_on(self, hinted: Mapping[bytes, bool]) -> None:
+        self._hinted = {**hinted, **self._hinted}
+        self._wake.set()
 
     def _others_batches(self) -> list[str]:
         """Batches that earlier daemons made; one of ours may be empty because it is just being filled."""
@@ -199,11 +211,7 @@ class Intake:
 
     async def submit(self, file: str, text: str) -> Job:
         """Takes in a job that came over the socket; raises JobFileError, with nothing left behind, when it is bad."""
-        name, data = _encoded(file), _encoded(text)
-        if b"/" in name or b"\0" in name or len(name) > LONGEST or not (job_like(name) and name.endswith(SUFFIXES)):
-            raise RequestError(f"{file!r} is no name of a job file – such as sweep.toml")
-        if len(data) > SIZE_LIMIT:
-            raise RequestError(f"{file}: longer than {SIZE_LIMIT} bytes – keep data outside the job file")
+        name, data = handed_in(file, text)
         batch = self._batch()
         mine = Claimed(claim(batch, name), name, data, False)
         (outcome,) = await self._reader.read([mine])
@@ -293,10 +301,3 @@ class Intake:
             target = self._shelves.reject(batch, item.name, why)
             log.warning("rejected %s:\n%s", safe(shown(target)), why)
         self._shelves.tidy({item.claim.partition("/")[0] for item, _ in bad})
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise RequestError("not UTF-8 text – save the job as UTF-8") from error

@@ -44,7 +44,7 @@ FORSAKEN = "its worker was killed: it goes on, how it ends will not be known"
 CANCELING = "canceling"
 """The reason of a live task whose end was asked for: the durable mark that a later daemon acts on."""
 HELD = "held by the user"
-BATCH = 1000
+BATCH = 500
 """Jobs that come down from the loft at a time."""
 JOB_FAILED = "its job has failed"
 MARKS = frozenset({CANCELING, EVICTED})

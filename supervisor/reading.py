@@ -20,8 +20,8 @@ from typing import TypeAlias
 import msgspec
 
 from gristmill.supervisor.core import jobfile, slurmenv
-from gristmill.supervisor.core.errors import JobFileError, Problem
-from gristmill.supervisor.core.filenames import shown
+from gristmill.supervisor.core.errors import JobFileError, Problem, RequestError
+from gristmill.supervisor.core.filenames import LONGEST, SUFFIXES, job_like, shown
 from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.spec import Spec
@@ -178,3 +178,20 @@ def _text_of(path: str) -> str:
         if error.errno in NOT_THE_FILES:
             raise MomentError(f"{path} can't be read now: {error.strerror}") from error
         raise
+
+
+def handed_in(file: str, text: str) -> tuple[bytes, bytes]:
+    """Name and bytes of a job that comes over the socket; raises RequestError where no file could be like that."""
+    name, data = _encoded(file), _encoded(text)
+    if b"/" in name or b"\0" in name or len(name) > LONGEST or not (job_like(name) and name.endswith(SUFFIXES)):
+        raise RequestError(f"{file!r} is no name of a job file – such as sweep.toml")
+    if len(data) > SIZE_LIMIT:
+        raise RequestError(f"{file}: longer than {SIZE_LIMIT} bytes – keep data outside the job file")
+    return name, data
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise RequestError("not UTF-8 text – save the job as UTF-8") from error

@@ -24,7 +24,7 @@ from gristmill.supervisor.core.task import JobState, Task, TaskState
 RECENT = 500
 """Ended jobs of which a view is kept in memory for the screens; all else about them is asked of the store."""
 
-WAITING = 4000
+WAITING = 2000
 """So many jobs that wait to begin are in memory, of one priority and the higher ones; the next is for the loft."""
 
 

@@ -13,11 +13,12 @@ import contextlib
 import errno
 import fcntl
 import grp
+import heapq
 import os
 import pwd
 import signal
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,9 +168,13 @@ class JobsFolder:
 
     # ── what lies there ───────────────────────────────────────────────────────────────────────────────────────
 
-    def look(self) -> list[Found]:
-        """Every file that may be a job, oldest first, so that a night's drops run in the order they came."""
-        found = []
+    def look(self, most: int | None = None) -> list[Found]:
+        """The files that may be jobs, all or `most`, oldest first: a night's drops run in the order they came."""
+        if most is None:
+            return sorted(self._candidates(), key=_age)
+        return heapq.nsmallest(most, self._candidates(), key=_age)
+
+    def _candidates(self) -> Iterator[Found]:
         with os.scandir(os.fsencode(self.path)) as entries:
             for entry in entries:
                 if not job_like(entry.name):
@@ -181,9 +186,7 @@ class JobsFolder:
                 if stat.S_ISDIR(status.st_mode):
                     continue
                 if entry.name.endswith(SUFFIXES) or self._script_without_suffix(entry.name, status):
-                    found.append(Found(entry.name, _settled(status), stat.S_ISREG(status.st_mode)))
-        found.sort(key=lambda item: (item.settled[1], item.name))
-        return found
+                    yield Found(entry.name, _settled(status), stat.S_ISREG(status.st_mode))
 
     def _script_without_suffix(self, name: bytes, status: os.stat_result) -> bool:
         if not (stat.S_ISREG(status.st_mode) and status.st_mode & stat.S_IXUSR) or b"." in name:
@@ -298,6 +301,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _age(item: Found) -> tuple[int, bytes]:
+    return item.settled[1], item.name
 
 
 def _settled(status: os.stat_result) -> Settled:

@@ -195,6 +195,17 @@ def test_a_rejection_that_a_crash_cut_short_is_finished(folder: JobsFolder, shel
     assert sorted(os.listdir(folder.path / "rejected")) == ["bad.toml", "bad.toml.error"]
 
 
+def test_of_many_files_the_oldest_are_looked_at_first(folder: JobsFolder) -> None:
+    for age in (3, 1, 4, 1, 5):
+        path = folder.path / f"{age}-{len(os.listdir(folder.path))}.toml"
+        path.write_text("command = 'true'")
+        os.utime(path, (1000 - age, 1000 - age))
+    every = [item.name for item in folder.look()]
+    assert [name[:1] for name in every] == [b"5", b"4", b"3", b"1", b"1"]
+    assert [item.name for item in folder.look(2)] == every[:2]
+    assert [item.name for item in folder.look(9)] == every
+
+
 def test_a_file_that_somebody_still_writes_is_not_complete(folder: JobsFolder) -> None:
     with open(folder.path / "slow.toml", "w") as writer:
         writer.write("comm")
