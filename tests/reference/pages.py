@@ -1,0 +1,147 @@
+"""Makes the pages: keys from their types, commands from the table that `--help` has; what is said there isn't here."""
+
+from __future__ import annotations
+
+import re
+import typing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gristmill.supervisor.cli import table
+from gristmill.supervisor.core import keys, settings
+from gristmill.supervisor.core.manpage import COMMON
+from tests.reference import samples
+
+DOCS = Path(__file__).parents[2] / "docs"
+MADE = "<!-- Made from {source} by `python -m tests.reference`: change it there. -->"
+TABLES: dict[str, tuple[str, type[keys.Table]]] = {
+    "": ("The top of the file", keys.JobFile),
+    "items": ("[items]", keys.ItemsTable),
+    "grid": ("[grid]", keys.GridTable),
+    "resources": ("[resources]", keys.ResourcesTable),
+    "retry": ("[retry]", keys.RetryTable),
+    "limits": ("[limits]", keys.LimitsTable),
+    "finally": ("[finally]", keys.FinallyTable),
+    "results": ("[results]", keys.ResultsTable),
+    "recycle": ("recycle = { … }", keys.RecycleTable),
+    "snapshot": ("snapshot = { … }", keys.SnapshotTable),
+}
+JOB_HEAD = """\
+# Job files: every key
+
+{made}
+
+A job file is TOML. Its shortest form is one line: `command = "python3 train.py"`. In scripts (`*.sh`, `*.py`) and
+lists of commands (`*.txt`, `*.cmds`) the same keys stand in lines that begin with `#GRIST `; `#SBATCH` lines have a
+page of their own, [scripts.md](scripts.md). `grist check FILE` says what a file would run, or everything that is wrong
+with it. Editors that know JSON Schema complete and explain the keys:
+[job.schema.json](../supervisor/core/job.schema.json).
+
+Durations are numbers of seconds, or texts such as `"90s"`, `"2h"`, `"1h30m"`, `"2d"`; sizes are numbers of bytes, or
+texts such as `"500 MB"` (of a thousand) or `"2 GiB"` (of 1024). A relative path begins at the folder that holds
+`jobs/`, or at `cwd` where that is given.
+"""
+SETTINGS_HEAD = """\
+# Settings: every key
+
+{made}
+
+Two files, both optional: `~/.config/gristmill/settings.toml` for all jobs folders of a user, and
+`jobs/.gristmill/settings.toml` for one of them, which wins key by key. They are read again when they change; where a
+file has a fault what was said before stays in force, and `grist status` says where the fault is. What they are for:
+[administration.md](administration.md).
+For editors: [settings.schema.json](../supervisor/core/settings.schema.json).
+"""
+COMMANDS_HEAD = """\
+# Commands
+
+{made}
+
+Every command takes `--jobs DIR` (the jobs folder; default: `GRIST_JOBS`, or the nearest `jobs/` upward) and
+`--state DIR` (the state folder; default: `GRIST_STATE`, or one for each jobs folder). A JOB is an id, a name (the
+newest of it) or `last`; a task is JOB/NUMBER. Exit codes: 0 good, 1 a job failed, 2 usage or a bad job file, 3 no
+daemon, 4 the wait ended first.
+"""
+
+
+def made() -> dict[Path, str]:
+    """The text of each page."""
+    return {DOCS / "job-files.md": job_files(), DOCS / "settings.md": setting_files(), DOCS / "commands.md": commands()}
+
+
+def job_files() -> str:
+    """The keys of a job file, table by table."""
+    lines = [JOB_HEAD.format(made=MADE.format(source="supervisor/core/keys.py"))]
+    for name, (title, layout) in TABLES.items():
+        lines += [f"## {title}", "", paragraphs(layout.__doc__ or ""), ""]
+        prefix = f"{name}." if name else ""
+        for key, annotation in typed(layout).items():
+            lines += entry(prefix + key, annotation, samples.JOBS[name][key])
+        if name == "grid":
+            lines += entry("grid.PARAMETER.range", typed(keys.RangeTable)["range"], samples.JOBS["grid"]["range"])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def setting_files() -> str:
+    """The keys of a settings file."""
+    lines = [SETTINGS_HEAD.format(made=MADE.format(source="supervisor/core/settings.py"))]
+    for key, annotation in typed(settings.SettingsFile).items():
+        lines += entry(key, annotation, samples.SETTINGS[key])
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def commands() -> str:
+    """The verbs as their help has them."""
+    lines = [COMMANDS_HEAD.format(made=MADE.format(source="supervisor/cli/"))]
+    for verb in table.verbs():
+        lines += [f"## grist {verb.name}", "", f"{verb.summary[0].upper()}{verb.summary[1:]}.", ""]
+        lines += ["```sh", *verb.examples, "```", "", f"Usage: `{verb.usage}`", ""]
+        own = [option for option in verb.options if option.flags[-1] not in COMMON]
+        rows = [(one.name, one.help) for one in verb.arguments if one.help]
+        rows += [(", ".join(one.flags) + f" {one.value}".rstrip(), one.help) for one in own]
+        if rows:
+            cells = [f"| `{cell(term)}` | {cell(words)} |" for term, words in rows]
+            lines += ["| argument | what it is |", "|---|---|", *cells, ""]
+        lines += [verb.notes, ""] if verb.notes else []
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def typed(layout: type[keys.Table]) -> dict[str, Any]:
+    """The keys of a table as a file writes them, with their types."""
+    hints = typing.get_type_hints(layout, include_extras=True)
+    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(layout)}
+
+
+def entry(key: str, annotation: Any, sample: str) -> list[str]:
+    """What is said of one key."""
+    meaning, _, default = said(annotation).partition("Default: ")
+    facts = [f"- Write {wants(annotation)}."] if wants(annotation) else []
+    facts += [f"- Default: {default.strip().removesuffix('.')}."] if default else []
+    return [f"### {key}", "", meaning.strip(), "", *facts, *([""] if facts else []), "```toml", sample, "```", ""]
+
+
+def said(annotation: Any) -> str:
+    """The description in a key's type."""
+    found = [meta.description for meta in getattr(annotation, "__metadata__", ()) if meta.description]
+    return found[-1] if found else ""
+
+
+def wants(annotation: Any) -> str:
+    """What a value must be, in the words of the message when it is not."""
+    for meta in reversed(getattr(annotation, "__metadata__", ())):
+        if meta.extra and "wants" in meta.extra:
+            return str(meta.extra["wants"])
+    inner = [annotation.__origin__] if hasattr(annotation, "__metadata__") else typing.get_args(annotation)
+    return next(filter(None, map(wants, inner)), "")
+
+
+def paragraphs(text: str) -> str:
+    """A docstring as running text."""
+    return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()))
+
+
+def cell(text: str) -> str:
+    """A help text in a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
