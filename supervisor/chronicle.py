@@ -25,7 +25,7 @@ from gristmill.supervisor.core.protocol import ConditionView, DecisionView
 from gristmill.supervisor.core.spec import Notify
 from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
 
-TASKS, OTHERS = 5000, 2000
+TASKS, OTHERS = 2000, 2000
 """Events that are kept."""
 PAGE = 1000
 WAIT_MOST_S = 60.0

@@ -64,7 +64,8 @@ class Crier:
         jobs = self._ledger.jobs.values()
         left = sum(job.spec.items.total - job.items_done - job.items_failed for job in jobs)
         who = (os.getpid(), __version__, self._began, now)
-        return card.make(self._feed.limit, self._feed.machine, (len(jobs), max(0, left)), self._settings().nice, who)
+        work = (len(jobs) + len(self._ledger.loft), max(0, left))
+        return card.make(self._feed.limit, self._feed.machine, work, self._settings().nice, who)
 
     def close(self) -> None:
         """Takes it away for good."""

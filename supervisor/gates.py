@@ -24,6 +24,8 @@ from gristmill.supervisor.ledger import Ledger
 LOOK_S = 1.0
 IDLE_SHARE = 9.0
 """A look that takes long is followed by a pause so many times as long, or by LOOK_S if that is longer."""
+KNOWN_MOST = 2000
+"""Jobs that were asked of the record, before those are forgotten that nobody names any more."""
 BREATH = 200
 """So many jobs are looked at before others have a turn of the event loop."""
 
@@ -58,6 +60,7 @@ class Gates:
             self._past.clear()
             self._brought.clear()
             return
+        self._tidy(gated)
         await self._bring_down(gated)
         names = self._ledger.by_name()
         await self._look_up(gated, names)
@@ -94,6 +97,13 @@ class Gates:
         if job.start_at is None:
             job.start_at = gate.first(job.spec.gate.start, datetime.fromtimestamp(job.submitted_at)).timestamp()
         return job.start_at
+
+    def _tidy(self, gated: Iterable[Job]) -> None:
+        """Forgets what nobody waits for any more, where there is much of it: some job may always wait for something."""
+        if len(self._past) + len(self._brought) > KNOWN_MOST:
+            refs = {ref for job in gated for _, some in gate.needs(job.spec.gate) for ref in some}
+            self._past = {ref: fate for ref, fate in self._past.items() if ref in refs}
+            self._brought &= refs
 
     # ── the other jobs ────────────────────────────────────────────────────────────────────────────────────────
 

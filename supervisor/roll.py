@@ -24,6 +24,9 @@ from gristmill.supervisor.core.task import JobState, Task, TaskState
 RECENT = 500
 """Ended jobs of which a view is kept in memory for the screens; all else about them is asked of the store."""
 
+AWAITED = 2000
+"""Names and numbers of jobs that were waited for, before those are forgotten that nobody waits for any more."""
+
 WAITING = 2000
 """So many jobs that wait to begin are in memory, of one priority and the higher ones; the next is for the loft."""
 
@@ -108,8 +111,7 @@ class Roll:
         limits = job.spec.limits
         if job.spec.gate != Gate() or limits.time_s is not None or limits.failures is not None:
             self.gated[job.id] = job
-            self._awaited.update(ref for _, refs in gate.needs(job.spec.gate) for ref in refs)
-            self._awaited.add(job.spec.name)  # of a name one may have to wait for another
+            self._awaited.update(_named(job))
         if self.gated:
             self.news.set()
         if self._simple(job):
@@ -159,9 +161,14 @@ class Roll:
         del self.jobs[job.id]
         self._begun(job.id)
         self.gated.pop(job.id, None)
-        if not self.gated:
-            self._awaited.clear()
+        if not self.gated or len(self._awaited) > AWAITED + 8 * len(self.gated):
+            self._awaited = {ref for one in self.gated.values() for ref in _named(one)}
         del self.order[bisect.bisect_left(self.order, (-job.spec.priority, job.id))]
         self.recent[job.id] = portray(job)
         while len(self.recent) > RECENT:
             self.forgotten.append(self.recent.popitem(last=False)[0])
+
+
+def _named(job: Job) -> Iterable[Ref]:
+    """What a job may wait for: those that it names, and of its own name another."""
+    return (job.spec.name, *(ref for _, refs in gate.needs(job.spec.gate) for ref in refs))

@@ -32,7 +32,7 @@ def jobs(args: argparse.Namespace) -> int:
     """Names first, each once, then ids; what could trouble a terminal is left out. Nothing where no daemon answers."""
     try:
         with place_of(args).connect(timeout=2.0) as client:
-            known = client.ask("status")["jobs"]
+            known = client.ask("status", near=True)["jobs"]
     except GristError:
         return 0
     names = dict.fromkeys(job["name"] for job in reversed(known) if job["name"].isprintable())

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.epilog = (
         "Events are: job, task, limit, condition, daemon, and gap where some are not kept any more. The last 2,000\n"
-        "and, of tasks, the last 5,000 are kept while the daemon runs."
+        "of tasks, and the last 2,000 others, are kept while the daemon runs."
     )
     parser.add_argument("-f", "--follow", action="store_true", help="go on as they happen, until the daemon stops")
     parser.add_argument("--since", metavar="TIME", help="30m (ago), 2026-11-28T22:00, or seconds since the epoch")

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 def read(place: Place) -> str:
     """All metrics; raises NoDaemonError."""
     with place.connect() as client:
-        status, counters = client.ask("status"), client.ask("counters")
+        status, counters = client.ask("status", near=True), client.ask("counters")
     return metrics.text(status["daemon"]["jobs_dir"], metrics.of_status(status, counters, time.time()))
 
 

@@ -42,7 +42,7 @@ METRICS: dict[str, Metric] = {
     "gristmill_workers_busy": Metric("gauge", "Workers that are busy."),
     "gristmill_limit_fixed": Metric("gauge", "1 where the limit was set by the user, 0 where it is found."),
     "gristmill_jobs": Metric("gauge", "Jobs that are not over, by state.", ("state",)),
-    "gristmill_items_left": Metric("gauge", "Items of jobs that are not over that have not ended."),
+    "gristmill_items_left": Metric("gauge", "Items of jobs near their turn that have not ended."),
     "gristmill_job_items": Metric("gauge", "Items of a job that is not over.", ("id", "name")),
     "gristmill_job_items_done": Metric("gauge", "Those that ended well.", ("id", "name")),
     "gristmill_job_items_failed": Metric("gauge", "Those that ended otherwise.", ("id", "name")),
@@ -90,7 +90,7 @@ def of_status(status: Mapping[str, Any], counters: Mapping[str, Any], now: float
     yield Sample("gristmill_workers_limit", limit["workers"])
     yield Sample("gristmill_workers_busy", limit["busy"])
     yield Sample("gristmill_limit_fixed", limit["mode"] == "fixed")
-    yield from _jobs([job for job in status["jobs"] if job["state"] not in OVER])
+    yield from _jobs([job for job in status["jobs"] if job["state"] not in OVER], status.get("jobs_more", 0))
     for state, count in sorted(counters["jobs"].items()):
         yield Sample("gristmill_jobs_ended_total", count, (state,))
     yield Sample("gristmill_task_attempts_total", counters["started"])
@@ -107,8 +107,9 @@ def of_status(status: Mapping[str, Any], counters: Mapping[str, Any], now: float
     yield Sample("gristmill_disk_free_bytes", machine["disk_free_bytes"])
 
 
-def _jobs(jobs: list[Mapping[str, Any]]) -> Iterator[Sample]:
-    states: dict[str, int] = {}
+def _jobs(jobs: list[Mapping[str, Any]], more: int) -> Iterator[Sample]:
+    """Of these jobs, and of so many more that wait far from their turn."""
+    states: dict[str, int] = {"queued": more} if more else {}
     for job in jobs:
         states[job["state"]] = states.get(job["state"], 0) + 1
     for state, count in sorted(states.items()):

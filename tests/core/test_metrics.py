@@ -62,6 +62,8 @@ def test_many_jobs_are_no_flood_of_series() -> None:
     text = told(*(job(number, "queued") for number in range(1000)))
     assert text.count("gristmill_job_items{") == metrics.JOBS_MOST
     assert 'gristmill_jobs{jobs="/home/ann/jobs",state="queued"} 1000' in text
+    far = metrics.text("/x", metrics.of_status({**status(job(1, "queued")), "jobs_more": 96_000}, COUNTERS, 1000.0))
+    assert 'gristmill_jobs{jobs="/x",state="queued"} 96001' in far
 
 
 def test_odd_names_break_no_line() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gristmill.supervisor import gates, roll
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.jobfile import parse
 from gristmill.supervisor.core.task import JobState, Task
@@ -138,3 +139,19 @@ async def test_a_long_line_of_jobs_is_looked_at_in_one_go(house: House) -> None:
     await house.at(BEGIN)
     assert [job.ready(house.clock()) for job in jobs] == [True] + [False] * 299
     assert all(job.alive for job in jobs)
+
+
+async def test_beside_a_job_that_waits_for_ever_nothing_of_others_is_remembered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gates, "KNOWN_MOST", 10)
+    monkeypatch.setattr(roll, "AWAITED", 10)
+    await house.drop("for-ever", 'after = "nobody"')
+    for number in range(40):
+        job = await house.drop(f"job-{number}", f'after = "missing-{number}"')
+        await house.gates.look()
+        await house.end(job)
+    await house.gates.look()
+    assert len(house.gates._past) <= 12
+    assert len(house.ledger._awaited) <= 20
+    assert {"nobody", "for-ever"} <= house.ledger._awaited
