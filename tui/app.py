@@ -17,8 +17,9 @@ from textual import on
 from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.binding import BindingType
-from textual.events import CursorPosition
+from textual.events import CursorPosition, Event, Key
 from textual.screen import Screen
+from textual.widgets import Input
 
 from gristmill.supervisor.core.errors import GristError, RequestError
 from gristmill.supervisor.core.sanitise import safe
@@ -79,6 +80,8 @@ class MillApp(App[int]):
         self._lost = ""
         self.orders = Orders(self)
         self.pace = Pace()
+        self.aimed: set[int] = set()
+        """Keys on their way that were meant for something else than a line to type in."""
         self._owed = False
 
     @property
@@ -145,6 +148,16 @@ class MillApp(App[int]):
         if free:
             self.pace.made()
         return free
+
+    async def on_event(self, event: Event) -> None:
+        """A key comes back when nobody wanted it; where a line to type in was opened meanwhile, it is for that."""
+        if isinstance(event, Key) and id(event) in self.aimed:
+            self.aimed.discard(id(event))
+            if isinstance(self.focused, Input):
+                event._stop_propagation = False  # it has come all the way to us once, and may do so again
+                self.focused._forward_event(event)
+                return
+        await super().on_event(event)
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         """Textual's own way to the terminal, with fewer bytes."""
@@ -289,11 +302,11 @@ class MillApp(App[int]):
 
 
 def run(socket_path: str, jobs_dir: str, *, ascii: bool = False, theme: str | None = None,  # noqa: A002
-        read_only: bool = False) -> int:  # fmt: skip
+        read_only: bool = False, mouse: bool = True) -> int:  # fmt: skip
     """Show the daemon behind this socket until the user leaves; the exit code."""
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     if theme is not None and theme not in NAMES:
         raise RequestError(f"{theme}: no such theme; there are {', '.join(NAMES)}")
     app = MillApp(socket_path, jobs_dir, use_ascii=ascii, theme=theme, read_only=read_only)
-    result = app.run()
+    result = app.run(mouse=mouse)
     return app.return_code or 0 if result is None else result

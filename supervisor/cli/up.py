@@ -30,6 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", metavar="N|auto", help="how many workers the daemon that is started may run")
     parser.add_argument("--record", metavar="FILE", help="have the daemon that is started record the governor's work")
     parser.add_argument("--ascii", action="store_true", help="no glyphs beyond ASCII")
+    parser.add_argument("--theme", metavar="NAME", help="dark, light, colour-blind or terminal-16")
+    parser.add_argument("--read-only", action="store_true", help="the screens show only; no key changes anything")
+    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal, to copy text")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+from textual import events
 
 from gristmill.supervisor.core.protocol import LimitView
 from gristmill.tui.screens.overview import plan
@@ -322,3 +323,12 @@ async def test_one_list_can_have_the_whole_screen(mill: Opened, size: tuple[int,
         await eye.misses("Jobs  ")
         await eye.press("z")
         await eye.sees("Jobs  ", "CPU  71%")
+
+
+async def test_what_is_typed_right_behind_a_key_is_not_lost(mill: Opened) -> None:
+    async with mill() as eye:
+        await eye.sees("pose-cv")
+        await eye.press("tab")
+        for key, char in (("slash", "/"), *((char, char) for char in "ablate"), ("enter", None)):
+            eye.app.post_message(events.Key(key, char))
+        await eye.sees("/ablate finds 1", "Enter open")

@@ -95,7 +95,7 @@ class MillScreen(Screen[None]):
         self.query_one("#footer").display = False
         prompt = Prompt(placeholder, value)
         self.mount(prompt)
-        prompt.focus()
+        self.set_focus(prompt)  # at once, not by and by: what is typed behind the key that opened it belongs to it
 
     def close_prompt(self, text: str) -> None:
         """Take the line away again, and go by this text."""

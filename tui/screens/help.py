@@ -19,6 +19,10 @@ def sections(marks: Marks, read_only: bool) -> list[list[Runs]]:
         if keyed:
             blocks.append([((f" {title}", "title"),)] + [
                 ((f"  {command.shown:<7}", "key"), (command.help, "text")) for command in keyed])  # fmt: skip
+    blocks.append([
+        ((" Copying text", "title"),),
+        (("  Shift", "key"), ("-drag selects in most terminals; --no-mouse leaves them the mouse altogether", "text")),
+    ])
     signs: list[Runs] = [((" Signs", "title"),)]
     for state in SIGNS:
         runs = marks.state(state)

@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.events import Resize
+from textual.events import Event, Key, Resize
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -18,6 +18,9 @@ from textual.widget import Widget
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui.looks import Palette
 from gristmill.tui.marks import TO_ASCII, Marks, Runs
+
+AIMED_MOST = 64
+"""Keys that may be on their way at once."""
 
 
 class Painted(Protocol):
@@ -28,6 +31,9 @@ class Painted(Protocol):
 
     @property
     def marks(self) -> Marks: ...
+
+    @property
+    def aimed(self) -> set[int]: ...
 
     def may_paint(self) -> bool: ...
 
@@ -75,6 +81,15 @@ class Lines(Widget):
         if y < len(self._strips) and self._strips[y].cell_length == self.size.width:
             return self._strips[y]
         return Strip.blank(self.size.width, self.tone("text" + self.ground))
+
+    async def on_event(self, event: Event) -> None:
+        """A key is noted: one that came while that before it opened a line to type in belongs to that line."""
+        if isinstance(event, Key):
+            aimed = self.look.aimed
+            if len(aimed) > AIMED_MOST:
+                aimed.clear()  # some never came back: their screen went with them
+            aimed.add(id(event))
+        await super().on_event(event)
 
     def on_resize(self, _: Resize) -> None:
         """Another size is another drawing."""
