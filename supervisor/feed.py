@@ -149,6 +149,7 @@ class Feed:
         return Update(
             event="snapshot" if event == "snapshot" else "delta", seq=self._seq, time=time.time(),
             daemon=self.daemon(), limit=self.limit, machine=self.machine, workers=self.workers(), jobs=jobs,
+            jobs_more=len(self._ledger.loft),
             decisions=decisions,
         )
 

@@ -57,6 +57,8 @@ class Mill:
     jobs: Mapping[int, JobView]
     decisions: tuple[DecisionView, ...] = ()
     history: tuple[Reading, ...] = ()
+    jobs_more: int = 0
+    """Jobs that wait in the daemon's record, and are not listed yet."""
 
     @property
     def queued(self) -> int:
@@ -96,7 +98,8 @@ def fold(mill: Mill | None, update: Update) -> Mill:
                       limit.busy, limit.workers)  # fmt: skip
     history = (*past, reading)[-HISTORY:]
     workers = tuple(sorted(update.workers, key=lambda worker: worker.worker))
-    return Mill(update.seq, update.time, update.daemon, limit, machine, workers, jobs, decisions, history)
+    return Mill(update.seq, update.time, update.daemon, limit, machine, workers, jobs, decisions, history,
+                update.jobs_more)  # fmt: skip
 
 
 def _remember(ours: tuple[Reading, ...], told: list[PastView]) -> tuple[Reading, ...]:

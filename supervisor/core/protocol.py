@@ -380,6 +380,8 @@ class Update(View, kw_only=True):
     machine: MachineView
     workers: list[WorkerView]
     jobs: list[JobView]
+    jobs_more: int = 0
+    """So many more jobs wait in the record; they come, as those before them begin."""
     removed: list[int] = []
     decisions: list[DecisionView] = []
     history: list[PastView] = []

@@ -111,6 +111,7 @@ class Daemon:
         self.refusals: dict[str, str] = {}
         self.studies: dict[tuple[str, str], Any] = {}
         self.held = ""
+        self.jobs_more = 0
         self.conditions: list[ConditionView] = []
         self.counts_all = False
         self.frozen = False
@@ -146,7 +147,7 @@ class Daemon:
         """What is said now."""
         return Update(
             event=event, seq=self.seq, time=self.now(), jobs=jobs, removed=removed or [], workers=self.workers,
-            decisions=self.decisions, history=self.history if event == "snapshot" else [],
+            decisions=self.decisions, jobs_more=self.jobs_more, history=self.history if event == "snapshot" else [],
             daemon=DaemonView(pid=1, version="0.1", uptime_s=60, reason=self.held, conditions=self.conditions,
                               state="held" if self.held or any(one.holds for one in self.conditions) else "ok"),
             limit=self.limit,

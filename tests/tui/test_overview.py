@@ -332,3 +332,12 @@ async def test_what_is_typed_right_behind_a_key_is_not_lost(mill: Opened) -> Non
         for key, char in (("slash", "/"), *((char, char) for char in "ablate"), ("enter", None)):
             eye.app.post_message(events.Key(key, char))
         await eye.sees("/ablate finds 1", "Enter open")
+
+
+async def test_jobs_that_wait_in_the_record_are_counted(daemon: Daemon, mill: Opened) -> None:
+    daemon.jobs_more = 96_000
+    async with mill() as eye:
+        await eye.sees("2 open, 1 ended, 96.0k more wait")
+        daemon.jobs_more = 0
+        daemon.push()
+        await eye.misses("more wait")

@@ -136,7 +136,8 @@ class Overview(ListScreen):
         rows = pick_jobs(mill.jobs.values(), order, chosen)
         still = sum(job.state in OPEN for job in mill.jobs.values())
         found = f", /{chosen.text} finds {figures.count(len(rows))}" if chosen.text else ""
-        counts = f"  {figures.count(still)} open, {figures.count(len(mill.jobs) - still)} ended{found}"
+        more = f", {figures.count(mill.jobs_more)} more wait" if mill.jobs_more else ""
+        counts = f"  {figures.count(still)} open, {figures.count(len(mill.jobs) - still)} ended{more}{found}"
         title = (("Jobs", "title"), (counts, "muted"))
         aside = ((f"by {order.name}", "faint"),) if self.orders["jobs"] else ()
         listed = Listed(rows, lambda job: str(job.id))
