@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
             bad += 1
             continue
         describe(file, spec, args.all)
-        print(code, end="")
+        print(code + too_much(spec, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")), end="")
     return 2 if bad else 0
 
 
@@ -76,6 +76,15 @@ def frozen(path: Path, spec: Spec) -> str:
     of = f" of commit {plan.commit[:12]}, {len(plan.changed)} of them changed" if plan.commit else ""
     more = f"; {plan.untracked} untracked files are left out" if plan.untracked else ""
     return f"  freezes {len(plan.files)} files, {plan.bytes / 1000:,.0f} kB{of}{more}\n"
+
+
+def too_much(spec: Spec, memory: int) -> str:
+    """Words about a claim that a machine with so many bytes of memory can't meet, "" for none."""
+    claim = spec.resources.memory_bytes or 0
+    if claim <= memory:
+        return ""
+    told = f"a task claims {claim / 1e9:.1f} GB of memory, the machine has {memory / 1e9:.1f} GB"
+    return f"  never starts here: {told} – claim less with resources.memory\n"
 
 
 def describe(file: str, spec: Spec, everything: bool) -> None:

@@ -44,6 +44,23 @@ def test_check_says_of_each_line_what_becomes_of_it(mill: Mill) -> None:
     assert "bad.slurm:2:9: --nodes=4: there is one machine" in mill.grist("check", "bad.slurm", code=2)
 
 
+def test_check_says_what_can_never_start(mill: Mill) -> None:
+    (mill.base / "big.sh").write_text("#!/bin/sh\n#SBATCH --mem=900T\ntrue\n")
+    assert "never starts here: a task claims 989560.5 GB of memory, the machine has " in mill.grist("check", "big.sh")
+
+
+def test_a_log_is_copied_though_the_daemon_was_killed(mill: Mill) -> None:
+    mill.start("--limit", "2")
+    mill.drop("long.sh", "#!/bin/sh\n#SBATCH -o %x.out\nwhile [ ! -e go ]; do sleep 0.05; done\necho over\n")
+    mill.running("long")
+    mill.kill()
+    (mill.base / "go").touch()
+    mill.until(lambda: (mill.base / "long.out").exists() and (mill.base / "long.out").read_text(), "no copy")
+    assert (mill.base / "long.out").read_text() == "over\n"
+    mill.start("--limit", "2")
+    assert mill.ended("long")["state"] == "done"
+
+
 def test_a_stand_in_for_srun_starts_nothing_that_it_can_not(turning: Mill) -> None:
     turning.drop("many.sh", "#!/bin/sh\n#SBATCH --ntasks=4\nsrun -n 4 touch made\n")
     assert turning.ended("many")["state"] == "failed"

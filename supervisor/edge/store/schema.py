@@ -57,7 +57,7 @@ DROP TABLE results_2;
     5: "",  # jobs may be open; no table is different
     # Jobs may wait for others, for a time or for hours, and be limited; a task may have cards.
     6: "ALTER TABLE tasks ADD COLUMN gpus TEXT NOT NULL DEFAULT '';",
-    7: "",  # a script may know Slurm, and wait for all of its name; no table is different
+    7: "",  # a script may know Slurm, wait for all of its name, and code be frozen; no table is different
 }
 """By schema number: the statements that make a file of the number before into one of this."""
 
