@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from gristmill.supervisor.core import jobfile, slurmenv
+from gristmill.supervisor.core import jobfile, standins
 from gristmill.supervisor.core.errors import JobFileError, Problem, RequestError
 from gristmill.supervisor.core.filenames import LONGEST, SUFFIXES, job_like, shown
 from gristmill.supervisor.core.findings import Fault
@@ -126,8 +126,10 @@ class Reader:
             file.write(item.data)
             file.flush()
             os.fsync(fd)
-        if spec.slurm is not None and spec.slurm.srun:
-            self._stand_in(self._scripts / "bin", touched)
+        if spec.slurm is not None and spec.slurm.stand_ins:
+            for name, program in standins.PROGRAMS.items():
+                self._stand_in(self._scripts / "bin", name, program)
+            touched |= {self._scripts, self._scripts / "bin"}
         return msgspec.structs.replace(spec, script=str(path))
 
     def _freeze_code(self, item: Claimed, spec: Spec, folder: Path) -> Spec:
@@ -141,20 +143,20 @@ class Reader:
             raise JobFileError(safe(file), (Problem(*place, f"snapshot: {fault.what}", fault.mend),)) from fault
         return msgspec.structs.replace(spec, snapshot=made)
 
-    def _stand_in(self, folder: Path, touched: set[Path]) -> None:
-        """A program for those that clusters have; its folder is the end of PATH."""
-        path = folder / "srun"
-        if path.exists() and path.read_text() == slurmenv.SRUN:
+    @staticmethod
+    def _stand_in(folder: Path, name: str, program: str) -> None:
+        """A program for one that clusters have; its folder is the end of PATH."""
+        path = folder / name
+        if path.exists() and path.read_text() == program:
             return
         folder.mkdir(mode=0o700, exist_ok=True)
-        new = folder / "srun.new"
+        new = folder / f"{name}.new"
         new.unlink(missing_ok=True)
-        new.write_text(slurmenv.SRUN)
+        new.write_text(program)
         new.chmod(0o500)
         with new.open("rb") as file:
             os.fsync(file.fileno())
         new.rename(path)
-        touched.add(folder)
 
 
 def batches(found: list[Found]) -> Iterator[list[Found]]:

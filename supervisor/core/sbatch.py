@@ -11,18 +11,20 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gristmill.supervisor.core.findings import Findings, shown
+from gristmill.supervisor.core.findings import Fault, Findings, shown
 from gristmill.supervisor.core.secrets import masked
 
 _MARK = "#SBATCH"
 _NEARLY = re.compile(r"\s*#\s*SBATCH\s*-", re.IGNORECASE)
-_WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""")
+_WORD = re.compile(r"""(?:[^\s"'\\#]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""")
+_BEGIN = re.compile(r"\S")
 _PIECE = re.compile(r"""\\(.)|"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\\"']+)""")
 
 VALUED = frozenset(
     (
         *("account", "acctg-freq", "array", "batch", "bb", "bbf", "begin", "chdir", "clusters", "cluster-constraint"),
-        *("comment", "constraint", "container", "core-spec", "cores-per-socket", "cpu-freq", "cpus-per-gpu"),
+        *("comment", "constraint", "container", "container-id", "core-spec", "cores-per-socket", "cpu-bind"),
+        *("cpu-freq", "container-image", "container-mounts", "container-name", "container-workdir", "cpus-per-gpu"),
         *("cpus-per-task", "deadline", "delay-boot", "dependency", "distribution", "error", "exclude", "export"),
         *("export-file", "extra", "extra-node-info", "gid", "gpu-bind", "gpu-freq", "gpus", "gpus-per-node"),
         *("gpus-per-socket", "gpus-per-task", "gres", "gres-flags", "hint", "input", "job-name", "licenses"),
@@ -30,7 +32,7 @@ VALUED = frozenset(
         *("nodefile", "nodelist", "nodes", "ntasks", "ntasks-per-core", "ntasks-per-gpu", "ntasks-per-node"),
         *("ntasks-per-socket", "open-mode", "output", "partition", "power", "prefer", "priority", "profile", "qos"),
         *("reservation", "resv-ports", "signal", "sockets-per-node", "switches", "thread-spec", "threads-per-core"),
-        *("time", "time-min", "tmp", "tres-bind", "tres-per-task", "uid", "wckey", "wrap"),
+        *("time", "time-min", "tmp", "tres-bind", "tres-per-task", "uid", "wait-all-nodes", "wckey", "wrap"),
     )
 )
 """Options that take a value."""
@@ -87,7 +89,10 @@ def read(text: str, findings: Findings) -> tuple[list[Option], list[Unread]]:
         top = top and (not bare or bare.startswith("#"))
         if line.startswith(_MARK):
             if top:
-                found.extend(_options(line, number, findings))
+                try:
+                    found.extend(_options(line, number, findings))
+                except Fault as fault:
+                    findings.add_at(number, 1, fault.what, fault.mend)
             else:
                 unread.append(Unread(number, bare, "it stands below the first command, where sbatch reads nothing"))
         elif top and _NEARLY.match(line):
@@ -117,6 +122,7 @@ def _named(word: str) -> tuple[str, str | None]:
     """An option's long name, "" where there is no such, and the value in the same word, None for none."""
     if word.startswith("--"):
         given, equals, value = word[2:].partition("=")
+        given = given.replace("_", "-")  # as older versions had it
         near = [given] if given in _ALL else [name for name in _ALL if given and name.startswith(given)]
         name = near[0] if len(near) == 1 else ""  # as getopt does: shortened is good while it is clear
         return _OTHERWISE.get(name, name), value if equals else None
@@ -135,11 +141,14 @@ def _unknown(word: str) -> tuple[str, str]:
 def _words(line: str, start: int) -> Iterator[tuple[int, str]]:
     """The words of a line with their columns, quotes undone, up to a comment."""
     at = start
-    while match := _WORD.search(line, at):
-        word = match.group()
-        if word.startswith("#"):
+    while found := _BEGIN.search(line, at):
+        at = found.start()
+        if line[at] == "#":
             return
-        pieces = _PIECE.finditer(word)
-        yield match.start() + 1, "".join(next((part for part in piece.groups() if part is not None), "")
-                                         for piece in pieces)  # fmt: skip
-        at = match.end()
+        match = _WORD.match(line, at)
+        if match is None:
+            raise Fault("a quote that is not closed", "close it")
+        word = match.group()
+        parts = (next((part for part in piece.groups() if part is not None), "") for piece in _PIECE.finditer(word))
+        yield at + 1, "".join(parts)
+        at += len(word)

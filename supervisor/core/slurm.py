@@ -7,12 +7,11 @@ gives wins. How options are spelt is `sbatch`'s to know, how their values are wr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from gristmill.supervisor.core import sbatch
+from gristmill.supervisor.core import sbatch, slurmwords
 from gristmill.supervisor.core import slurmvalues as values
 from gristmill.supervisor.core.findings import Fault, Findings, Path
 from gristmill.supervisor.core.sbatch import Option
@@ -65,8 +64,8 @@ class _Reader:
         if self.last[option.name] is not option:
             self._say(option, "overridden", f"a later --{option.name} counts")
             return
-        if option.name in _IGNORED:
-            self._say(option, "not honoured", _IGNORED[option.name])
+        if option.name in slurmwords.IGNORED:
+            self._say(option, "not honoured", slurmwords.IGNORED[option.name])
             return
         read = _HONOURED.get(option.name)
         try:
@@ -80,12 +79,11 @@ class _Reader:
         if made is _NOTHING:
             self._say(option, "not honoured", words)
             return
-        kept = [path for path, value in made.items() if self._put(path, value, option)]
-        if made and not kept:
-            self._say(option, "overridden", "a #GRIST line says otherwise")
+        against = [why for path, value in made.items() if (why := self._put(path, value, option))]
+        if made and len(against) == len(made):
+            self._say(option, "overridden", against[0])
         else:
-            part = " – but a #GRIST line says otherwise in part" if len(kept) < len(made) else ""
-            self._say(option, "honoured", words + part)
+            self._say(option, "honoured", words + (f" – but {against[0]} in part" if against else ""))
 
     def slurm(self, text: str) -> Slurm:
         """What tasks see of Slurm, and where their logs are put."""
@@ -97,39 +95,38 @@ class _Reader:
             partition=self.last["partition"].value if "partition" in self.last else "",
             output=output, error="" if error == output else error,
             append=self.last["open-mode"].value[:1] == "a" if "open-mode" in self.last else False,
-            old_names="SLURM_JOBID" in text or "SLURM_NPROCS" in text, srun=self.look_through(text),
+            old_names="SLURM_JOBID" in text or "SLURM_NPROCS" in text, stand_ins=self.look_through(text),
             remarks=tuple(self.remarks),
         )
 
-    def _put(self, path: Path, value: Any, option: Option) -> bool:
-        """Sets a key; False where a #GRIST line has done so."""
+    def _put(self, path: Path, value: Any, option: Option) -> str:
+        """Sets a key; returns what is against it, "" for nothing."""
         table: Any = self.made.keys
         if path[0] in ("grid", "items") and ("grid" in self._given or "items" in self._given):
-            return False
+            return _GRIST
         for part in path[:-1]:
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
-                return False
+                return _GRIST
         if path[-1] in table:
-            return path in self.made.places  # set by one of ours, from all that belong together
+            if path not in self.made.places:
+                return _GRIST
+            return "" if table[path[-1]] == value else "another option says otherwise"
         table[path[-1]] = value
         for length in range(1, len(path) + 1):
             self.made.places.setdefault(path[:length], (option.line, option.column))
-        return True
+        return ""
 
     def _say(self, option: Option, fate: str, words: str) -> None:
         self.remarks.append(Remark(line=option.line, option=option.said, fate=fate, words=words))
 
     def look_through(self, text: str) -> bool:
-        """Remarks on commands that clusters have; whether srun is among them."""
-        found: dict[str, int] = {}
-        for number, line in enumerate(text.split("\n"), 1):
-            for match in _COMMAND.finditer(line) if not line.lstrip().startswith("#") else ():
-                found.setdefault(match[1], number)
-        for command, first in found.items():
-            fate = "honoured" if command == "srun" else "not honoured"
-            self.remarks.append(Remark(line=first, option=command, fate=fate, words=_COMMANDS[command]))
-        return "srun" in found
+        """Remarks on commands that clusters have; whether something stands in for one of them."""
+        found = slurmwords.commands(text)
+        for command, line in found.items():
+            fate = "honoured" if command in slurmwords.STAND_INS else "not honoured"
+            self.remarks.append(Remark(line=line, option=command, fate=fate, words=slurmwords.COMMANDS[command]))
+        return bool(found.keys() & slurmwords.STAND_INS)
 
     # ── options ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -180,9 +177,27 @@ class _Reader:
             return _NOTHING, "there is no such resource here"
         return {("resources", "gpus"): count}, f"a claim of {count} GPU{'s' if count > 1 else ''}"
 
-    def licenses(self, value: str) -> Made:
-        wanted = values.licenses(value)
-        return {("resources", "counters", name): one for name, one in wanted.items()}, "what the settings count"
+    def memory_per_gpu(self, value: str) -> Made:
+        size, cards = values.size(value), values.cards(self.last)
+        if not size or not cards:
+            return _NOTHING, "it is learned what the task needs"
+        return {("resources", "memory"): size * cards}, f"a claim of memory, for {cards} GPU{'s' if cards > 1 else ''}"
+
+    def cores_per_gpu(self, value: str) -> Made:
+        cards = values.cards(self.last)
+        if not cards:
+            return _NOTHING, "no GPU is asked for"
+        cores = values.count(value) * cards
+        return {("resources", "cpus"): cores}, f"a claim of {_cores(cores)}"
+
+    def signal(self, value: str) -> Made:
+        name, _, ahead = value.rpartition(":")[2].partition("@")
+        if name.upper().removeprefix("SIG") not in ("TERM", "15") or not ahead.isdecimal():
+            return _NOTHING, "a task that runs out of time hears TERM, then KILL after `grace` (10 s): trap TERM"
+        return {("grace",): int(ahead)}, f"TERM comes when the time is over, KILL {ahead} s later"
+
+    def container(self, _: str) -> Made:
+        raise Fault("there are no containers here", "start the program in one yourself: apptainer exec IMAGE …")
 
     def chdir(self, value: str) -> Made:
         return {("cwd",): value}, "the folder that tasks run in"
@@ -199,6 +214,10 @@ class _Reader:
         if wanted == "none" and not variables:
             return _NOTHING, "tasks have the daemon's environment: start the script with env -i for none"
         words = "on top of the daemon's environment" if variables else "tasks have the daemon's environment"
+        if wanted == "some":
+            words = "tasks have all of the daemon's environment, not these variables alone"
+            if not variables:
+                return _NOTHING, words
         return {("env", name): one.replace("{", "{{").replace("}", "}}") for name, one in variables.items()}, words
 
     def output(self, value: str) -> Made:
@@ -241,6 +260,7 @@ class _Reader:
         raise Fault("standard input of a script is empty here", "write < FILE behind the command that reads it")
 
 
+_GRIST = "a #GRIST line says otherwise"
 _NOTHING: dict[Path, Any] = {}
 """What an option sets that is not honoured after all; told from others by what it is, not by what is in it."""
 
@@ -252,42 +272,12 @@ _HONOURED: dict[str, Callable[[_Reader, str], Made]] = {
     "dependency": _Reader.dependency, "export": _Reader.export, "output": _Reader.output, "error": _Reader.error,
     "open-mode": _Reader.open_mode, "requeue": _Reader.requeue, "no-requeue": _Reader.no_requeue,
     "nice": _Reader.nice, "priority": _Reader.priority, "begin": _Reader.begin, "hold": _Reader.refused,
-    "input": _Reader.stdin, "licenses": _Reader.licenses,
+    "input": _Reader.stdin, "mem-per-gpu": _Reader.memory_per_gpu, "cpus-per-gpu": _Reader.cores_per_gpu,
+    "signal": _Reader.signal, "container": _Reader.container, "container-image": _Reader.container,
+    "container-id": _Reader.container, "container-name": _Reader.container, "container-mounts": _Reader.container,
+    "container-workdir": _Reader.container,
 }  # fmt: skip
+
 
 def _cores(count: int) -> str:
     return f"{count} cores" if count > 1 else "1 core"
-
-
-_COMMANDS = {
-    "srun": "runs its command once; a stand-in does, where there is no other srun",
-    "module": "where the shell knows no module, the line fails and the script goes on",
-    "sbatch": "there may be none here: drop the file into the jobs folder instead",
-    "scontrol": "there may be none here: grist status has it", "squeue": "there may be none here: grist status has it",
-    "sacct": "there may be none here: grist status has it", "scancel": "there may be none here: grist cancel does it",
-}  # fmt: skip
-_COMMAND = re.compile(rf"(?:^|[|;&(`!]|\b(?:time|exec|then|do|else))[ \t]*({'|'.join(_COMMANDS)})[ \t]")
-
-_MAIL = "no mail is sent: grist wait tells when a job has ended"
-_WHERE = "there is one machine, and whoever drops the file"
-_NODES = "there is one machine"
-_IGNORED: dict[str, str] = {
-    "mail-type": _MAIL, "mail-user": _MAIL, "partition": _WHERE, "account": _WHERE, "qos": _WHERE, "wckey": _WHERE,
-    "reservation": _WHERE, "clusters": _NODES, "constraint": _NODES, "nodelist": _NODES, "exclude": _NODES,
-    "nodefile": _NODES, "prefer": _NODES, "switches": _NODES, "contiguous": _NODES, "spread-job": _NODES,
-    "exclusive": "others may use the machine: --cpus-per-task claims cores",
-    "oversubscribe": "cores are shared as the governor finds best",
-    "overcommit": "cores are shared as the governor finds best",
-    "signal": "a task that runs out of time hears TERM, then KILL after `grace` (10 s)",
-    "deadline": "#GRIST expires and limits.time bound a job",
-    "time-min": "the governor plans with measured times",
-    "wrap": "a file has its commands in itself",
-    "tmp": "free space is not claimed; the disk's reserve is watched",
-    "comment": "it is for people", "verbose": "grist check says what is honoured", "quiet": "nothing is printed",
-    "parsable": "nothing is printed", "wait": "grist wait waits",
-    "hint": "the system places tasks on cores", "distribution": "the system places tasks on cores",
-    "cpu-freq": "the system sets it", "mem-bind": "the system places memory",
-    "kill-on-invalid-dep": "a job whose dependency can't be met any more fails",
-    "no-kill": _NODES, "get-user-env": "tasks have the daemon's environment",
-    "propagate": "tasks have the daemon's limits",
-}  # fmt: skip

@@ -130,15 +130,10 @@ def gpus(text: str) -> int | None:
     return total
 
 
-def licenses(text: str) -> dict[str, int]:
-    """How many of what is counted by name: `matlab:2,spss`."""
-    found: dict[str, int] = {}
-    for part in text.replace(";", ",").split(","):
-        name, _, number = part.strip().partition("@")[0].partition(":")
-        if not name:
-            raise Fault("names nothing", "write --licenses=NAME:NUMBER")
-        found[name] = count(number or "1")
-    return found
+def cards(last: Mapping[str, Option]) -> int:
+    """GPUs that a script asks for, by whatever option."""
+    given = next((last[name] for name in ("gres", "gpus", "gpus-per-node", "gpus-per-task") if name in last), None)
+    return 0 if given is None else gpus(given.value) or 0
 
 
 def dependency(text: str) -> tuple[dict[str, list[int]], bool]:
@@ -161,14 +156,16 @@ def dependency(text: str) -> tuple[dict[str, list[int]], bool]:
     return made, alone
 
 
-def export(text: str) -> tuple[Literal["all", "none"], dict[str, str]]:
-    """Whether the environment is handed on, and the variables that are set besides."""
+def export(text: str) -> tuple[Literal["all", "none", "some"], dict[str, str]]:
+    """Whether the environment is handed on, or some of its variables alone, and those that are set besides."""
     variables: dict[str, str] = {}
-    kept: Literal["all", "none"] = "all"
+    kept: Literal["all", "none", "some"] = "all"
     for part in text.split(","):
         name, equals, value = part.strip().partition("=")
         if name.upper() in ("NONE", "NIL") and not equals:
             kept = "none"
+        elif not equals and name.upper() != "ALL":
+            kept = "some"
         elif equals and not _VARIABLE.fullmatch(name):
             raise Fault(f"{shown(name)} can't be a variable's name", "write --export=ALL,NAME=value")
         elif equals:

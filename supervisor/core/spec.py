@@ -148,8 +148,8 @@ class Slurm(Frozen, frozen=True, kw_only=True):
     append: bool = False
     old_names: bool = False
     """Whether it asks for variables by names that Slurm has given up. Programs take these for an allocation."""
-    srun: bool = False
-    """Whether it calls srun, for which something stands in where there is none."""
+    stand_ins: bool = False
+    """Whether it calls srun or another of Slurm's commands for which something stands in where there is none."""
     remarks: tuple[Remark, ...] = ()
 
 

@@ -87,7 +87,7 @@ def base(spec: Spec, environ: Mapping[str, str]) -> dict[str, str]:
     if spec.slurm is not None:
         host = signs()["N"]
         env |= {"SLURMD_NODENAME": host, "SLURM_JOB_NODELIST": host, "SLURM_SUBMIT_HOST": host}
-        if spec.slurm.srun and spec.script is not None:
+        if spec.slurm.stand_ins and spec.script is not None:
             env["PATH"] = f"{env.get('PATH') or path}:{os.path.dirname(os.path.dirname(spec.script))}/bin"
     if ahead := freeze.ahead(spec):  # the frozen script lies elsewhere than the modules it imports
         env["PYTHONPATH"] = ":".join(filter(None, (*ahead, env.get("PYTHONPATH"))))

@@ -120,7 +120,14 @@ FEATURES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ("a GPU, how many left open", ("--gres=gpu",), {"resources.gpus": 1}),
     ("GPUs, the short way", ("-G 1",), {"resources.gpus": 1}),
     ("GPUs of a make, the short way", ("--gpus-per-node=v100:4",), {"resources.gpus": 4}),
-    ("licences", ("-L matlab:2,spss",), {"resources.counters": {"matlab": 2.0, "spss": 1.0}}),
+    ("memory and cores for each GPU", ("--gres gpu:rtx:2", "--mem-per-gpu 40G", "--cpus-per-gpu=3"),
+     {"resources.gpus": 2, "resources.memory_bytes": 80 * GIB, "resources.cpus": 6}),
+    ("a slice of a GPU", ("--gres gpu:mig:1",), {"resources.gpus": 1}),
+    ("a warning before the end", ("--signal=B:TERM@300",), {"grace_s": 300.0}),
+    ("a comment right behind the value", ("-o %j.%N.out# STDOUT",), {"slurm.output": "%j.%N.out"}),
+    ("a comment within quotes is none", ('-J "a #1"',), {"name": "a #1"}),
+    ("the environment, in small letters", ("--export=all",), {"env": {}}),
+    ("no log", ("-o /dev/null", "-e /dev/null"), {"slurm.output": "/dev/null"}),
 ]  # fmt: skip
 
 
@@ -141,7 +148,10 @@ def test_an_option_is_honoured(lines: tuple[str, ...], expected: dict[str, Any])
     ["-p hw-grp,share", "-A hw-grp", "--account=x", "--qos=long", "-M snowy", "--mail-type=END,FAIL",
      "--mail-user a@b.edu", "--exclude=gnode13", "--nodelist=node2", '--constraint="a|b"', "--exclusive",
      "--overcommit", "--share", "--verbose", "-vv", "--hint=nomultithread", "--gres=shard:1", "--gres=tmp:50G",
-     "--cores-per-socket=12", "--signal=B:USR1@60", "--mem=0", "--export=NONE", "--reservation=x", "--deadline=now"],
+     "--cores-per-socket=12", "--signal=B:USR1@60", "--licenses=cfs,SCRATCH", "--cpu_bind=cores",
+     "--wait-all-nodes=1", "--wait", "--get-user-env=L", "--comment=x", "--mem-per-gpu=4G",
+     "--export=PATH,R_LIBS",
+     "--mem=0", "--export=NONE", "--reservation=x", "--deadline=now"],
 )  # fmt: skip
 def test_what_one_machine_has_no_answer_to_is_said_and_passed_over(line: str) -> None:
     (remark,) = slurm(script(line)).remarks
@@ -162,6 +172,8 @@ def test_what_one_machine_has_no_answer_to_is_said_and_passed_over(line: str) ->
         ("--dependency=afterok:$ID", "names no job by its number"),
         ("--dependency=afterok:1?afterok:2", "any of several suffices"),
         ("--hold", "can't be kept here"),
+        ("--container-image=x.sqsh", "there are no containers here"),
+        ('-J "open', "a quote that is not closed"),
         ("--input=x.txt", "standard input of a script is empty here"),
         ("--output=%q.out", "%q stands for nothing"),
         ("--begin=tomorrow", "no time to begin at that is read here"),
@@ -206,13 +218,15 @@ def test_a_grist_line_wins() -> None:
 def test_options_that_belong_together_do_not_override_each_other() -> None:
     spec = script("--ntasks=2", "--cpus-per-task=3", "--mem-per-cpu=1G")
     assert (spec.resources.cpus, set(fates(spec).values())) == (6, {"honoured"})
+    other = script("--gres=gpu:1", "-c 8", "--cpus-per-gpu=3")
+    assert (other.resources.cpus, fates(other)["--cpus-per-gpu"]) == (8, "overridden")
 
 
 def test_commands_of_clusters_are_told_of() -> None:
     spec = parse("#!/bin/sh\n#SBATCH -c 2\nmodule load R\n# srun x\nx=$(squeue -u me)\ntime srun ./a; echo sbatch\n")
     said = {remark.option: (remark.line, remark.fate) for remark in slurm(spec).remarks[1:]}
     assert said == {"module": (3, "not honoured"), "squeue": (5, "not honoured"), "srun": (6, "honoured")}
-    assert slurm(spec).srun
+    assert slurm(spec).stand_ins
 
 
 def test_a_script_without_such_lines_knows_no_slurm() -> None:

@@ -15,6 +15,7 @@ ARRAY = """#!/bin/bash
 
 cd "$SLURM_SUBMIT_DIR" || exit
 echo "$SLURM_JOB_NAME $SLURM_ARRAY_TASK_ID of $SLURM_ARRAY_TASK_COUNT"
+[ "$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)" = "$SLURMD_NODENAME" ] || exit
 srun -c 2 --mpi=none sh -c 'echo "by srun: $0" >&2' "$SLURM_ARRAY_TASK_ID"
 """
 
@@ -38,7 +39,7 @@ def test_check_says_of_each_line_what_becomes_of_it(mill: Mill) -> None:
     said = mill.grist("check", str(mill.base / "array.slurm"))
     for line in ("line 3: --array=10-30:10%2: honoured: an item each, 2 at once",
                  "line 7: --partition=gpu: not honoured: there is one machine",
-                 "line 12: srun: honoured: runs its command once"):  # fmt: skip
+                 "line 13: srun: honoured: runs its command once"):  # fmt: skip
         assert line in said
     (mill.base / "bad.slurm").write_text("#!/bin/sh\n#SBATCH --nodes=4\ntrue\n")
     assert "bad.slurm:2:9: --nodes=4: there is one machine" in mill.grist("check", "bad.slurm", code=2)
