@@ -350,7 +350,8 @@ class Daemon:
             reserve = self._files.settings.disk_kept(sample.disk_total)
         short = sample.disk_free < reserve
         self.conditions.put(Kind.DISK, f"disk: {figures.size(sample.disk_free)} are free in {self.settings.state}, "
-                            f"{figures.size(reserve)} are kept in reserve – free some space" if short else "")
+                            f"{figures.size(reserve)} are kept in reserve – free some space, or say grist clean"
+                            if short else "")
         self.conditions.put(Kind.RECORD, self._recorder.fault if self._recorder else "", holds=False)
         self.conditions.expire()
 

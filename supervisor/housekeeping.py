@@ -101,6 +101,8 @@ class Housekeeper:
             raise RequestError("; ".join(f"job {number} ({name}): {why}" for number, name, why in choice.stay))
         size = await asyncio.to_thread(self._weigh, choice.go) if request.get("dry") else None
         if choice.go and not request.get("dry"):
+            if self._store.fault:
+                raise RequestError(f"nothing can be removed now: {self._store.fault} – free some space for that first")
             await self._mark(choice.go)
         return {
             "count": len(choice.go), "bytes": size, "jobs": [f"{number} {name}" for number, name in choice.go[:NAMED]],

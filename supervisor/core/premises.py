@@ -99,7 +99,8 @@ def reserve(total: int) -> int:
 def disk(readings: Readings) -> Iterator[Finding]:
     """Whether logs, results and the queue have room."""
     volume: VolumeReading = readings.volume
-    kept, look = readings.settings.disk_kept, f"du -sh {shlex.quote(readings.state.path)}/*"
+    kept = readings.settings.disk_kept
+    look = f"grist clean --older 7d --dry-run; du -sh {shlex.quote(readings.state.path)}/*"
     if kept is None:
         kept = reserve(volume.total)
     room = f"{figures.size(volume.free)} of {figures.size(volume.total)} free, {figures.size(kept)} kept in reserve"

@@ -318,7 +318,7 @@ class Caller(worker.Worker):
             self.look()
 
     def obey(self, message: dict[str, Any]) -> None:
-        if not ("do" in message or "context" in message or "quit" in message):
+        if not {"do", "context", "forget", "quit"} & message.keys():
             self.recall()  # it is about what is in hand, or about what is not to begin
         super().obey(message)
 
