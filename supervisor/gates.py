@@ -40,6 +40,7 @@ class Gates:
         """`clock` and `local` are the time, as a number and as the wall's clock has it; `end` ends a task."""
         self._ledger, self._store, self._clock, self._local, self._end = ledger, store, clock, local, end
         self._brought: set[Ref] = set()
+        self._alone: set[int] = set()
         self._past: dict[Ref, Fate | None] = {}
         """What the record knows of jobs that memory does not: of such nothing changes before memory has them again."""
 
@@ -59,6 +60,7 @@ class Gates:
         if not gated:
             self._past.clear()
             self._brought.clear()
+            self._alone.clear()
             return
         self._tidy(gated)
         await self._bring_down(gated)
@@ -100,10 +102,11 @@ class Gates:
 
     def _tidy(self, gated: Iterable[Job]) -> None:
         """Forgets what nobody waits for any more, where there is much of it: some job may always wait for something."""
-        if len(self._past) + len(self._brought) > KNOWN_MOST:
+        if len(self._past) + len(self._brought) + len(self._alone) > KNOWN_MOST:
             refs = {ref for job in gated for _, some in gate.needs(job.spec.gate) for ref in some}
             self._past = {ref: fate for ref, fate in self._past.items() if ref in refs}
             self._brought &= refs
+            self._alone &= {job.id for job in gated}
 
     # ── the other jobs ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -117,6 +120,11 @@ class Gates:
             found: Job | None = await self._store.ask("job", str(ref))
             if found is not None and found.id in self._ledger.loft:
                 await self._ledger.bring([found.id])
+        for job in gated:  # those before it are all there by now: whoever comes later has a higher number
+            if job.spec.gate.singleton and job.id not in self._alone:
+                self._alone.add(job.id)
+                before: list[int] = await self._store.ask("unfinished_before", job.spec.name, job.id)
+                await self._ledger.bring([number for number in before if number in self._ledger.loft])
 
     async def _look_up(self, gated: Iterable[Job], names: dict[str, list[int]]) -> None:
         """Asks the record for jobs that are named and that memory does not know."""

@@ -155,3 +155,18 @@ async def test_beside_a_job_that_waits_for_ever_nothing_of_others_is_remembered(
     assert len(house.gates._past) <= 12
     assert len(house.ledger._awaited) <= 20
     assert {"nobody", "for-ever"} <= house.ledger._awaited
+
+
+async def test_a_singleton_waits_for_those_of_its_name_that_memory_does_not_know(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roll, "WAITING", 2)
+    first = [await house.drop("other"), await house.drop("other"), await house.drop("one")]
+    assert first[-1].id in house.ledger.loft
+    spec = parse("#!/bin/sh\n#SBATCH -J one -d singleton --priority=9\ntrue\n", "one.sh", cwd="/", home="/", read=str)
+    job = await house.ledger.accept("claim one", "one.sh", spec, b"", b"accepted/one.sh")
+    await house.at(BEGIN)
+    assert job.gate == f"singleton: waits for job {first[-1].id} (one), queued"
+    await house.end(house.ledger.jobs[first[-1].id])
+    await house.at(BEGIN)
+    assert job.ready(house.clock())

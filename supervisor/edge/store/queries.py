@@ -232,6 +232,11 @@ class Queries:
         for number, name, size in self._db.execute(sql).fetchall():
             yield number, name, size + TASK_BYTES * tasks.get(number, 0) + given.get(number, 0)
 
+    def unfinished_before(self, name: str, job: int) -> list[int]:
+        """The jobs of a name that came before this one and have not ended."""
+        sql = "SELECT id FROM jobs WHERE name = ? AND id < ? AND ended_at IS NULL ORDER BY id"
+        return [number for (number,) in self._db.execute(sql, (name, job))]
+
     def is_filed(self, job: int) -> bool:
         """Whether a job has ended and its file was moved."""
         return self._db.execute(f"SELECT 1 FROM jobs WHERE id = ? AND {_FILED}", (job,)).fetchone() is not None
