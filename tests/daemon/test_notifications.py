@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 import time
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from gristmill.supervisor.core import notices
+from gristmill.supervisor.core.conditions import Conditions
+from gristmill.supervisor.core.events import JobEvent
+from gristmill.supervisor.core.settings import Settings
+from gristmill.supervisor.notifier import Notifier
 from tests.mill import Mill
 
 DONE = 'command = "true"\n'
@@ -92,3 +102,46 @@ def test_a_notifier_that_hangs_holds_nothing_up(mill: Mill) -> None:
     mill.grist("shutdown")
     mill.process.wait(60)
     assert time.monotonic() - began < 15
+
+
+def test_a_disk_that_runs_full_is_told_once_while_it_lasts(mill: Mill) -> None:
+    settings(mill, 'notify = "cat >> told"\ndisk_reserve = "90 %"\n')
+    free = shutil.disk_usage(mill.base)
+    mill.start("--limit", "1", *(() if free.free < 0.9 * free.total else ("--disk-reserve", str(free.total))))
+    (first,) = mill.until(lambda: told(mill), "not told")
+    assert (first["topic"], first["event"], first["kind"], first["state"]) == ("disk", "condition", "disk", "began")
+    assert first["text"].startswith("disk: ") and first["holds"]
+    mill.after(2.5)
+    assert len(told(mill)) == 1
+
+
+async def test_a_daemon_that_ends_by_a_fault_of_its_own_says_so_with_its_last_breath(tmp_path: Path) -> None:
+    conditions = Conditions(time.monotonic, time.time, lambda *_: None)
+    jobs = tmp_path / "jobs"
+    notifier = Notifier(lambda: Settings(notify="cat > told"), conditions, jobs, lambda: 9.0)
+    notifier.farewell(ZeroDivisionError("a defect"))
+    said = json.loads((tmp_path / "told").read_text())
+    assert (said["topic"], said["jobs_dir"], said["time"]) == ("fault", str(jobs), 9.0)
+    assert "ZeroDivisionError: a defect" in said["text"] and "its tasks go on" in said["text"]
+
+
+async def test_a_flood_becomes_a_score_of_messages_and_a_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "DIGEST_S", 0.5)
+    conditions = Conditions(time.monotonic, time.time, lambda *_: None)
+    notifier = Notifier(lambda: Settings(notify="cat >> told"), conditions, tmp_path / "jobs", lambda: 9.0)
+    for number in range(50):
+        event = JobEvent(time=1.0, id=number, name=f"job-{number}", file="x", state="failed", items=1, submitted_at=0.0)
+        notifier.hear(event, True)
+    sending = asyncio.ensure_future(notifier.run())
+    path = tmp_path / "told"
+    try:
+        async with asyncio.timeout(60):
+            while not (path.exists() and '"digest"' in path.read_text()):  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.02)
+    finally:
+        sending.cancel()
+    said = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [one["topic"] for one in said] == ["failed"] * notices.BURST + ["digest"]
+    assert (said[-1]["text"], len(said[-1]["first"])) == ("30 more: 30 failed", notices.NAMED)
