@@ -17,6 +17,7 @@ from aiohttp import ClientSession, CookieJar, WSServerHandshakeError
 from aiohttp.test_utils import TestServer
 from aiohttp.web import AppRunner, TCPSite
 
+from gristmill.supervisor.cli import main
 from gristmill.tui.web import Site
 
 from .browser import Browser, installed
@@ -111,3 +112,13 @@ async def _until(condition: object, what: str) -> None:
     while not condition():
         assert asyncio.get_running_loop().time() < end, what
         await asyncio.sleep(0.05)
+
+
+def test_without_the_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "gristmill.tui.web", raising=False)
+    monkeypatch.setitem(sys.modules, "textual_serve.server", None)
+    (tmp_path / "jobs").mkdir()
+    assert main(["web", "--jobs", str(tmp_path / "jobs"), "--state", str(tmp_path / "state")]) == 2
+    assert "pip install 'gristmill[web]'" in capsys.readouterr().err

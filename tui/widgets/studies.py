@@ -5,6 +5,7 @@ Each asks by itself while it is on the screen, and not again before something ca
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -23,8 +24,9 @@ from gristmill.tui.widgets.scrolled import Scrolled
 ASPECTS = {"failures": "causes", "sweep": "sweep", "timeline": "timeline"}
 """The studies of a job, and what each is called where it is asked for."""
 _VIEWS: dict[str, Any] = {"failures": CausesView, "sweep": SweepView, "timeline": TimelineView}
-PAUSE_S = 4.0
-"""Seconds between two questions: an answer may take the daemon a walk through its records."""
+PAUSE_S, TIMES = 4.0, 25
+"""Seconds between two questions, or so many times what the last answer took if that is longer: the daemon may have to
+walk through its records for it."""
 
 
 class Asking(Protocol):
@@ -42,6 +44,7 @@ class Study(Scrolled):
     _stamp: object = None
     _asked: tuple[str, object] | None = None
     _asked_at = 0.0
+    _pause = PAUSE_S
     _note = ""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
@@ -53,17 +56,18 @@ class Study(Scrolled):
         if aspect != self.aspect:
             self.top = 0
         self.job, self.aspect, self._stamp = job, aspect, stamp
-        due = aspect not in self._known or (self._asked != (aspect, stamp) and now - self._asked_at >= PAUSE_S)
+        due = aspect not in self._known or (self._asked != (aspect, stamp) and now - self._asked_at >= self._pause)
         if due and not is_out(self, "study"):
             self._asked, self._asked_at = (aspect, stamp), now
             send(self, partial(self._look_up, job, aspect), "study", f"{aspect} of {job}")
         self.renew()
 
     async def _look_up(self, job: int, aspect: str) -> None:
+        began = time.monotonic()
         try:
             data = await cast("Asking", self.app).ask(ASPECTS[aspect], job=str(job))
             self._known[aspect] = msgspec.convert(data, _VIEWS[aspect])
-            self._note = ""
+            self._note, self._pause = "", max(PAUSE_S, TIMES * (time.monotonic() - began))
         except (GristError, msgspec.ValidationError) as error:
             self._note = str(error)
         self.renew()
