@@ -15,7 +15,9 @@ from gristmill.supervisor.core.tomltext import literal, quoted
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
-    parser.usage = "grist add [options] -- COMMAND [ARGUMENT …]"
+    parser.usage = "grist add [options] [--edit] -- COMMAND [ARGUMENT …]"
+    parser.add_argument("--edit", action="store_true",
+                        help="edit the job first, in $VISUAL or $EDITOR; without COMMAND, a commented one")  # fmt: skip
     parser.add_argument("--name", help="the job's name (default: the command's)")
     parser.add_argument("--priority", type=int, metavar="N", help="higher runs first (default 0)")
     parser.add_argument("--timeout", metavar="TIME", help="such as 90s or 2h")
@@ -28,16 +30,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help="a variable of this shell, or one that is given here")  # fmt: skip
     parser.add_argument("--export", action="store_true",
                         help="all variables of this shell but those whose names look secret")  # fmt: skip
-    parser.add_argument("command", nargs="+", metavar="COMMAND", help="one word: a shell command; more: an argv")
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="one word: a shell command; more: an argv")
 
 
 def run(args: argparse.Namespace) -> int:
     """Hands the job to the daemon, or leaves it in the folder for the next one."""
     place = place_of(args)
-    command: str | list[str] = args.command[0] if len(args.command) == 1 else args.command
-    name = args.name or re.sub(r"[^\w.+-]+", "-", os.path.basename(args.command[0].split()[0])).strip("-.") or "job"
-    text = job_text(name, command, args.cwd or os.getcwd(), args, os.environ.get("VIRTUAL_ENV"))
-    text += gate_text(args) + env_text(args)
+    if not (args.command or args.edit):
+        raise GristError("no COMMAND – write one behind --, or say --edit")
+    name = args.name or named(args.command[0] if args.command else "job")
+    text = written(args, name)
     file = f"{re.sub(r'[^A-Za-z0-9_.+-]+', '-', name)[:80] or 'job'}.toml"
     try:
         client = place.connect()
@@ -53,6 +55,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def named(command: str) -> str:
+    """The name of a job that was given none: that of its program."""
+    return re.sub(r"[^\w.+-]+", "-", os.path.basename((command.split() or [""])[0])).strip("-.") or "job"
+
+
+def written(args: argparse.Namespace, name: str) -> str:
+    """The job file that the options ask for, edited where they say so."""
+    cwd, venv = args.cwd or os.getcwd(), os.environ.get("VIRTUAL_ENV")
+    gates = gate_text(args) + env_text(args)
+    if not args.edit:
+        return job_text(name, _command(args), cwd, args, venv) + gates
+    from gristmill.supervisor.cli import draft  # most jobs do without
+
+    if args.command:
+        return draft.edited(job_text(name, _command(args), cwd, args, venv) + gates)
+    sample = draft.sample(args.name or "", os.path.abspath(cwd), choice_text(args, venv) + gates)
+    return draft.edited(sample, unless=sample)
+
+
+def _command(args: argparse.Namespace) -> str | list[str]:
+    given: list[str] = args.command
+    return given[0] if len(given) == 1 else given
+
+
 def job_text(name: str, command: str | list[str], cwd: str, args: argparse.Namespace, venv: str | None) -> str:
     """The job file. Braces mean nothing on a command line, so they are written as literal ones."""
     lines = [f"name = {quoted(name)}"]
@@ -61,13 +87,15 @@ def job_text(name: str, command: str | list[str], cwd: str, args: argparse.Names
     else:
         lines.append(f"command = [{', '.join(quoted(literal(word)) for word in command)}]")
     lines.append(f"cwd = {quoted(os.path.abspath(cwd))}")
-    if venv:
-        lines.append(f"venv = {quoted(venv)}")
-    if args.priority is not None:
-        lines.append(f"priority = {args.priority}")
-    if args.timeout is not None:
-        lines.append(f"timeout = {quoted(args.timeout)}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + choice_text(args, venv)
+
+
+def choice_text(args: argparse.Namespace, venv: str | None) -> str:
+    """The lines of the job file that say how it runs, where somebody has said so."""
+    lines = [f"venv = {quoted(venv)}"] if venv else []
+    lines += [] if args.priority is None else [f"priority = {args.priority}"]
+    lines += [] if args.timeout is None else [f"timeout = {quoted(args.timeout)}"]
+    return "".join(line + "\n" for line in lines)
 
 
 def gate_text(args: argparse.Namespace) -> str:

@@ -1,4 +1,7 @@
-"""`grist check FILE`: what a job file would run, or everything that is wrong with it. Needs no daemon."""
+"""`grist check FILE`: what a job file would run, or everything that is wrong with it. Needs no daemon.
+
+What is wrong is told as compilers do, `file:line:column: what – the mend`, so that editors find the place.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
             spec = understand(Path(file), base)
             code = frozen(Path(file), spec)
         except JobFileError as error:
-            print(safe_lines(str(error)))
+            print("\n".join(safe(problem.located(file)) for problem in located(error.problems)))
             bad += 1
             continue
         describe(file, spec, args.all)
@@ -112,6 +115,6 @@ def describe(file: str, spec: Spec, everything: bool) -> None:
         print(f"  line {remark.line}: {safe(remark.option)}: {remark.fate}{safe(words)}")
 
 
-def safe_lines(text: str) -> str:
-    """Foreign text of several lines, safe for a terminal."""
-    return "\n".join(safe(line) for line in text.split("\n"))
+def located(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """The same, where those of a file as a whole are at its beginning."""
+    return tuple(problem if problem.line else problem._replace(line=1, column=1) for problem in problems)

@@ -10,7 +10,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "daemon": ("grist daemon --quiet", "grist daemon --limit auto --record /tmp/trace.jsonl"),
     "tui": ("grist tui", "grist tui --read-only --theme terminal-16"),
     "web": ("grist web --read-only  # from elsewhere: ssh -L 8765:127.0.0.1:8765 SERVER",),
-    "add": ("grist add -- python3 train.py --lr 0.1", "grist add --name merge --after sweep 'cat out/* > all.txt'"),
+    "add": (
+        "grist add -- python3 train.py --lr 0.1", "grist add --name merge --after sweep 'cat out/* > all.txt'",
+        "grist add --edit  # a commented job, in your editor",
+    ),
     "check": ("grist check sweep.toml", "grist check --all sweep.toml"),
     "status": (
         "grist status", "grist status sweep --state failed", "grist status --watch",

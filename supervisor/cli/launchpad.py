@@ -20,10 +20,13 @@ def runs(place: Place) -> bool:
 
 
 def prepare_folder(place: Place) -> None:
-    """Makes the jobs folder where there is none yet."""
+    """Makes the jobs folder where there is none yet, with a sample of a job, and says what to do next."""
     if not place.jobs.exists():
+        from gristmill.supervisor.cli import draft
+
         place.jobs.mkdir(parents=True, mode=0o755)
         print(f"made {place.jobs}: drop job files there")
+        print(draft.put(place.jobs))
 
 
 def start(place: Place, *options: str) -> int:

@@ -37,7 +37,9 @@ A job file is TOML. Its shortest form is one line: `command = "python3 train.py"
 lists of commands (`*.txt`, `*.cmds`) the same keys stand in lines that begin with `#GRIST `; `#SBATCH` lines have a
 page of their own, [scripts.md](scripts.md). `grist check FILE` says what a file would run, or everything that is wrong
 with it. Editors that know JSON Schema complete and explain the keys:
-[job.schema.json](../supervisor/core/job.schema.json).
+[job.schema.json](../supervisor/core/job.schema.json). The faults that `grist check` prints, `file:line:column: what`,
+they find as they find a compiler's: in Vim `:set makeprg=grist\\ check\\ % errorformat=%f:%l:%c:\\ %m`.
+`grist add --edit` opens a commented job in `$EDITOR`.
 
 Durations are numbers of seconds, or texts such as `"90s"`, `"2h"`, `"1h30m"`, `"2d"`; sizes are numbers of bytes, or
 texts such as `"500 MB"` (of a thousand) or `"2 GiB"` (of 1024). A relative path begins at the folder that holds
