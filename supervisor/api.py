@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from gristmill.supervisor import gathering, why
@@ -17,7 +18,7 @@ from gristmill.supervisor.core.governor import Running
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.protocol import SCHEMA, JobView, TaskView, WhyView
-from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState
+from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState, note
 from gristmill.supervisor.edge import results, store
 from gristmill.supervisor.edge.server import Connection
 from gristmill.supervisor.edge.store import Store
@@ -138,12 +139,18 @@ class Api:
     async def _log(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
         job, number = await self._finder.task(str(request.get("task")))
         task = await self._pages.find(job, number)
-        live = number in job.live
+        live, tries = number in job.live, task.attempts
         path = str(self._feed.log_path(task)) if live else task.log
+        attempt = _whole(request, "attempt", 0)
+        if attempt and attempt != tries:  # an earlier one, whose log lies where it was put when that ended
+            if attempt > tries:
+                raise RequestError(f"task {job.id}/{number} was tried {tries} times – there is no attempt {attempt}")
+            task, live = note(task, attempts=attempt, run=None), False
+            path = _there(self._feed.log_path(task))
         if request.get("err"):
-            own = self._feed.log_path(task, "err")
-            path = str(own) if own.exists() else None
-        return {"path": path, "live": live, "state": task.state.value, "attempt": task.attempts, "reason": task.reason}
+            path = _there(self._feed.log_path(task, "err"))
+        return {"path": path, "live": live, "state": task.state.value, "attempt": task.attempts, "attempts": tries,
+                "reason": task.reason}  # fmt: skip
 
     async def _results(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """Results one an item, a page of tasks at a time; `next` is where to go on, null at the end, where `finally` is
@@ -252,6 +259,10 @@ class Api:
     async def _subscribe(self, connection: Connection, _: dict[str, Any]) -> dict[str, Any]:
         await self._feed.subscribe(connection)
         return {}
+
+
+def _there(path: Path) -> str | None:
+    return str(path) if path.exists() else None
 
 
 def _whole(request: dict[str, Any], key: str, default: int) -> int:

@@ -90,6 +90,8 @@ COMMANDS = (
     Command(("T", "shift+t"), "T", "times", "times", "Beside each line, when it was seen to come", _in("log")),
     Command(("o",), "o", "stream", "out/err", "Output, standard error where it has a file of its own, or both",
             _in("log"), 9),
+    Command(("a",), "a", "earlier", "attempt", "The attempt before this one; before the first comes the last again",
+            _in("log")),
     Command(("S", "shift+s"), "S", "save", "save", "Save the lines that are shown to a file", _in("log")),
     Command(("y",), "y", "copy", "copy", "Copy the path of the log to the clipboard", _in("log")),
     Command(("w",), "w", "wrap", "wrap", "Wrap long lines, or pan over them", _in("log"), 7),

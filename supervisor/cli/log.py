@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import time
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import sanitise
@@ -30,19 +30,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="JOB[/TASK]", help="such as 12/3, or 12 for a job with one task")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the task ends")
     parser.add_argument("--err", action="store_true", help='standard error, of a job with stderr = "own"')
+    parser.add_argument("--attempt", type=int, metavar="N", help="of a task that was tried again: attempt N, from 1")
     parser.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N lines")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the log; on a terminal everything but colours is made visible instead of obeyed."""
     with place_of(args).connect() as client:
-        facts = client.ask("log", task=args.task, err=args.err)
+        facts = ask(client, args)
         while facts["path"] is None or not os.path.exists(facts["path"]):
             if not (args.follow and facts["state"] in ("queued", "starting", "running", "paused")):
                 print(f"{args.task} is {facts['state']} and has written nothing", file=sys.stderr)
                 return 0
             time.sleep(POLL_S)
-            facts = client.ask("log", task=args.task, err=args.err)
+            facts = ask(client, args)
         out: Out = Terminal(sys.stdout) if sys.stdout.isatty() else Pipe()
         fd = os.open(facts["path"], os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -51,6 +52,13 @@ def run(args: argparse.Namespace) -> int:
             os.close(fd)
             out.end()
     return 0
+
+
+def ask(client: Client, args: argparse.Namespace) -> dict[str, Any]:
+    """Where the log is, and whether it still grows."""
+    which = {} if args.attempt is None else {"attempt": args.attempt}
+    found: dict[str, Any] = client.ask("log", task=args.task, err=args.err, **which)
+    return found
 
 
 class Out(Protocol):
@@ -74,7 +82,7 @@ def follow(client: Client, args: argparse.Namespace, fd: int, out: Out) -> None:
 
     log = Follower(read, lambda: os.fstat(fd).st_size, 0 if args.lines is None else last_lines(fd, args.lines))
     while True:
-        live = args.follow and client.ask("log", task=args.task, err=args.err)["live"]
+        live = args.follow and ask(client, args)["live"]
         while chunk := following(log):
             out.write(chunk)
         out.rest()

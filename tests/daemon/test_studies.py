@@ -76,3 +76,14 @@ def test_the_machine_core_by_core(turning: Mill) -> None:
     assert any(ours for *_, ours in found["cores"])
     assert "state" in found["disks"][0]["what"]
     assert found["gpus"] == []
+
+
+def test_logs_of_earlier_attempts_can_be_read(turning: Mill) -> None:
+    turning.drop("again.toml", 'command = "echo try $GRIST_ATTEMPT; exit 3"\n[retry]\nattempts = 3\nbackoff = "50ms"\n')
+    assert turning.ended("again")["state"] == "failed"
+    assert turning.grist("log", "again") == "try 3\n"
+    for attempt in (1, 2, 3):
+        assert turning.grist("log", "--attempt", str(attempt), "again") == f"try {attempt}\n"
+    assert "was tried 3 times" in turning.grist("log", "--attempt", "4", "again", code=2)
+    found = turning.ask("log", task="again/0", attempt=2)
+    assert (found["attempt"], found["attempts"], found["live"]) == (2, 3, False)

@@ -208,7 +208,8 @@ class Daemon:
 
     def _log(self, request: dict[str, Any]) -> dict[str, Any]:
         nothing = {"path": None, "live": False, "state": "queued", "attempt": 0}
-        return self.logs.get(request["task"] + (" err" if request.get("err") else ""), nothing)
+        which = " err" if request.get("err") else f" {request['attempt']}" if request.get("attempt") else ""
+        return self.logs.get(request["task"] + which, nothing)
 
     def _cancel(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"message": f"canceled {', '.join(request['ids'])}"}

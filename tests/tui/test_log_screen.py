@@ -356,3 +356,24 @@ async def test_a_filter_below_its_last_line_shows_that(reading: Opened) -> None:
         await eye.press("k", "ampersand", "=step 41 ", "enter")
         await eye.sees("step 41 loss", "&step 41  1")
         assert "no line passes" not in eye.text
+
+
+async def test_earlier_attempts_are_read_with_a_key(daemon: Daemon, reading: Opened, log: Path, tmp_path: Path) -> None:
+    (tmp_path / "first").write_text("words of the first\n")
+    first = {"path": str(tmp_path / "first"), "live": False, "state": "failed", "attempt": 1, "attempts": 2}
+    daemon.logs["4/17 1"] = first
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        daemon.logs["4/17"] = {"path": str(log), "live": True, "state": "running", "attempt": 2, "attempts": 2}
+        daemon.push()
+        await eye.sees("attempt 2")
+        await eye.press("a")
+        await eye.sees("words of the first", "attempt 1 of 2 (a)")
+        assert daemon.ops("log")[-1] == {"task": "4/17", "attempt": 1}
+        await eye.press("a")
+        await eye.sees("step 500 loss", "attempt 2")
+        daemon.logs["4/17"]["attempts"] = 1
+        daemon.push()
+        await eye.misses("attempt 2")
+        await eye.press("a")
+        await eye.sees("there was one attempt only")

@@ -6,7 +6,7 @@ import asyncio
 import os
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -69,7 +69,9 @@ class LogScreen(MillScreen):
         self.task_name = name
         self.state = ""
         self.live = False
-        self.attempt = 0
+        self.attempt = self.attempts = 0
+        self.chosen: int | None = None
+        """The attempt that is shown, None for the last."""
         self.stream = "out"
         self.asked = "search"
         """What the line to type in is for."""
@@ -107,12 +109,14 @@ class LogScreen(MillScreen):
 
     async def _look_up(self) -> None:
         try:
-            data = await self.ask("log", task=self.task_id, **({"err": True} if self.stream == "err" else {}))
-            other = await self.ask("log", task=self.task_id, err=True) if self.stream == "both" else {}
+            which: dict[str, Any] = {"task": self.task_id} | ({"attempt": self.chosen} if self.chosen else {})
+            data = await self.ask("log", **which, **({"err": True} if self.stream == "err" else {}))
+            other = await self.ask("log", **which, err=True) if self.stream == "both" else {}
         except GristError as error:
             self.home().open(self.home().path, str(error))
             return
         self.live, self.state, self.attempt = bool(data["live"]), str(data["state"]), int(data.get("attempt") or 0)
+        self.attempts = int(data.get("attempts") or self.attempt)
         if self.stream == "both":
             self._point(data["path"], other["path"])
         else:
@@ -154,8 +158,9 @@ class LogScreen(MillScreen):
         left: list[tuple[str, str]] = [(f"Log  {self.task_name}{stream}", "title")]
         if self.state:
             left += [("  ", "text"), *marks.state(self.state)]
-        if self.attempt > 1:
-            left.append((f"  attempt {self.attempt}", "warn"))
+        if self.attempts > 1:
+            of = f" of {self.attempts} (a)" if self.attempt != self.attempts else ""
+            left.append((f"  attempt {self.attempt}{of}", "warn"))
         if view.end:
             partly = "" if view.counted_to >= view.end else "+"
             left.append((f"  {figures.count(view.lines)}{partly} lines  {figures.size(view.end)}", "muted"))
@@ -273,6 +278,15 @@ class LogScreen(MillScreen):
         self._mix((Source(self.task_id, "out"), Source(self.task_id, "err")) if self.stream == "both" else ())
         self._ask()
         self._title()
+
+    def action_earlier(self) -> None:
+        """The attempt before; before the first comes the last."""
+        if self.attempts < 2:
+            self.say("there was one attempt only", "warn")
+            return
+        before = (self.chosen or self.attempts) - 1
+        self.chosen = before if before else None
+        self._ask()
 
     def action_copy(self) -> None:
         """The path of the log."""

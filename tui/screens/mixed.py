@@ -46,6 +46,10 @@ class MixedScreen(LogScreen):
             self.home().open(None, "nothing written yet")
         self._title()
 
+    def action_earlier(self) -> None:
+        """Of several tasks the last attempts are mixed."""
+        self.say("of several tasks only the last attempts are shown", "warn")
+
     def action_stream(self) -> None:
         """Of several tasks the output alone is mixed."""
         self.say("of several tasks only the output is shown", "warn")
