@@ -222,13 +222,13 @@ class _Reader:
 
     def output(self, value: str) -> Made:
         values.pattern(value)
-        return {}, "a copy of the log is put there when the task has ended"
+        return {}, "the log is there: a link while the task runs, then a copy"
 
     def error(self, value: str) -> Made:
         values.pattern(value)
         if "output" in self.last and self.last["output"].value == value:
             return {}, "the same file as that of --output"
-        return {("stderr",): "own"}, "a copy of standard error is put there when the task has ended"
+        return {("stderr",): "own"}, "standard error is there: a link while the task runs, then a copy"
 
     def open_mode(self, value: str) -> Made:
         if value not in ("append", "truncate", "a", "t"):

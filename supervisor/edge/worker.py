@@ -475,11 +475,32 @@ class Output:
             os.close(file)
 
 
-def copy_log(path: str, target: str, append: bool) -> None:
-    """Copies what a task wrote to where its script says, as its batch system would have; an empty file for nothing."""
-    if not target:
-        return
+def is_our_link(path: str, log: str) -> bool:
+    """Whether it is a link to a log beside this one, or of another job."""
+    try:
+        return os.path.dirname(os.path.dirname(os.readlink(path))) == os.path.dirname(os.path.dirname(log))
+    except OSError:
+        return False
+
+
+def link_log(log: str, target: str) -> None:
+    """Has the log of a task that begins found where its script says; a file that was there gives way, as ever."""
+    try:
+        os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+        plain = os.path.isfile(target) and not os.path.islink(target)
+        if plain or not os.path.lexists(target) or is_our_link(target, log):
+            os.symlink(log, target + ".new~")
+            os.rename(target + ".new~", target)
+    except OSError:
+        pass  # the copy at its end tells of it
+
+
+def copy_log(path: str, target: str, log: str, append: bool) -> None:
+    """Copies what a task wrote (at `path`, "" for nothing) to where its script says, as its batch system would have.
+    `log` is what its log was to be called."""
     os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+    if is_our_link(target, log):
+        os.unlink(target)
     if path and os.path.exists(target) and os.path.samefile(path, target):
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe that nobody reads is no place for it
@@ -801,6 +822,9 @@ class Worker:
         if "copy" in message:
             self.task.copies = [os.path.join(context["cwd"], path) if path else "" for path in message["copy"]]
             self.task.copies_append = message.get("append", False)
+            for output, copy in zip(outputs, self.task.copies):  # noqa: B905 - Python 3.8
+                if copy and not self.task.copies_append:
+                    link_log(output.target, copy)
         make_nice(pid, context["nice"])
         if context.get("space"):
             confine(pid, context["space"])
@@ -1007,9 +1031,10 @@ class Worker:
         if short and (signum == signal.SIGKILL or code == 128 + signal.SIGKILL):  # a shell tells of its child like this
             record["oom"] = True
         notes = self.notes(task, short and "oom" not in record, cut)
-        for path, copy in zip(kept, task.copies) if task.why != "evict" else ():  # noqa: B905 - Python 3.8
+        for path, copy, output in zip(kept, task.copies, task.outputs):  # noqa: B905 - Python 3.8
             try:
-                copy_log(path, copy, task.copies_append)
+                if copy and task.why != "evict":
+                    copy_log(path, copy, output.target, task.copies_append)
             except OSError as error:
                 notes.append(f"its log was not copied to {copy}: {error.strerror}")
         if notes:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from gristmill.supervisor.edge.store.queries import Queries
 from tests.mill import Mill
 
 ARRAY = """#!/bin/bash
@@ -118,7 +123,7 @@ def test_a_job_left_for_the_next_daemon_is_for_nobody_else_to_read(mill: Mill) -
 
 
 def test_frozen_code_runs_though_it_is_edited(turning: Mill) -> None:
-    (turning.base / "part.py").write_text("WORD = 'old'\n")
+    (turning.base / "part.py").write_text("WORD = 'old'\n" + "#" * 5000)
     (turning.base / "train.py").write_text("import os, part\nprint(part.WORD, os.getcwd())\n")
     turning.grist("limit", "0")
     said = 'command = "python3 train.py"\n'
@@ -144,5 +149,9 @@ def test_frozen_code_runs_though_it_is_edited(turning: Mill) -> None:
     assert frozen["files"] >= 2
     assert "It runs code frozen when it was accepted: " in turning.grist("explain", "in")
     turning.until(lambda: len(list(turning.jobs.glob("done/*"))) == 4, "not filed")
+    with contextlib.closing(sqlite3.connect(turning.state / "queue.db")) as db:
+        sizes = {name: size for _, name, size in Queries(db).ended_last()}
+    assert sizes["in"] - sizes["call"] >= frozen["bytes"] - 100, "what is frozen counts to what is kept"
+    folders = [turning.job(name)["snapshot"]["folder"] for name in ("out", "in", "script", "call")]
     turning.grist("remove", "out", "in", "script", "call")
-    turning.until(lambda: not list((turning.state / "scripts").rglob("*.py")), "frozen code is left")
+    turning.until(lambda: not any(Path(folder).exists() for folder in folders), "frozen code is left")

@@ -97,7 +97,11 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 
 
 def log_of(worker: Worker, number: int) -> str:
-    return (worker.base / "logs" / "1" / f"{number}.1.log").read_text()
+    return log_path(worker, number).read_text()
+
+
+def log_path(worker: Worker, number: int) -> Path:
+    return worker.base / "logs" / "1" / f"{number}.1.log"
 
 
 def wait_for(path: Path) -> str:
@@ -156,6 +160,30 @@ def test_a_log_is_copied_to_where_a_script_says(worker: Worker) -> None:
     worker.sh(3, "echo three", copy=[str(there), ""], append=True)
     worker.hear("e")
     assert there.read_text() == "two\nthree\n"
+
+
+def test_a_log_is_found_there_while_the_task_runs(worker: Worker) -> None:
+    (worker.base / "a").write_text("of yesterday")
+    worker.sh(0, "echo one; while [ ! -e go ]; do sleep 0.05; done; echo two", copy=["a", ""])
+    assert wait_for(log_path(worker, 0)) == "one\n"
+    assert (worker.base / "a").is_symlink() and (worker.base / "a").read_text() == "one\n"
+    (worker.base / "go").touch()
+    worker.hear("e")
+    assert not (worker.base / "a").is_symlink()
+    assert (worker.base / "a").read_text() == log_of(worker, 0) == "one\ntwo\n"
+    worker.sh(1, "true", copy=["a", ""])
+    worker.hear("e")
+    assert not (worker.base / "a").is_symlink() and (worker.base / "a").read_text() == ""
+    assert log_of(worker, 0) == "one\ntwo\n"
+
+
+def test_a_link_of_the_users_own_is_written_through(worker: Worker) -> None:
+    (worker.base / "mine").write_text("old")
+    (worker.base / "link").symlink_to("mine")
+    worker.sh(0, "echo new", copy=["link", ""])
+    worker.hear("e")
+    assert (worker.base / "link").is_symlink()
+    assert (worker.base / "mine").read_text() == "new\n"
 
 
 def test_a_copy_that_can_not_be_made_is_told_of_and_harms_nothing(worker: Worker) -> None:

@@ -225,10 +225,14 @@ class Queries:
         return self._db.execute(sql, (before, most)).fetchall()
 
     def ended_last(self) -> Iterator[tuple[int, str, int]]:
-        """(id, name, bytes of its records, nearly) of the same jobs, the last ended first."""
+        """(id, name, bytes of its records and of the code that it froze, nearly) of the same jobs, the last ended
+        first."""
         tasks = dict(self._db.execute("SELECT job, count(*) FROM tasks GROUP BY job"))
         given = dict(self._db.execute("SELECT job, sum(length(result)) FROM results GROUP BY job"))
-        sql = f"SELECT id, name, length(spec) + length(source) FROM jobs WHERE {_FILED} ORDER BY ended_at DESC, id DESC"
+        code = """CASE WHEN instr(CAST(spec AS TEXT), '"snapshot":') > 0
+            THEN coalesce(json_extract(CAST(spec AS TEXT), '$.snapshot.bytes'), 0) ELSE 0 END"""
+        sql = f"""SELECT id, name, length(spec) + length(source) + {code} FROM jobs WHERE {_FILED}
+            ORDER BY ended_at DESC, id DESC"""
         for number, name, size in self._db.execute(sql).fetchall():
             yield number, name, size + TASK_BYTES * tasks.get(number, 0) + given.get(number, 0)
 
