@@ -9,6 +9,9 @@ import sys
 from gristmill.supervisor.cli.place import Place
 from gristmill.supervisor.core.errors import GristError, NoDaemonError
 
+NOT_EVERYWHERE = ("gpu",)
+"""Examples that need what some machines lack, and would wait for it."""
+
 
 def runs(place: Place) -> bool:
     """Whether a daemon answers."""
@@ -57,7 +60,7 @@ def refusal(words: list[str]) -> str:
 def drop_examples(place: Place, only: str | None = None, besides: str | None = None) -> list[str]:
     """Drops examples into the jobs folder, as a user would; returns the files' names.
 
-    `only` names the one that is dropped, `besides` the one that is not; by default all are.
+    `only` names the one that is dropped, `besides` one that is not; by default all are that run on every machine.
     """
     import shutil
     from pathlib import Path
@@ -71,7 +74,7 @@ def drop_examples(place: Place, only: str | None = None, besides: str | None = N
             shutil.copytree(origin / folder, beside / folder, dirs_exist_ok=True)
     names = []
     for file in sorted(origin.iterdir()):
-        if file.suffix not in (".toml", ".sh", ".txt") or file.stem == besides or (only and file.stem != only):
+        if file.is_dir() or file.stem in {besides, *NOT_EVERYWHERE} or (only and file.stem != only):
             continue
         hidden = place.jobs / f".{file.name}.tmp"
         shutil.copyfile(file, hidden)
