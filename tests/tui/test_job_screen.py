@@ -5,7 +5,7 @@ from pathlib import Path
 from gristmill.supervisor.core.protocol import TaskView
 from gristmill.tui.pages import PAGE, TaskPages
 
-from .scene import fill
+from .scene import NOW, fill
 from .stage import Daemon, Opened, job
 
 
@@ -195,3 +195,22 @@ async def test_a_daemon_that_knows_no_studies_is_no_fault(daemon: Daemon, mill: 
         await eye.sees("sweep")
         await eye.press("tab", "enter")
         await eye.sees("unknown request 'causes'", "unknown request 'life'")
+
+
+async def test_a_study_is_asked_for_again_when_something_has_ended_and_not_before(
+    daemon: Daemon, mill: Opened, tmp_path: Path
+) -> None:
+    fill(daemon, tmp_path)
+    async with mill() as eye:
+        await eye.sees("sweep")
+        await eye.press("tab", "enter", "tab", "tab")
+        await eye.sees("ValueError: fold 9")
+        for later in (10, 20, 30):
+            daemon.now = lambda later=later: NOW + later  # type: ignore[misc]
+            daemon.push()
+            await eye.until(lambda: eye.app.mill is not None and eye.app.mill.seq == daemon.seq, "the update")
+            await eye.pilot.pause()
+        assert len(daemon.ops("causes")) == 1
+        daemon.now = lambda: NOW + 60
+        daemon.push(job(4, "sweep", items_done=15, items_failed=3))
+        await eye.until(lambda: len(daemon.ops("causes")) == 2, "asks again")

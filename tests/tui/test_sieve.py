@@ -82,3 +82,12 @@ def test_the_next_error_goes_round_the_end(path: Path) -> None:
     path.write_text("nothing\nto see\n")
     with LogFile(str(path)) as log:
         assert next_error(log, 3, log.size) is None
+
+
+def test_lines_that_were_not_walked_through_yet_are_looked_at_one_by_one(path: Path) -> None:
+    path.write_text("one\ntwo\nthree\nfour\n")
+    with LogFile(str(path)) as log:
+        sieve = Sieve("three")
+        place = sieve.at(0, log, log.size)
+        assert log.text(place, log.line_end(place, log.size)) == "three"
+        assert sieve.at(place + 6, log, log.size) == log.size
