@@ -197,11 +197,13 @@ class Housekeeper:
 
     async def _give_back(self) -> None:
         """Gives the pages that became free back to the file system."""
-        free = await self._store.ask("free_pages")
+        found = free = await self._store.ask("free_pages")
         while free > PAGES // 8:  # a few are for what comes next
             began = time.monotonic()
             await self._store.write(store.shrink(PAGES))
             await asyncio.sleep(REST * (time.monotonic() - began))
             before, free = free, await self._store.ask("free_pages")
             if free >= before:
-                return
+                break
+        if free < found:
+            await self._store.write(store.checkpoint())

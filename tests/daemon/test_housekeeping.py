@@ -117,6 +117,7 @@ def test_thousands_of_jobs_come_and_go_and_leave_nothing(mill: Mill, pytestconfi
         mill.until(lambda: mill.ask("clean", older=0) and not mill.ask("status")["jobs"], "jobs stay")
         mill.until(lambda: rows(mill) == (0, 0, 0), "records stay")
         mill.until(lambda: files(mill) == {"logs", "results"} or not files(mill), "files stay")
+        mill.until(lambda: (mill.state / "queue.db").stat().st_size < 400_000, "the database stays large")
         size, runs = (mill.state / "queue.db").stat().st_size, len(os.listdir(mill.state / "runs"))
         (spawner,) = children(mill.process.pid)
         weights.append((resident(mill.process.pid), size, runs, max(map(resident, children(spawner)), default=0)))

@@ -27,6 +27,7 @@ DROP_SOME_RESULTS = """DELETE FROM results WHERE job = ?1
     AND start IN (SELECT start FROM results WHERE job = ?1 ORDER BY start LIMIT ?2)"""
 DROP_JOB = "DELETE FROM jobs WHERE id = ?"
 SHRINK = "PRAGMA incremental_vacuum({:d})"
+CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 SAVE_META = "REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -108,3 +109,8 @@ def drop_job(job: int) -> Statement:
 def shrink(pages: int) -> Statement:
     """Gives so many free pages back to the file system."""
     return Statement(SHRINK.format(pages), ())
+
+
+def checkpoint() -> Statement:
+    """Brings the file itself up to date, and so to its length; waits for nobody."""
+    return Statement(CHECKPOINT, ())
