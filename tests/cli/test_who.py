@@ -50,6 +50,8 @@ def test_a_daemon_that_allows_it_is_seen_with_its_limit_and_what_it_has_to_do(mi
     assert mill.grist("who").startswith("0 daemons on ")
     mill.start()
     mill.until(lambda: mill.grist("who").startswith("1 daemon on "), "not shown")
+    mill.grist("cancel", "--kill", SECRET)
+    mill.ended(SECRET)
     mill.grist("shutdown")
     mill.until(lambda: not os.listdir(mill.base / "board"), "still there")
 
