@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gristmill import __version__
+from gristmill.supervisor import beat
 from gristmill.supervisor.core import card
 from gristmill.supervisor.core.card import Card
 from gristmill.supervisor.core.conditions import Conditions, Kind
@@ -40,7 +41,7 @@ class Crier:
         """Renews it for as long as the daemon lives and the settings allow it."""
         while True:
             await self._look()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(beat.pause(LOOK_S))
 
     async def _look(self) -> None:
         if not self._settings().public:

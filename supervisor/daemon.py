@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gristmill import __version__
-from gristmill.supervisor import briefing, logbook, studies, tuner
+from gristmill.supervisor import beat, briefing, logbook, studies, tuner
 from gristmill.supervisor.api import Api
 from gristmill.supervisor.chronicle import Chronicle
 from gristmill.supervisor.core import figures, settings
@@ -256,13 +256,14 @@ class Daemon:
         loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "settings")
         limit = self._files.settings.limit
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(beat.pause(LOOK_S))
             found, fault = await loop.run_in_executor(thread, self._files.look)
             self.conditions.put(Kind.SETTINGS, fault, holds=False)
             if found.limit != limit:
                 limit = found.limit
                 record.write(store.save_meta("limit", ""), store.save_meta("limit in files", str(limit)))
                 self.tuner.fixed = _fixed(limit)
+                self.tuner.step()
 
     def _write_learned(self, record: Store) -> None:
         """Once a second: now and then, and when a kind has become known."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable
 
+from gristmill.supervisor import beat
 from gristmill.supervisor.core.cards import Card, Cards, words
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.job import Job
@@ -42,7 +43,7 @@ class Deck:
         while True:
             if self._wanted():
                 await self.look()
-            await asyncio.sleep(LOOK_S if self._cards or not self._wanted() else AGAIN_S)
+            await asyncio.sleep(beat.pause(LOOK_S if self._cards or not self._wanted() else AGAIN_S))
 
     async def look(self) -> None:
         """One look."""

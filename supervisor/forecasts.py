@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gristmill.supervisor import beat
 from gristmill.supervisor.core import gate
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.forecast import Error, Line, Span, changed, forecast
@@ -50,7 +51,7 @@ class Forecasts:
     async def run(self) -> None:
         """Judges forecasts for as long as the daemon lives."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(beat.pause(LOOK_S))
             self.look()
 
     def look(self) -> None:

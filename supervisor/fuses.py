@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+from gristmill.supervisor import beat
 from gristmill.supervisor.core import causes, progress
 from gristmill.supervisor.core.causes import Failure
 from gristmill.supervisor.core.job import Job
@@ -51,7 +52,7 @@ class Fuses:
         while True:
             if not self._ledger.gated:  # nothing is watched: nobody is woken
                 await self._ledger.news.wait()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(beat.pause(LOOK_S))
             await self.look()
 
     async def look(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from gristmill.supervisor import beat
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.task import JOB_FINAL, TaskState, advance
@@ -107,7 +108,7 @@ class Hopper:
                 if number not in self._ledger.jobs and number not in self._mail and number not in self._cleared:
                     await asyncio.to_thread(parcels.clear, self._state, number)
                     self._cleared.add(number)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(beat.pause(LOOK_S))
 
     def close(self) -> None:
         """Lets all owners go; they come back to the next daemon."""

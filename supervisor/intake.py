@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gristmill.supervisor import beat
 from gristmill.supervisor.core.arrival import Arrivals
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import FolderError, JobFileError, Problem
@@ -157,7 +158,8 @@ class Intake:
             claimed = await self._in_thread(self._folder.claim, names, self._batch(), seen)
             await self._accept(claimed)
         due = self._arrivals.due_s(time.monotonic())
-        return LOOK_EVERY if due is None else min(LOOK_EVERY, due)
+        pause = beat.pause(LOOK_EVERY)
+        return pause if due is None else min(pause, due)
 
     def _complete(self, hinted: Mapping[bytes, bool]) -> list[Found]:
         """The files that are all there, in the folder as it is now."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from gristmill.supervisor import beat
 from gristmill.supervisor.core import figures, governor, schedule
 from gristmill.supervisor.core.cards import Cards
 from gristmill.supervisor.core.conditions import Conditions, Kind
@@ -78,7 +79,7 @@ class Tuner:
             self.step()
             await self._feed.publish()
             if not self._ledger.live:
-                await asyncio.sleep(PERIOD)
+                await asyncio.sleep(beat.pause(PERIOD))
                 continue
             for _ in range(GLANCES):
                 await asyncio.sleep(PERIOD / GLANCES)

@@ -1,0 +1,19 @@
+"""One beat for all that is looked at now and then: whoever waits for the next wakes with the others, all at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+NEAR = 0.1
+"""Of a period: a beat as near as this is the one that has just woken us, a moment early."""
+
+
+def pause(period: float) -> float:
+    """Seconds until the next whole multiple of `period` by the clock of the event loop."""
+    return until(period, asyncio.get_running_loop().time())
+
+
+def until(period: float, now: float) -> float:
+    """The same at `now`: from a tenth of a period to one and a tenth."""
+    left = period - now % period
+    return left if left >= NEAR * period else left + period
