@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 from tests.bench.governor import machine
 from tests.bench.stories.rounds import adopt, say
@@ -43,14 +44,21 @@ def main() -> None:
         print(text, flush=True)
         if args.write:
             PAGE.write_text(placed(PAGE.read_text(), name, f"\n{text}\n"))
+            for picture, drawn in getattr(part_of(name), "drawn", {}).items():
+                picture.write_text(drawn)
             say(f"{name}: written into {PAGE.name}")
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 
 
+def part_of(name: str) -> ModuleType:
+    """The file that measures a part."""
+    return importlib.import_module(f"tests.bench.performance.{name}")
+
+
 def told(name: str, compact: bool) -> str:
     """Runs a part; its tables, and what they have to be read with."""
-    part = importlib.import_module(f"tests.bench.performance.{name}").part
+    part = part_of(name).part
     began, load = time.monotonic(), os.getloadavg()[0]
     text = "\n".join(table.markdown() for table in part(compact))
     return (f"{text}\n{machine.cores()} cores, {machine.total() / 1e9:.0f} GB, Python {platform.python_version()}, "
