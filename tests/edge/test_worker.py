@@ -269,6 +269,15 @@ def test_what_a_task_leaves_running_ends_with_it(worker: Worker) -> None:
     assert not alive(int(log_of(worker, 0)))
 
 
+def test_a_silent_task_that_lived_for_a_while_leaves_its_log_to_the_next(worker: Worker) -> None:
+    worker.sh(0, "sleep 0.7")
+    assert "log" not in worker.hear("e")
+    worker.sh(1, "echo mine; sleep 0.7; echo still")
+    assert worker.hear("e")["log"] == str(worker.base / "logs" / "1" / "1.1.log")
+    assert log_of(worker, 1) == "mine\nstill\n"
+    assert os.listdir(worker.base / "logs" / "1") == ["1.1.log"]
+
+
 def test_many_tasks_sent_ahead_run_once_each_in_order(worker: Worker) -> None:
     for number in range(200):
         worker.sh(number, f"echo {number} >> order")

@@ -171,7 +171,7 @@ def test_shutdown_can_drop_what_waits(pool: futures.Executor, tmp_path: Path) ->
     gate.touch()
     pool.shutdown()
     assert [future.result() for future in held] == [str(gate)] * 2
-    assert all(future.done() for future in waiting)
+    wait_until(lambda: all(future.done() for future in waiting))
 
 
 def client_has_sent(future: futures.Future[Any]) -> bool:
