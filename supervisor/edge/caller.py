@@ -363,6 +363,10 @@ class Caller(worker.Worker):
             sent.popleft()
             self.say({"n": answer["no"], "errno": answer["errno"], "text": answer["text"]})
             self.flush()
+            if answer["errno"] not in worker.NOT_STARTED:  # a call has closed what is not its own
+                self.recall()
+                self.dismiss(hand)
+                return
         elif task is not None and task.key == answer.get("do"):
             self.take_over(task, answer)
             hand.spent += answer["cpu"]

@@ -200,6 +200,16 @@ def test_a_stopped_call_goes_on_and_those_behind_it_after_it(ahead: Ahead) -> No
     assert ahead.beginnings() == Counter(range(3))
 
 
+def test_a_call_that_closes_the_journal_costs_no_other_its_end(ahead: Ahead) -> None:
+    """Its own end is told by the worker, what comes is made by another process."""
+    opened = "[(int(fd), os.path.realpath(f'/proc/self/fd/{fd}')) for fd in os.listdir('/proc/self/fd')]"
+    ahead.send(0, "0", f"[os.close(fd) for fd, path in {opened} if path.endswith('journal')] and None", "2", "3")
+    assert ahead.hear("n")["n"] == "1.2.1"
+    ahead.send(2, "2")
+    assert {json.loads(ahead.hear("e")["value"]) for _ in range(2)} == {2, 3}
+    assert {key.number: end.exit_code for key, end in ahead.fates().ended.items()} == dict.fromkeys(range(4), 0)
+
+
 def test_a_runner_killed_at_any_moment_costs_one_call_and_no_record(ahead: Ahead) -> None:
     victims = set()
     for round_ in range(30):
