@@ -1,4 +1,5 @@
-"""Finds the job or task that a request names: by id, by `JOB/NUMBER`, by name (the newest of it) or as `last`."""
+"""Finds the job or task that a request names: by id, by `JOB/NUMBER` or `JOB/finally`, by name (the newest of it) or as
+`last`."""
 
 from __future__ import annotations
 
@@ -59,11 +60,12 @@ class Finder:
         return job, number
 
     async def either(self, which: str) -> tuple[Job, int | None]:
-        """`JOB` or `JOB/NUMBER`."""
+        """`JOB`, `JOB/NUMBER`, or `JOB/finally` once that step has begun."""
         name, slash, tail = which.rpartition("/")
         if not slash:
             return await self.job(which), None
-        job, number = await self.job(name), number_of(tail)
+        job = await self.job(name)
+        number = job.finish.number if tail == "finally" and job.finish is not None else number_of(tail)
         if number is None or number >= job.numbers:
             last = job.numbers - 1
             raise RequestError(f"no task {which!r} – job {job.id} has tasks {job.id}/0 … {job.id}/{last}")
