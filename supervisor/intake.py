@@ -21,7 +21,7 @@ from gristmill.supervisor import beat
 from gristmill.supervisor.core.arrival import Arrivals
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import FolderError, JobFileError, Problem
-from gristmill.supervisor.core.filenames import claim, shown
+from gristmill.supervisor.core.filenames import claim, job_like, shown
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.sanitise import safe
@@ -138,6 +138,8 @@ class Intake:
         self._loop.call_soon_threadsafe(self._hint, name, moved)
 
     def _hint(self, name: bytes | None, moved: bool) -> None:
+        if name and not job_like(name):
+            return  # one that is being written under a hidden name: a look now would only make the next one late
         if name:
             self._hinted[name] = moved
         self._wake.set()
