@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from gristmill.supervisor.changes import Changes
 from gristmill.supervisor.chronicle import Chronicle, Seen
 from gristmill.supervisor.core import items, launch
 from gristmill.supervisor.core.errors import RequestError
@@ -35,7 +36,7 @@ from gristmill.supervisor.core.task import (
     note,
 )
 from gristmill.supervisor.edge import results, store
-from gristmill.supervisor.edge.store import Statement, Store
+from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.roll import RECENT, Roll
 
 log = logging.getLogger(__name__)
@@ -84,14 +85,7 @@ class Ledger(Roll):
         """Set, and replaced by a fresh one, whenever a job has ended."""
         self.listeners: dict[int, Listener] = {}
         """By job: who is told of its tasks."""
-        self._rows: dict[tuple[int, int], Task] = {}
-        self._gone: list[Statement] = []
-        self._results: list[Statement] = []
-        self._collected: list[Path] = []
-        self._dirty: set[int] = set()
-        self._closing: list[Job] = []
-        self._reworded: set[int] = set()
-        self._told: dict[int, list[int]] = {}
+        self._changes = Changes()
         self._asked: dict[int, int] = {}
         """The round of each job in which its results were last asked to be gathered."""
         self._flushing: asyncio.Handle | None = None
@@ -186,7 +180,7 @@ class Ledger(Roll):
 
     def _become(self, job: Job, made: Items) -> None:
         job.become(made)
-        self._reworded.add(job.id)
+        self._changes.specs[job.id] = job
 
     async def cancel(self, job: Job) -> list[Task]:
         """Cancels all that is not over; returns the live tasks, whose ends the pool has to ask for."""
@@ -228,7 +222,7 @@ class Ledger(Roll):
     def prefer(self, job: Job, priority: int) -> None:
         """Gives a job another place in the order."""
         self._reorder(job, priority)
-        self._reworded.add(job.id)
+        self._changes.specs[job.id] = job
         self._touch(job)
 
     async def cancel_task(self, job: Job, number: int) -> Task | None:
@@ -275,14 +269,14 @@ class Ledger(Roll):
             job.enter(JobState.QUEUED)
             job.ended_at = None
         if (finish := job.finish) is not None:
-            self._drop(job, finish.number)
-            self._gone.append(store.drop_results(job.id, finish.start, 1))
+            self._changes.drop(job.id, finish.number)
+            self._changes.void(job.id, finish.start, 1)
         fresh = job.reopen(ended)
         kept = {task.number for task in fresh}
         for task in ended:
             if task.number not in kept and not task.is_finish:  # its items come again in other ranges
-                self._drop(job, task.number)
-                self._gone.append(store.drop_results(job.id, task.start, task.count))
+                self._changes.drop(job.id, task.number)
+                self._changes.void(job.id, task.start, task.count)
         for task in fresh:
             self._put(job, task)
         self._touch(job)
@@ -308,7 +302,7 @@ class Ledger(Roll):
             if job.state is JobState.QUEUED:
                 job.enter(JobState.RUNNING)
                 job.started_at = job.started_at or self.clock()
-            self._dirty.add(job.id)
+            self._changes.accounts[job.id] = job
         return self.flush()
 
     def running(self, job: int, number: int, pid: int | None, started_at: float) -> None:
@@ -362,9 +356,7 @@ class Ledger(Roll):
 
     def add_result(self, task: Task, result: results.Result) -> None:
         """Takes a task's result into the next write; after that its file is not needed any more."""
-        self._results.append(store.save_result(task, result.row))
-        if result.file is not None:
-            self._collected.append(result.file)
+        self._changes.add_result(task, result)
 
     def gathered(self, job: Job, rounds: int) -> None:
         """Notes that the results of a job lie ready for its [finally] step, unless it was begun anew meanwhile."""
@@ -391,39 +383,32 @@ class Ledger(Roll):
         if (seen := job.settle(task, stopped_s)) is not None:
             self.tallies.setdefault(job.kind, Tally()).add(seen)
         if job.id in self.listeners and task.state in TASK_FINAL:
-            self._told.setdefault(job.id, []).append(task.number)
+            self._changes.told.setdefault(job.id, []).append(task.number)
         if job.guided is not None:
             task, gone = job.guided.keep(task)
             for number in gone:
-                self._drop(job, number)
+                self._changes.drop(job.id, number)
         self._put(job, task)
         self._touch(job)
 
     def divide(self, job: Job, task: Task, reason: str, leavings: Path | None) -> None:
         """Puts two halves in the place of a range that failed, in one write. Its result file is not needed any more."""
-        self._drop(job, task.number)
+        self._changes.drop(job.id, task.number)
         first, second = job.divide(task)
         log.info("task %d/%d (%d items from %d) failed (%s): tried again in halves, %d/%d and %d/%d",
                  job.id, task.number, task.count, task.start, reason, job.id, first.number, job.id, second.number)
         self._put(job, first)
         self._put(job, second)
         if leavings is not None:
-            self._collected.append(leavings)
+            self._changes.collected.append(leavings)
         self._touch(job)
 
     # ── the way to the store ──────────────────────────────────────────────────────────────────────────────────
 
     def _put(self, job: Job, task: Task) -> None:
-        """Takes a task's record into the next write. There a stopped task runs: a stop ends with the daemon."""
-        if task.state is TaskState.PAUSED:
-            task = advance(task, TaskState.RUNNING)
-        self._rows[job.id, task.number] = task
+        """Takes a task's record into the next write."""
+        self._changes.put(task)
         job.handout.put(task.number)
-
-    def _drop(self, job: Job, number: int) -> None:
-        """Takes a task's record away with the next write; what it said is in another that is written with it."""
-        self._rows.pop((job.id, number), None)
-        self._gone.append(store.drop_task(job.id, number))
 
     def _touch(self, job: Job) -> None:
         if not job.live:
@@ -433,14 +418,14 @@ class Ledger(Roll):
             if verdict is not job.state:
                 job.enter(verdict, job.words())
             job.ended_at = self.clock()
-            self._closing.append(job)
+            self._changes.closing.append(job)
             self._asked.pop(job.id, None)
             if job.spec.items.open:
                 self._become(job, items.sealed(job.spec.items))
         elif job.finishing and not job.gathered and self._asked.get(job.id) != job.rounds:
             self._asked[job.id] = job.rounds
             self.to_gather.put_nowait(job)
-        self._dirty.add(job.id)
+        self._changes.accounts[job.id] = job
         self.work.set()
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_soon(self._flush_next)
@@ -452,7 +437,7 @@ class Ledger(Roll):
 
     async def settled(self) -> None:
         """Waits until all that memory says now is durable; not while the store is at fault, which is said."""
-        if self._rows or self._gone or self._dirty:
+        if self._changes:
             self.flush()
         await self._store.settled()
 
@@ -461,27 +446,18 @@ class Ledger(Roll):
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
-        rows = [store.save_task(task) for task in self._rows.values()]
-        collected, self._collected = self._collected, []
-        given, self._results = self._results, []
-        gone, self._gone = self._gone, []
-        touched = [job for number in self._dirty if (job := self.jobs.get(number))]
-        accounts = [store.save_job(job) for job in touched]
-        accounts += [store.save_spec(self.jobs[number]) for number in self._reworded]
-        self._reworded.clear()
-        closing, self._closing = self._closing, []
-        told, self._told = self._told, {}
-        seen = self._chronicle.see(self._rows.values(), touched, self._name) if self._rows or touched else None
-        self.changed |= self._dirty
-        self._rows.clear()
-        self._dirty.clear()
-        written = self._store.write(*gone, *rows, *given, *accounts)
-        for job in closing:
+        changes, self._changes = self._changes, Changes()
+        seen = None
+        if changes.rows or changes.accounts:
+            seen = self._chronicle.see(changes.rows.values(), changes.accounts.values(), self._name)
+        self.changed.update(changes.accounts)
+        written = self._store.write(*changes.statements())
+        for job in changes.closing:
             self._release(job)
         if seen:
             written.add_done_callback(lambda future: self._tell(future, seen))
-        if closing or collected or told:
-            written.add_done_callback(lambda future: self._after(future, closing, collected, told))
+        if changes.closing or changes.collected or changes.told:
+            written.add_done_callback(lambda future: self._after(future, changes))
         return written
 
     def _name(self, job: int) -> str:
@@ -491,22 +467,20 @@ class Ledger(Roll):
         if not (written.cancelled() or written.exception()):
             self._chronicle.tell(seen)
 
-    def _after(
-        self, written: asyncio.Future[None], closing: list[Job], collected: list[Path], told: dict[int, list[int]]
-    ) -> None:
+    def _after(self, written: asyncio.Future[None], changes: Changes) -> None:
         """What must wait for the commit: a result's file may go, an ended job's file may move, listeners hear."""
         if written.cancelled() or written.exception():
             return
-        for number, ended in told.items():
+        for number, ended in changes.told.items():
             if number in self.listeners:
                 self.listeners[number].ended(ended)
-        for path in collected:
+        for path in changes.collected:
             path.unlink(missing_ok=True)
-        for job in closing:
+        for job in changes.closing:
             self.ended.put_nowait(job)
             if job.id in self.listeners:
                 self.listeners[job.id].over()
-        if closing:
+        if changes.closing:
             if self.gated:
                 self.news.set()
             self.finished.set()
