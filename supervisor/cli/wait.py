@@ -6,10 +6,14 @@ import argparse
 import sys
 import time
 
-from gristmill.supervisor.cli.place import place_of
+from gristmill.supervisor.cli.place import Place, place_of
 from gristmill.supervisor.core.sanitise import safe
+from gristmill.supervisor.edge.client import Client
 
 ENDED = ("done", "failed", "canceled")
+SUFFIXES = (".toml", ".sh", ".py", ".txt", ".cmds", ".slurm", ".sbatch")
+TAKEN_S = 10.0
+"""Longest that a file is waited for which lies in the folder still: dropped a moment ago, as a rule."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +27,11 @@ def run(args: argparse.Namespace) -> int:
     place = place_of(args)
     deadline = None if args.timeout is None else time.monotonic() + args.timeout
     with place.connect(timeout=30) as client:
-        names = args.jobs_named or [str(j["id"]) for j in client.ask("status")["jobs"] if j["state"] not in ENDED]
+        before = max((job["id"] for job in client.ask("status")["jobs"]), default=0)
+        taken(client, place, args.jobs_named, deadline, before)
+        names = args.jobs_named or [
+            str(j["id"]) for j in client.ask("status")["jobs"] if j["state"] not in ENDED or j["id"] > before
+        ]
         open_jobs = {client.ask("job", job=name, limit=0)["job"]["id"]: name for name in names}
         failed = False
         while True:
@@ -41,3 +49,23 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{len(open_jobs)} jobs have not ended yet", file=sys.stderr)
                 return 4
             client.ask("changed", timeout=1.0 if left is None else min(1.0, left))
+
+
+def taken(client: Client, place: Place, names: list[str], deadline: float | None, before: int) -> None:
+    """Waits until files of these names, or any where none are given, are jobs of ids above `before`, or rejected."""
+    coming = {
+        file.name for file in place.jobs.glob("[!.#]*")
+        if file.suffix in SUFFIXES and (file.stem in names or not names) and file.is_file()
+    }
+    began, end = time.time(), min(time.monotonic() + TAKEN_S, deadline or float("inf"))
+    while coming and time.monotonic() < end:
+        client.ask("changed", timeout=0.1)
+        coming -= {job["file"] for job in client.ask("status")["jobs"] if job["id"] > before}
+        coming -= {name for name in coming if _rejected(place, name, began)}
+
+
+def _rejected(place: Place, name: str, since: float) -> bool:
+    try:
+        return (place.jobs / "rejected" / f"{name}.error").stat().st_mtime >= since - 1
+    except OSError:
+        return False

@@ -82,3 +82,17 @@ def test_check_tells_faults_as_compilers_do(mill: Mill) -> None:
     assert [(one[1], int(one[2]), int(one[3])) for one in found if one] == [
         (str(bad), 2, 3), (str(bad), 4, 1), (str(empty), 1, 1),
     ]
+
+
+@pytest.mark.parametrize("words", [("sweep",), ()])
+def test_a_file_that_was_copied_in_a_moment_ago_is_waited_for(words: tuple[str, ...], turning: Mill) -> None:
+    (turning.jobs / "sweep.toml").write_text('command = "false"\n')
+    assert "job 1 sweep failed" in turning.grist("wait", *words, code=1)
+    (turning.jobs / "sweep.toml").write_text('command = "true"\n')
+    assert "job 2 sweep done" in turning.grist("wait", *words), "not the one of before"
+
+
+def test_a_file_that_is_rejected_is_not_waited_for_long(turning: Mill) -> None:
+    (turning.jobs / "sweep.toml").write_text("comand = 1\n")
+    assert "no job 'sweep'" in turning.grist("wait", "sweep", code=2)
+    assert (turning.jobs / "rejected" / "sweep.toml.error").exists()
