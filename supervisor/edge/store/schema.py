@@ -75,7 +75,8 @@ def connect(path: Path) -> sqlite3.Connection:
     """A connection that commits durably; raises FolderError where the file can't be used, NoRoomError if just now."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
     try:
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file, or of one that is vacuumed
+        if not path.stat().st_size:  # of a new file; to say it of another is a write, which a full disk refuses
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
         db.execute("PRAGMA synchronous = FULL")
