@@ -64,8 +64,8 @@ from gristmill.supervisor.workshops import Workshops
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 5.0
-"""Seconds between two looks at the settings files."""
+LOOK_S, AGAIN_S = 3.0, 1.0
+"""Seconds between two looks at the settings files, and until the look that makes sure of a change."""
 LEARNED_S = 60.0
 """Seconds between two times that what was learned about tasks is written down, unless a kind has become known."""
 FILES_MOST = 1 << 16
@@ -256,7 +256,7 @@ class Daemon:
         loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "settings")
         limit = self._files.settings.limit
         while True:
-            await asyncio.sleep(beat.pause(LOOK_S))
+            await asyncio.sleep(beat.pause(AGAIN_S if self._files.pending else LOOK_S))
             found, fault = await loop.run_in_executor(thread, self._files.look)
             self.conditions.put(Kind.SETTINGS, fault, holds=False)
             if found.limit != limit:

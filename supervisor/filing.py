@@ -8,8 +8,10 @@ still names the old place.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from gristmill.supervisor import gathering
@@ -45,6 +47,19 @@ class Filing:
     def __init__(self, folder: JobsFolder, shelves: Shelves, record: Store, ledger: Ledger) -> None:
         self._folder, self._shelves, self._store, self._ledger = folder, shelves, record, ledger
         self._moving = asyncio.Lock()
+        self._placing: set[asyncio.Future[None]] = set()
+
+    @contextlib.contextmanager
+    def placing(self) -> Iterator[None]:
+        """While files are on their way to where the record says already that they lie: a job may end before its file
+        has come there."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._placing.add(done)
+        try:
+            yield
+        finally:
+            self._placing.discard(done)
+            done.set_result(None)
 
     async def run(self) -> None:
         """Files away what ends, for as long as the daemon lives."""
@@ -59,6 +74,8 @@ class Filing:
                 log.warning("%d files of ended jobs stay where they are: %s", len(ended), error)
 
     async def _file(self, jobs: list[Job]) -> None:
+        if self._placing:
+            await asyncio.wait(tuple(self._placing))
         async with self._moving:
             over = [job for job in jobs if job.state in JOB_FINAL]  # not those that were retried meanwhile
             places = await asyncio.gather(*(self._store.ask("place", job.id) for job in over))

@@ -251,21 +251,22 @@ class Intake:
         pairs = list(zip(claimed, outcomes, strict=True))
         good = [(item, spec) for item, spec in pairs if isinstance(spec, Spec)]
         places = await asyncio.to_thread(self._free_places, [item.name for item, _ in good])
-        taken = await asyncio.gather(
-            *(
-                self._ledger.accept(item.claim, shown(item.name), spec, item.data, place)
-                for (item, spec), place in zip(good, places, strict=True)
-            ),
-            return_exceptions=True,
-        )
-        for outcome in taken:
-            if isinstance(outcome, BaseException):
-                raise outcome  # only now that no other is half way
-        jobs = {item.claim: job for (item, _), job in zip(good, taken, strict=True) if isinstance(job, Job)}
-        await self._place([
-            (item.claim.partition("/")[0], item.name, place, jobs[item.claim].id)
-            for (item, _), place in zip(good, places, strict=True)
-        ])
+        with self._filing.placing():
+            taken = await asyncio.gather(
+                *(
+                    self._ledger.accept(item.claim, shown(item.name), spec, item.data, place)
+                    for (item, spec), place in zip(good, places, strict=True)
+                ),
+                return_exceptions=True,
+            )
+            for outcome in taken:
+                if isinstance(outcome, BaseException):
+                    raise outcome  # only now that no other is half way
+            jobs = {item.claim: job for (item, _), job in zip(good, taken, strict=True) if isinstance(job, Job)}
+            await self._place([
+                (item.claim.partition("/")[0], item.name, place, jobs[item.claim].id)
+                for (item, _), place in zip(good, places, strict=True)
+            ])
         bad = [(item, str(error)) for item, error in pairs if isinstance(error, JobFileError)]
         await asyncio.to_thread(self._reject, bad)
         self.rejected += len(bad)

@@ -61,6 +61,11 @@ class SettingsFiles:
         self._fault = ""
         return self.settings
 
+    @property
+    def pending(self) -> bool:
+        """Whether the last look saw something else than what is in force, which the next is to be sure of."""
+        return not _same(self._seen, self._texts)
+
     def look(self) -> tuple[Settings, str]:
         """What is in force now, and in words what is wrong with a change of the files, "" when nothing is.
 

@@ -36,7 +36,7 @@ from tests.simulator.world import GB, Scenario
 from tests.simulator.yardstick import Best, best
 
 DRAWN = 500
-"""Random scenarios of each sort whose best constants are kept: an hour's work."""
+"""Random scenarios for judging whose best constants are kept: half an hour's work."""
 Asked = tuple[Scenario, str]
 
 
@@ -193,8 +193,7 @@ def main() -> None:
     elif asked.keep == "named":
         yardstick.keep(scenarios.ALL)
     elif asked.keep == "random":
-        both = (*chance.TUNING[:DRAWN], *chance.JUDGING[:DRAWN])
-        yardstick.keep(map(chance.draw, both), yardstick.DRAWN)
+        yardstick.keep(map(chance.draw, chance.JUDGING[:DRAWN]), yardstick.DRAWN)
     elif asked.best:
         for world in chosen(asked.only):
             found = [best(world, segment) for segment in world.segments]

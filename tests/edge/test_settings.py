@@ -55,8 +55,9 @@ def test_a_change_counts_when_it_has_been_seen_twice(files: tuple[Path, Path]) -
     sources = SettingsFiles(files)
     sources.read()
     replace(files[0], "limit = 4\n")
-    assert sources.look()[0].limit == 3
-    assert sources.look() == (sources.settings, "")
+    assert not sources.pending
+    assert sources.look()[0].limit == 3 and sources.pending
+    assert sources.look() == (sources.settings, "") and not sources.pending
     assert sources.settings.limit == 4
 
 
