@@ -10,12 +10,12 @@ from typing import Any
 
 from tests.mill import Mill
 
-COUNTED = 'command = "seq {start} $(({start} + {count} - 1)) >> out; sleep 0.01"\n'
+COUNTED = 'command = "seq {start} $(({start} + {count} - 1)) >> out.$GRIST_TASK.$GRIST_ATTEMPT; sleep 0.01"\n'
 
 
 def items(mill: Mill) -> list[int]:
-    """What tasks wrote down, in order."""
-    return sorted(map(int, (mill.base / "out").read_text().split()))
+    """What tasks wrote down, in order; each into a file of its own, for seq writes block by block."""
+    return sorted(int(item) for path in mill.base.glob("out.*") for item in path.read_text().split())
 
 
 def got_on(mill: Mill, done: int) -> bool:
@@ -43,7 +43,7 @@ def test_the_bad_item_is_found_and_tried_as_the_job_says(turning: Mill) -> None:
 for i in $(seq {start} $(({start} + {count} - 1))); do
   if test $i = 377; then echo "377 is bad, attempt $GRIST_ATTEMPT"; exit 3; fi
 done
-seq {start} $(({start} + {count} - 1)) >> out'''
+seq {start} $(({start} + {count} - 1)) >> out.$GRIST_TASK.$GRIST_ATTEMPT'''
 retry = { attempts = 2, backoff = "100ms" }
 items = { total = 2_000, per_task = "auto" }
 """)
@@ -54,18 +54,18 @@ items = { total = 2_000, per_task = "auto" }
     assert (task["start"], task["count"], task["attempts"], task["exit_code"]) == (377, 1, 2, 3)
     assert turning.grist("log", task["id"]) == "377 is bad, attempt 2\n"
     assert "failed with exit code 3" in turning.grist("explain", task["id"])
-    (turning.base / "out").unlink()
+    for path in turning.base.glob("out.*"):
+        path.unlink()
     assert "1 tasks queued again" in turning.grist("retry", "bad")
     turning.until(lambda: turning.job("bad")["state"] == "failed" and turning.job("bad")["items_failed"], "not tried")
-    assert not (turning.base / "out").exists(), "what was done was not done again"
+    assert not list(turning.base.glob("out.*")), "what was done was not done again"
     covered = [(start, start + count) for start, count, *_ in rows(turning)]
     assert covered == [(0, 377), (377, 378), (378, 2_000)]
 
 
 def test_a_killed_daemon_loses_no_item_and_does_none_twice(mill: Mill) -> None:
     mill.start("--limit", "2")
-    mill.drop_claimed("long.toml", 'command = "seq {start} $(({start} + {count} - 1)) >> out; sleep 0.2"\n'
-                                   "[items]\ntotal = 3_000\n")
+    mill.drop_claimed("long.toml", COUNTED.replace("0.01", "0.2") + "[items]\ntotal = 3_000\n")
     for done in (1, 5, 21):
         mill.until(partial(got_on, mill, done), "it does not get on")
         mill.kill()
