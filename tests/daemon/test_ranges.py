@@ -120,7 +120,7 @@ per_task = "auto"
 
 
 def test_a_program_that_is_not_there_fails_whole_ranges_rather_than_each_item(turning: Mill) -> None:
-    (turning.base / "tool").write_text("#!/bin/sh\ntrue\n")
+    (turning.base / "tool").write_text("#!/bin/sh\nsleep 0.1\n")
     (turning.base / "tool").chmod(0o755)
     turning.drop_claimed("gone.toml", 'command = ["./tool", "{start}", "{count}"]\n[items]\ntotal = 5_000\n')
     turning.until(lambda: turning.job("gone").get("items_done", 0) > 20, "it does not begin")
