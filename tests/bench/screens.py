@@ -128,7 +128,7 @@ async def keys(folder: Path, compact: bool) -> list[Figure]:
             stir(daemon, turn, WORKERS)
             await asyncio.sleep(0.3)  # the update is drawn, and what was asked for it has come
             before, began = terminal.sent, time.monotonic()
-            terminal.type((b"j", b"\x1b[6~", b"G", b"g", b"k")[turn % 5])
+            terminal.type((b"j", b"\x1b[6~", b"G", b"k", b"g")[turn % 5])  # each moves something
             await terminal.until(lambda before=before: terminal.sent > before, "an answer")  # type: ignore[misc]
             waits.append(1000 * (time.monotonic() - began))
         spent = cpu_s(terminal.process.pid)
