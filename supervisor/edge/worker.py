@@ -462,10 +462,11 @@ class Output:
         try:
             end = os.pread(file, tail, size - tail)
             end = end[end.find(b"\n") + 1 :]
-            self.cut += os.fstat(file).st_size - head - len(end) - self.mark
+            size = os.fstat(file).st_size
+            os.ftruncate(self.fd, head)  # at once: what is written between these two is lost and not counted
+            self.cut += size - head - len(end) - self.mark
             line = b"\n[gristmill: %d bytes left out here: limits.log = %d]\n" % (self.cut, self.most)
             self.mark = len(line)
-            os.ftruncate(self.fd, head)
             os.write(self.fd, line + end)
             if os.pread(file, len(line), head) != line:
                 found = os.pread(file, tail + LOG_TAIL, head)
