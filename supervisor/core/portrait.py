@@ -73,7 +73,7 @@ def _why(job: Job) -> str:
 
 
 def _waits(job: Job) -> str:
-    if job.gate:
+    if job.gate and job.open:
         return job.gate
     first = job.behind
     if first is not None and first.passed_at is not None and first.open:

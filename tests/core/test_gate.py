@@ -10,8 +10,11 @@ from gristmill.supervisor.core import gate
 from gristmill.supervisor.core.errors import JobFileError
 from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.gate import Fate
+from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.jobfile import parse
+from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.spec import Gate, Ref
+from gristmill.supervisor.core.task import JobState
 
 MONDAY = datetime(2026, 11, 16, 9, 30)
 
@@ -127,6 +130,12 @@ def test_tasks_begin_in_their_hours_only_also_of_a_job_that_has_begun() -> None:
         assert (state, words) == ("closed", "only: begins tasks 20:00-08:00 and sat 10:00-12:00, next at 20:00")
         assert judged(found, begun=begun, local=MONDAY.replace(hour=21))[0] == "open"
         assert judged(found, begun=begun, local=MONDAY + timedelta(days=5, hours=1))[0] == "open"
+
+
+def test_a_job_that_has_ended_says_nothing_of_its_gate() -> None:
+    spec = parse('command = "true"\nafter = "a"', "job.toml", cwd="/", home="/", read=lambda _: "")
+    assert portray(Job(id=1, spec=spec, file="", submitted_at=0.0)).reason
+    assert not portray(Job(id=1, spec=spec, file="", submitted_at=0.0, state=JobState.DONE, ended_at=1.0)).reason
 
 
 def test_a_circle_is_found_and_a_line_is_none() -> None:
