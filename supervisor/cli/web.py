@@ -36,6 +36,6 @@ def run(args: argparse.Namespace) -> int:
     words += ["--theme", args.theme] if args.theme else []
     words += ["--read-only"] if args.read_only else []
     try:
-        return int(site.run(shlex.join(words), args.port, f"grist – {place.jobs}"))
+        return int(site.run("exec " + shlex.join(words), args.port, f"grist – {place.jobs}"))
     except OSError as error:
         raise GristError(f"port {args.port}: {error.strerror or error} – name another with --port") from error

@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from aiohttp.web import AppRunner, TCPSite
 
 from gristmill.supervisor.cli import main
-from gristmill.tui.web import Site
+from gristmill.tui.web import Program, Site
 
 from .browser import Browser, installed
 from .scene import fill
@@ -68,6 +68,25 @@ async def test_another_page_gets_nothing_even_with_the_cookie(headers: dict[str,
             await session.ws_connect(server.make_url("/ws"), headers=headers)
 
 
+DEAF = """
+import os, pathlib, sys, time
+print("__GANGLION__", flush=True)
+pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
+time.sleep(600)
+"""
+
+
+async def test_a_program_that_hears_nothing_is_gone_with_its_tab(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Program, "grace_s", 0.2)
+    pid = tmp_path / "pid"
+    async with served("exec " + shlex.join([sys.executable, "-c", DEAF, str(pid)])) as (site, server, session):
+        async with session.ws_connect(server.make_url("/ws"), headers={"Cookie": f"grist={site.token}"}):
+            await _until(lambda: pid.exists() and pid.read_text(), "it runs")
+        await _until(lambda: not Path(f"/proc/{pid.read_text()}").exists(), "it has gone")
+
+
 def test_it_listens_on_this_machine_alone_and_each_run_has_its_own_token() -> None:
     one, other = Site("true", 8765, "x"), Site("true", 8765, "x")
     assert one.host == "127.0.0.1"
@@ -78,7 +97,7 @@ def test_it_listens_on_this_machine_alone_and_each_run_has_its_own_token() -> No
 @pytest.mark.skipif(installed() is None, reason="no Chromium here")
 async def test_in_a_real_browser_a_click_chooses_a_job(daemon: Daemon, tmp_path: Path) -> None:
     fill(daemon, tmp_path)
-    command = shlex.join([sys.executable, "-c", PROGRAM, str(daemon.path), "/home/me/jobs", "{}"])
+    command = "exec " + shlex.join([sys.executable, "-c", PROGRAM, str(daemon.path), "/home/me/jobs", "{}"])
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     site = Site(command, port, "grist")
