@@ -288,6 +288,8 @@ class Ledger(Roll):
     def take(self, job: Job, workers: int, gpus: str = "") -> Task:
         """Hands out the next task of a job, on these cards, of which `workers` may share what is left; nothing is
         written before it has a worker."""
+        if not self.live:
+            self.begun.set()
         self.live[job.id] = job
         self._begun(job.id)
         return job.take(self.clock(), workers, gpus)

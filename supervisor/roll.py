@@ -58,6 +58,8 @@ class Roll:
         self._awaited: set[Ref] = set()  # what others wait for, by id or name
         self.work = asyncio.Event()
         """Set when something may be startable that was not before."""
+        self.begun = asyncio.Event()
+        """Set when a task was handed out while none was."""
         self.news = asyncio.Event()
         """Set when a job has come, or has ended and its record is durable."""
 

@@ -79,13 +79,23 @@ class Tuner:
             self.step()
             await self._feed.publish()
             if not self._ledger.live:
-                await asyncio.sleep(beat.pause(PERIOD))
+                await self._rest()
                 continue
             for _ in range(GLANCES):
                 await asyncio.sleep(PERIOD / GLANCES)
                 if self._overtaken():
                     break
                 self._glance()
+
+    async def _rest(self) -> None:
+        """Until the next beat, or until there is work: how many may work is decided then, for most of what comes is of
+        a kind that is known."""
+        self._ledger.begun.clear()
+        try:
+            await asyncio.wait_for(self._ledger.begun.wait(), beat.pause(PERIOD))
+        except TimeoutError:
+            return
+        await asyncio.sleep(self._at + PERIOD / GLANCES - time.monotonic())  # over less, nobody's rates can be told
 
     def usual_s(self, kind: str) -> float | None:
         """How long a task of this kind took the last times, None where that is not known."""

@@ -172,13 +172,16 @@ class Job:
 
     @property
     def ahead(self) -> int:
-        """How many of its tasks a worker may be sent at a time: more than one only for a class known to be tiny."""
+        """How many of its tasks a worker may be sent at a time: more than one only for a class known to be tiny, and
+        of few that are left only so many that one worker more would have something to do."""
         seen = self.footprint
         wall_s = max(seen.wall_s, self.handout.expected_s)
         if seen.ends < 8 or wall_s >= TINY_S or self.spec.resources.cards:
             return 1
         most = AHEAD_MOST if self.spec.call is None or self.spec.call.recycle is None else AHEAD_CALLS
-        return most if most * wall_s <= AHEAD_S else int(AHEAD_S / wall_s)
+        most = most if most * wall_s <= AHEAD_S else int(AHEAD_S / wall_s)
+        unfinished = len(self.again) + self.handout.promises + self.hands if self.guided is None else most
+        return min(most, -(-unfinished // (self.workers + 1)) or 1)
 
     def ready(self, now: float) -> bool:
         """Whether a task could be handed out now, as far as the job itself is concerned."""

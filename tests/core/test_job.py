@@ -123,6 +123,16 @@ def test_of_calls_in_a_process_that_is_used_again_more_are_sent_ahead() -> None:
     assert 90 <= again.ahead <= 100
 
 
+def test_of_the_last_tiny_tasks_no_worker_gets_more_than_its_share() -> None:
+    """And something is left that waits: it is by this that one worker more is known to be of use."""
+    account = job(total=4)
+    account.footprint.ends, account.footprint.wall_s = 20, 0.01
+    account.take(0.0, workers=2)
+    assert account.ahead == 2
+    account.take(0.0, workers=1)
+    assert (account.ahead, account.waiting) == (2, 2)
+
+
 def test_ended_tasks_can_be_reopened() -> None:
     account = job(total=2)
     end(account, account.take(0.0))
