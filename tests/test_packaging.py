@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.release.packages import build, run
+
 ROOT = Path(__file__).parents[1]
-
-
-def run(*command: str, **how: object) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **how)  # type: ignore[call-overload]
-    assert done.returncode == 0, done.stdout + done.stderr
-    return str(done.stdout)
+IMPORTED_AS = {"nvidia-ml-py": "pynvml"}
+"""Packages whose name is not that of their module."""
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +69,50 @@ def test_it_works_beside_supervisord_which_goes_on_working(wheel: Path, tmp_path
         cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, timeout=60,
     )
     assert "1 of 1 jobs, 1 of 1 items" in said
+
+
+def test_built_again_elsewhere_and_later_by_somebody_else_it_is_the_same_bytes(tmp_path: Path) -> None:
+    made: list[list[bytes]] = []
+    trash = shutil.ignore_patterns("__pycache__", "out")
+    for name in ("here", "a longer name"):
+        tree = tmp_path / name
+        for part in ("gristmill", "supervisor", "tui", "jobs/examples", "docs"):
+            shutil.copytree(ROOT / part, tree / part, symlinks=True, ignore=trash)
+        for part in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"):
+            shutil.copy(ROOT / part, tree)
+        if made:
+            for path in tree.rglob("*"):
+                if not path.is_symlink():
+                    path.chmod(path.stat().st_mode & 0o700)
+                    os.utime(path, (1, 1))
+        made.append([package.read_bytes() for package in build(tree, tmp_path / f"from {name}", 1_800_000_000)])
+    assert made[0] == made[1], "the bytes differ"
+    (sdist,) = tmp_path.glob("from here/*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        assert {member.mtime for member in archive} == {1_800_000_000}
+
+
+def test_each_dependency_is_used_and_its_reason_told() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [one for extra, needs in project["optional-dependencies"].items() if extra != "test" for one in needs]
+    needed = {re.split(r"[^a-z-]", need)[0] for need in [*project["dependencies"], *extras]}
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    assert set(re.findall(r"^\|(?: `\w+` \|)? ([a-z-]+) \|", page, re.MULTILINE)) - {"package", "extra"} == needed
+    imported = {name for path in sources() for name in imports(path)}
+    assert {IMPORTED_AS.get(name, name.replace("-", "_")) for name in needed} <= imported
+
+
+def sources() -> list[Path]:
+    """All that runs at a user's."""
+    return [path for folder in ("supervisor", "tui", "jobs/examples") for path in (ROOT / folder).rglob("*.py")]
+
+
+def imports(path: Path) -> set[str]:
+    """The packages that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").partition(".")[0])
+    return found
