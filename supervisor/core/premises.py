@@ -20,6 +20,9 @@ SKEW_S = 300.0
 
 OK, WARN, FAIL = Level
 
+UNKNOWN = "an unknown file system"
+"""Where no mount is told of, as in a chroot."""
+
 
 def jobs_folder(readings: Readings) -> Iterator[Finding]:
     """Whether job files can be taken from it, by us alone."""
@@ -45,7 +48,7 @@ def jobs_folder(readings: Readings) -> Iterator[Finding]:
                       f"chmod u+rwx {path}")
     else:
         hints = ": no hints over the network, files are found by looking" if folder.remote else ""
-        yield Finding(name, OK, f"{folder.path}, mode {folder.mode:04o}, {folder.file_system or 'unknown'}{hints}")
+        yield Finding(name, OK, f"{folder.path}, mode {folder.mode:04o}, {folder.file_system or UNKNOWN}{hints}")
     yield from _parents(readings, folder, name)
     if folder.in_memory:
         yield Finding(name, WARN, f"{folder.path}: on {folder.file_system}, a restart of the machine loses its files",
@@ -55,7 +58,7 @@ def jobs_folder(readings: Readings) -> Iterator[Finding]:
 def state_folder(readings: Readings) -> Iterator[Finding]:
     """Whether the queue can be kept there, durable and private."""
     folder, name = readings.state, "state folder"
-    path, kind = shlex.quote(folder.path), folder.file_system or "unknown"
+    path, kind = shlex.quote(folder.path), folder.file_system or UNKNOWN
     elsewhere = "export GRIST_STATE=/a/folder/on/a/local/disk"
     if folder.fault or folder.kind == "other":
         yield Finding(name, FAIL, f"{folder.path}: {folder.fault or 'not a folder'}", elsewhere)
