@@ -225,7 +225,7 @@ class Caller(worker.Worker):
         try:
             worker.name_process(self.shop.name)
             made = runner.Runner(sock, self.shop.function, self.shop.cwd, self.run + "/result")
-            private = [other.detach(), self.sock.detach(), self.lock, self.journal.fd, self.null, *self.wakes]
+            private = [other.detach(), self.sock.detach(), self.lock, self.journal.fd, self.null, self.wake]
             private += [output.fd for output in (self.out, self.err) if output.fd >= 0]
             private += [self.birthright.score] if self.birthright.score >= 0 else []
             record = None
@@ -411,6 +411,11 @@ class Caller(worker.Worker):
         if sent and sent[0]["do"] == task.key:
             sent.popleft()
         super().close_task(task)
+
+    def record(self, record: dict[str, Any]) -> None:
+        """At once: others write into the same journal."""
+        super().record(record)
+        self.write_staged()
 
     def mourn(self, hand: Hand, before: worker.Task | None, status: int, cpu: float, rss: int) -> None:
         """A runner that is used again is dead. To blame is the call that the journal says it had in hand, which may be

@@ -15,7 +15,6 @@ import gc
 import json
 import os
 import resource
-import signal
 import socket
 import sys
 import threading
@@ -420,9 +419,9 @@ def be_born(fds: tuple[int, int, int], private: list[int], dispositions: dict[in
 
     `fds` become its standard files, `private` are closed, being the worker's own.
     """
-    signal.set_wakeup_fd(-1)
     for number, disposition in dispositions.items():
         _signal.signal(number, disposition)  # by fewer pages to be copied than that of `signal`, which knows enums
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     os.setsid()
     for number, fd in enumerate(fds):
         os.dup2(fd, number)

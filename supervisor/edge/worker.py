@@ -37,7 +37,7 @@ import zlib
 
 TYPE_CHECKING = False  # as type checkers know it, without the cost of `typing` in each worker
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 VERSION = 1  # of the journal's records; a reader refuses a newer one
@@ -81,9 +81,14 @@ _libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_u
 _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 _libc.syscall.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_long)
 _libc.syscall.restype = ctypes.c_long
-
+SPAWN_FLAGS = 0x04 | 0x08 | 0x80  # POSIX_SPAWN_SETSIGDEF, _SETSIGMASK, _SETSID: the same in glibc and musl
+LIBC_ROOM = 1024  # bytes, more than the structures of libc take that are handed to it: 336 at most
+SIGNAL_BYTES = 128  # of a signalfd_siginfo, which begins with the signal's number
+_libc.posix_spawn.argtypes = (ctypes.c_void_p, ctypes.c_char_p, *[ctypes.c_void_p] * 4)
 
 _encoder = json.JSONEncoder(separators=(",", ":"))  # made once: a task of a millisecond has two records
+_decoder = json.JSONDecoder()
+_ENCODING = sys.getfilesystemencoding()
 
 
 def encode(record: dict[str, Any]) -> bytes:
@@ -94,6 +99,15 @@ def encode(record: dict[str, Any]) -> bytes:
 def claim(key: str, now: float) -> bytes:
     """The record of a claim, as `encode` would make it."""
     return f'{{"c":"{key}","t":{now!r}}}'.encode()
+
+
+def exit_record(record: dict[str, Any]) -> bytes:
+    """The record of an exit, as `encode` would make it; of one that has no more to say than most, in a quarter of the
+    time."""
+    if len(record) == 8 and record["why"] is None and record["signal"] is None:
+        text = '{"e":"%s","code":%d,"signal":null,"why":null,"t0":%r,"t":%r,"cpu":%r,"rss":%d}'
+        return (text % (record["e"], record["code"], record["t0"], record["t"], record["cpu"], record["rss"])).encode()
+    return encode(record)
 
 
 def sealed(body: bytes) -> bytes:
@@ -119,6 +133,28 @@ def set_process(option: int, value: int) -> None:
 def become_subreaper() -> None:
     """Takes on what its descendants leave behind."""
     set_process(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def listen_to_signals() -> int:
+    """Has the signals that a worker knows wait for it in a file rather than interrupt it; the file's descriptor.
+
+    A handler costs a frame, a byte in a pipe and whatever call it interrupts once more: for each task that ends.
+    """
+    heard = {signal.SIGCHLD, *ORDERS}
+    signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+    fd = _libc.signalfd(-1, signal_set(heard), os.O_NONBLOCK | os.O_CLOEXEC)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "signalfd")
+    return int(fd)
+
+
+def signal_set(numbers: Iterable[int]) -> ctypes.Array[ctypes.c_char]:
+    """A sigset_t."""
+    found = ctypes.create_string_buffer(LIBC_ROOM)
+    _libc.sigemptyset(found)
+    for number in numbers:
+        _libc.sigaddset(found, int(number))
+    return found
 
 
 def read_stat(pid: int) -> tuple[int, int, bytes]:
@@ -283,6 +319,81 @@ def yield_session(pid: int, nice: int) -> bool:
     return True
 
 
+def plain_bytes(texts: list[str]) -> list[bytes]:
+    """As the system calls take them; raises ValueError for what those would cut short or could not say."""
+    found = [text.encode(_ENCODING, "surrogateescape") for text in texts]
+    if b"\0" in b"".join(found):
+        raise ValueError("embedded null byte")
+    return found
+
+
+class Environment:
+    """The variables of the tasks of one job, in the form in which the kernel takes them.
+
+    Most are the same for all; those that each task has of its own lie at the end, where the next one's replace them.
+    """
+
+    def __init__(self, shared: dict[str, str], own: Iterable[str], last: dict[str, str]) -> None:
+        """`own` are the names of those that tasks have of their own, before those of `shared`; `last` has the last
+        word."""
+        self.names = tuple(own)
+        same = {name: value for name, value in shared.items() if name not in self.names}
+        same.update(last)
+        if any(not name or "=" in name for name in (*same, *self.names)):
+            raise ValueError("illegal environment variable name")
+        self.path = same.get("PATH", os.defpath)
+        self.void = last.keys() & set(self.names)
+        self.first = len(same)
+        self.array = (ctypes.c_char_p * (self.first + len(self.names) - len(self.void) + 1))()
+        lines: Any = plain_bytes([f"{name}={value}" for name, value in same.items()])
+        self.array[: self.first] = lines
+
+    def dress(self, own: dict[str, str]) -> ctypes.Array[ctypes.c_char_p]:
+        """The environment of a task with these variables, whose names are the same as ever."""
+        if self.void:
+            own = {name: value for name, value in own.items() if name not in self.void}
+        lines: Any = plain_bytes([f"{name}={value}" for name, value in own.items()])
+        self.array[self.first : -1] = lines
+        return self.array
+
+
+class Birth:
+    """posix_spawn(3), with all that is the same for each task prepared once.
+
+    `os.posix_spawn` makes everything anew each time, which costs as much as a third of all else that a worker does.
+    """
+
+    def __init__(self) -> None:
+        self.attributes = ctypes.create_string_buffer(LIBC_ROOM)
+        _libc.posix_spawnattr_init(self.attributes)
+        _libc.posix_spawnattr_setflags(self.attributes, ctypes.c_short(SPAWN_FLAGS))
+        _libc.posix_spawnattr_setsigmask(self.attributes, signal_set(()))
+        _libc.posix_spawnattr_setsigdefault(self.attributes, signal_set(IGNORED))
+        self.ends: tuple[int, ...] = ()
+        self.files = ctypes.create_string_buffer(LIBC_ROOM)
+        _libc.posix_spawn_file_actions_init(self.files)
+        self.pid = ctypes.c_int()
+
+    def give(self, ends: tuple[int, ...]) -> None:
+        """The next ones have these descriptors as 0, 1 and 2; raises OSError without the memory for it."""
+        if ends != self.ends:
+            _libc.posix_spawn_file_actions_destroy(self.files)
+            _libc.posix_spawn_file_actions_init(self.files)
+            for number, fd in enumerate(ends):
+                if code := _libc.posix_spawn_file_actions_adddup2(self.files, fd, number):
+                    self.ends = ()
+                    raise OSError(code, os.strerror(code))
+            self.ends = ends
+
+    def spawn(self, program: bytes, argv: list[bytes], environment: ctypes.Array[ctypes.c_char_p]) -> int:
+        """Starts a program in a session of its own, with signals as they are by default; its pid. Raises OSError."""
+        words = (ctypes.c_char_p * (len(argv) + 1))(*argv)
+        code = _libc.posix_spawn(ctypes.byref(self.pid), program, self.files, self.attributes, words, environment)
+        if code:
+            raise OSError(code, os.strerror(code), os.fsdecode(program))
+        return self.pid.value
+
+
 class Birthright:
     """What a task is born with, as its worker has it in that moment: with all that it forks, and for no call more.
 
@@ -421,8 +532,8 @@ class Output:
 
     def keep(self) -> str:
         """The path of what the task wrote, or "" when it wrote nothing. The task and all its children are gone."""
-        written = os.fstat(self.fd).st_size > 0
-        if self.most:
+        written = os.fstat(self.fd).st_size
+        if written > self.most > 0:
             self.bound(time.monotonic())
         if not written and self.take_back():
             return ""
@@ -518,6 +629,24 @@ def copy_log(path: str, target: str, log: str, append: bool) -> None:
 class Task:
     """The task in hand."""
 
+    copies: tuple[str, ...] = ()  # where its outputs are copied to when it has ended, "" for nowhere
+    copies_append = False
+    announced = False
+    yield_at: float | None = None  # when its session is made to go last
+    yields = 0  # how often that was tried
+    why: str | None = None  # "timeout", "cancel" or "evict" once its end was asked for
+    stopped_at: float | None = None  # since when it is stopped
+    stopped = 0.0  # seconds that it was stopped before
+    lease = 0.0  # when it goes on by itself
+    frozen: frozenset[tuple[int, int]] = frozenset()  # processes that we stopped: what the task stops itself stays so
+    sweep_at: float | None = None  # when some are looked for that were not reached yet
+    sweeps = 0
+    kill_at: float | None = None
+    status: int | None = None
+    said: dict[str, Any] | None = None  # what goes into the record of its exit beside the usual
+    cpu = 0.0
+    rss = 0
+
     def __init__(self, key: str, pid: int, context: dict[str, Any], outputs: list[Output]) -> None:
         self.key = key
         self.pid = pid
@@ -532,23 +661,6 @@ class Task:
         self.outputs = outputs
         for output in outputs:
             output.begin(f"{context['logs']}/{name}.{output.kind}", key, context.get("most") or 0, self.born)
-        self.copies: list[str] = []  # where its outputs are copied to when it has ended, "" for nowhere
-        self.copies_append = False
-        self.announced = False
-        self.yield_at: float | None = None  # when its session is made to go last
-        self.yields = 0  # how often that was tried
-        self.why: str | None = None  # "timeout", "cancel" or "evict" once its end was asked for
-        self.stopped_at: float | None = None  # since when it is stopped
-        self.stopped = 0.0  # seconds that it was stopped before
-        self.lease = 0.0  # when it goes on by itself
-        self.frozen: set[tuple[int, int]] = set()  # processes that we stopped: what the task stops itself stays so
-        self.sweep_at: float | None = None  # when some are looked for that were not reached yet
-        self.sweeps = 0
-        self.kill_at: float | None = None
-        self.status: int | None = None
-        self.said: dict[str, Any] = {}  # what goes into the record of its exit beside the usual
-        self.cpu = 0.0
-        self.rss = 0
 
 
 class Worker:
@@ -564,16 +676,18 @@ class Worker:
         self.task: Task | None = None
         self.inbox = b""
         self.outbox: list[bytes] = []
+        self.staged: tuple[bytes, ...] = ()  # an exit that goes into the journal with the next claim, in one write
         self.unwritten: collections.deque[bytes] = collections.deque()  # exits that the disk has no room for
         self.write_at = 0.0
         self.ooms: int | None = None  # kills for lack of memory, anybody's, when they were last counted
         self.counted = -COUNT_EVERY  # when that was
-        self.birthright = Birthright()
+        self.birthright, self.birth = Birthright(), Birth()
+        self.outfit: tuple[dict[str, Any], Environment] | None = None  # the job of the last task, and what all have
         self.yielded = 0  # the process whose session goes last by now: one that makes many calls is asked for once
         self.out, self.err = Output(run, "log"), Output(run, "err")
         self.null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self.poll = select.poll()
-        self.wakes: tuple[int, ...] = ()  # the pipe that signals wake it by
+        self.wake = -1  # where signals wait for it
         self.flushed = 0.0
         self.orphaned = False  # the daemon is gone
         self.retiring = False  # finish, then leave
@@ -581,7 +695,8 @@ class Worker:
     # ── the loop ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def serve(self, wake: int) -> None:
-        """Runs until there is nothing left to do. `wake` is readable after a signal, one byte each."""
+        """Runs until there is nothing left to do. `wake` is where signals wait (see `listen_to_signals`)."""
+        self.wake = wake
         poll, daemon = self.poll, self.sock.fileno()
         poll.register(daemon, select.POLLIN)
         poll.register(wake, select.POLLIN)
@@ -596,13 +711,14 @@ class Worker:
             self.start_next()
             if not self.busy():
                 self.flush()
+                os.chdir("/")  # of a folder that is left like this a file system can be unmounted
                 if (self.orphaned or self.retiring) and not self.unwritten:
                     return
+            if self.staged:
+                self.write_staged()  # nothing was claimed after it
             for fd, _ in poll.poll(self.patience()):
                 if fd == wake:
-                    for number in os.read(wake, 4096):
-                        if number in ORDERS:
-                            self.hear_signal(ORDERS[number])
+                    self.hear_signals()
                 elif fd == daemon:
                     self.read_socket()
                     if self.orphaned:
@@ -679,6 +795,7 @@ class Worker:
         self.outbox.append(encode(message) + b"\n")
 
     def flush(self) -> None:
+        self.write_staged()
         if self.outbox and not self.orphaned:
             try:
                 self.sock.sendall(b"".join(self.outbox))
@@ -702,7 +819,7 @@ class Worker:
             self.obey(self.understand(line))
 
     def understand(self, line: bytes) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(line)
+        message: dict[str, Any] = _decoder.raw_decode(line.decode())[0]
         return message
 
     def obey(self, message: dict[str, Any]) -> None:
@@ -732,10 +849,12 @@ class Worker:
             self.waiting.remove(message)
         self.flush()
 
-    def hear_signal(self, order: str) -> None:
-        """A later daemon's order. One that speaks to us over the socket gives but the oldest of them like this."""
-        if self.task is not None and (self.orphaned or order == "cancel"):
-            self.handle(self.task, order)
+    def hear_signals(self) -> None:
+        """A later daemon's orders. One that speaks to us over the socket gives but the oldest of them like this."""
+        for number in os.read(self.wake, 32 * SIGNAL_BYTES)[::SIGNAL_BYTES]:
+            order = ORDERS.get(number)
+            if order is not None and self.task is not None and (self.orphaned or order == "cancel"):
+                self.handle(self.task, order)
 
     def handle(self, task: Task, order: str) -> None:
         """What is to be done with the task in hand."""
@@ -761,7 +880,12 @@ class Worker:
         try:
             self.journal.reserve()
             outputs = self.open_outputs(self.context(key))
-            self.journal.append(claim(key, time.time()))
+            staged, self.staged = self.staged, ()
+            try:
+                self.journal.append(*staged, claim(key, time.time()))
+            except OSError:
+                self.keep_unwritten(*staged)
+                raise
         except FencedError:
             self.orphaned = True
             self.waiting.clear()
@@ -795,33 +919,34 @@ class Worker:
     def spawn(self, key: str, message: dict[str, Any], outputs: list[Output]) -> None:
         context = self.context(key)
         self.count_kills()
-        env = dict(context["env"], **message["env"], **self.own_variables())
-        argv = message["argv"]
+        environment = self.environment(context, message["env"])
+        argv = plain_bytes(message["argv"])
         os.chdir(context["cwd"])
         stdin = self.null
         if message.get("stdin") is not None:
             stdin = input_file(message["stdin"])
-        ends = (stdin, outputs[0].fd, outputs[-1].fd)
-        files = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(ends)]
-        how: dict[str, Any] = {"file_actions": files, "setsid": True, "setsigmask": (), "setsigdef": IGNORED}
         self.birthright.queue_last(context.get("ionice", False))
         self.birthright.go_first(True)
         try:
-            program = find_program(argv[0], env.get("PATH", os.defpath))
+            self.birth.give((stdin, outputs[0].fd, outputs[-1].fd))
+            variables = environment.dress(message["env"])
+            program = argv[0]
+            if b"/" not in program:
+                path = message["env"].get("PATH", environment.path)
+                program = os.fsencode(find_program(message["argv"][0], path))
             try:
-                pid = os.posix_spawn(program, argv, env, **how)
+                pid = self.birth.spawn(program, argv, variables)
             except OSError as error:
                 if error.errno != errno.ENOEXEC:
                     raise
-                pid = os.posix_spawn("/bin/sh", ["/bin/sh", program, *argv[1:]], env, **how)  # as execvp does
+                pid = self.birth.spawn(b"/bin/sh", [b"/bin/sh", program, *argv[1:]], variables)  # as execvp does
         finally:
             if stdin != self.null:
                 os.close(stdin)
-            os.chdir("/")
             self.birthright.go_first(False)
         self.task = Task(key, pid, context, outputs)
         if "copy" in message:
-            self.task.copies = [os.path.join(context["cwd"], path) if path else "" for path in message["copy"]]
+            self.task.copies = tuple(os.path.join(context["cwd"], path) if path else "" for path in message["copy"])
             self.task.copies_append = message.get("append", False)
             for output, copy in zip(outputs, self.task.copies):  # noqa: B905 - Python 3.8
                 if copy and not self.task.copies_append:
@@ -829,6 +954,12 @@ class Worker:
         make_nice(pid, context["nice"])
         if context.get("space"):
             confine(pid, context["space"])
+
+    def environment(self, context: dict[str, Any], own: dict[str, str]) -> Environment:
+        """What the tasks of a job find in their environment, made once for all that have variables of these names."""
+        if self.outfit is None or self.outfit[0] is not context or self.outfit[1].names != tuple(own):
+            self.outfit = context, Environment(context["env"], own, self.own_variables())
+        return self.outfit[1]
 
     def own_variables(self) -> dict[str, str]:
         """What all tasks of this worker have in their environment."""
@@ -937,7 +1068,7 @@ class Worker:
                     return
                 for pid, start, _ in moving:
                     if send_signal(pid, start, signal.SIGSTOP):
-                        task.frozen.add((pid, start))
+                        task.frozen |= {(pid, start)}
         except OSError:
             pass  # no descriptor left to look with
         first, most = SWEEP_AGAIN
@@ -946,7 +1077,7 @@ class Worker:
 
     def thaw(self, task: Task) -> None:
         """Lets go on what we have stopped; whom no descriptor is left for is tried again until all have heard."""
-        task.frozen = {(pid, start) for pid, start in task.frozen if not send_signal(pid, start, signal.SIGCONT)}
+        task.frozen = frozenset(one for one in task.frozen if not send_signal(*one, signal.SIGCONT))
         task.sweep_at = time.monotonic() + KILL_EVERY if task.frozen else None
 
     def sweep(self, task: Task) -> None:
@@ -997,7 +1128,7 @@ class Worker:
         task.why = why
         self.count_stop(task)
         task.deadline = task.sweep_at = None
-        task.frozen.clear()
+        task.frozen = frozenset()
         task.kill_at = time.monotonic() + (min(task.grace, EVICT_GRACE) if why == "evict" else task.grace)
         self.signal_tree(signal.SIGTERM, signal.SIGCONT)  # a stopped process could not hear the TERM
 
@@ -1024,7 +1155,7 @@ class Worker:
             "e": task.key, "code": code, "signal": signum, "why": task.why, "t0": began, "t": now,
             "cpu": round(task.cpu, 6), "rss": task.rss,
         }
-        record.update(task.said)
+        record.update(task.said or {})
         kept = [output.keep() for output in task.outputs]
         log = kept[0]
         cut = sum(output.cut for output in task.outputs)
@@ -1101,17 +1232,28 @@ class Worker:
 
     def record(self, record: dict[str, Any]) -> None:
         """Journal first, then the socket; many short tasks share one message."""
-        body = encode(record)
-        try:
-            self.journal.append(body)
-        except FencedError:
-            self.orphaned = True
-        except OSError:  # no room, and none could be set aside (NFS): this worker stays until it is written down
-            self.unwritten.append(body)
-            self.write_at = time.monotonic() + WRITE_AGAIN
+        body = exit_record(record)
+        self.write_staged()
+        self.staged = (body,)
         self.outbox.append(body + b"\n")
         if not self.waiting or time.monotonic() - self.flushed > EXIT_FIRST:
             self.flush()
+
+    def write_staged(self) -> None:
+        """Writes down an exit that was to wait for the next claim."""
+        if self.staged:
+            staged, self.staged = self.staged, ()
+            try:
+                self.journal.append(*staged)
+            except FencedError:
+                self.orphaned = True
+            except OSError:
+                self.keep_unwritten(*staged)
+
+    def keep_unwritten(self, *bodies: bytes) -> None:
+        """The disk has no room, and none could be set aside (NFS): this worker stays until they are written down."""
+        self.unwritten.extend(bodies)
+        self.write_at = time.monotonic() + WRITE_AGAIN
 
     def write_again(self) -> None:
         """Writes down what the disk had no room for."""
@@ -1131,11 +1273,8 @@ def work(hire: Callable[[socket.socket, str, int], Worker], sock: socket.socket,
     os.setsid()
     name_process(f"grist-{slot}")
     become_subreaper()
-    wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     worker = hire(sock, run, slot)
-    worker.wakes = (wake, wake_write)
-    worker.serve(wake)
+    worker.serve(listen_to_signals())
     os.fsync(worker.journal.fd)
 
 

@@ -157,15 +157,21 @@ def grown(worker: Worker, before: list[int]) -> bool:
     return all(now > was + 5 for now, was in zip(sizes(worker), before, strict=True))
 
 
+def state(pid: int) -> str:
+    """The letter that the kernel has for what it does."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_what_a_task_has_stopped_itself_stays_stopped(worker: Worker) -> None:
     worker.sh(0, "sleep 100 & echo $! > child; kill -STOP $!; while :; do echo >> a; sleep 0.02; done")
     child = int(wait_for(worker.base / "child"))
     until(lambda: sizes(worker)[0] > 0, "it has not begun")
+    until(lambda: state(child) == "T", "its child has not been stopped")
     worker.say({"stop": KEY}, {"go": KEY})
     worker.hear("resumed")
     before = sizes(worker)[0]
     until(lambda: sizes(worker)[0] > before, "it does not go on")
-    assert Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    assert state(child) == "T"
     worker.say({"end": KEY})
     assert worker.hear("e")["why"] == "cancel"
 

@@ -54,7 +54,7 @@ class Worker:
         self.sock.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
 
     def do(self, number: int, *argv: str, **more: Any) -> None:
-        self.say({"do": f"1.{number}.1", "argv": list(argv), "env": {}, **more})
+        self.say({"do": f"1.{number}.1", "argv": list(argv), "env": {}} | more)
 
     def sh(self, number: int, script: str, **more: Any) -> None:
         self.do(number, "/bin/sh", "-c", script, **more)
@@ -132,6 +132,35 @@ def test_a_signal_is_a_signal(worker: Worker) -> None:
     worker.sh(0, "kill -9 $$")
     end = worker.hear("e")
     assert (end["code"], end["signal"]) == (None, 9)
+
+
+def test_each_task_has_variables_of_its_own_and_none_takes_the_place_of_the_workers(worker: Worker) -> None:
+    """What all tasks share is prepared once, also while the names of what is their own change."""
+    wanted = 'echo "$A-$B-$PATH-${GRIST_RESULT##*/}"'
+    for number, env in enumerate(({"A": "1"}, {"A": "ü"}, {"B": "3", "PATH": "/x"}, {"GRIST_RESULT": "/y"}, {})):
+        worker.do(number, "/bin/sh", "-c", wanted, env=env)
+        worker.hear("e")
+    path = os.environ["PATH"]
+    assert [log_of(worker, number) for number in range(5)] == [
+        f"1--{path}-result\n", f"ü--{path}-result\n", "-3-/x-result\n", f"--{path}-result\n", f"--{path}-result\n",
+    ]
+
+
+@pytest.mark.parametrize("bad", [{"env": {"A": "1\0B=2"}}, {"env": {"A=B": "1"}}, {"argv": ["/bin/echo", "1\0"]}])
+def test_what_the_kernel_would_cut_short_is_not_started(worker: Worker, bad: dict[str, Any]) -> None:
+    worker.say({"do": "1.0.1", "argv": ["/bin/echo"], "env": {}, **bad})
+    end = worker.hear("e")
+    assert end["code"] == 126 and end["text"].startswith("cannot start: ")
+    worker.sh(1, "exit 3")
+    assert worker.hear("e")["code"] == 3
+
+
+def test_an_exit_is_in_the_journal_before_the_daemon_hears_of_it(worker: Worker) -> None:
+    """Also where it went there together with the claim of the next task."""
+    worker.say(*({"do": f"1.{number}.1", "argv": ["/bin/true"], "env": {}} for number in range(20)))
+    for number in range(20):
+        assert worker.hear("e")["e"] == f"1.{number}.1"
+        assert Key(1, number, 1) in worker.runs.survey(worker.run)[0].ended
 
 
 def test_stdout_and_stderr_are_in_the_log_and_silence_leaves_none(worker: Worker) -> None:
