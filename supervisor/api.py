@@ -76,6 +76,7 @@ class Api:
         answer = {
             "schema": SCHEMA, "daemon": self._feed.daemon(), "limit": self._feed.limit, "machine": self._feed.machine,
             "jobs": jobs, "workers": self._feed.workers(), "jobs_more": more,
+            "engines": self._feed.engines(),
         }
         await self._ledger.settled()  # what it says is durable before it is said
         return answer
@@ -127,7 +128,9 @@ class Api:
             log = str(path) if task.started_at is not None and path.exists() else None
         return TaskView(
             id=f"{job.id}/{task.number}", number=task.number, start=task.start, count=task.count,
-            state=task.state.value, reason=task.reason, attempts=task.attempts, worker=task.worker, pid=task.pid,
+            state="queued" if task.place and task.state is TaskState.STARTING else task.state.value,
+            where=task.place.partition(":")[0] or "local", host=task.host, engine_id=task.engine_id,
+            reason=task.reason, attempts=task.attempts, worker=task.worker, pid=task.pid,
             exit_code=task.exit_code, signal=task.signal, started_at=task.started_at, ended_at=task.ended_at,
             cpu_s=task.cpu_s, memory_peak_bytes=task.memory_peak_bytes, log=log,
             params=items.params(job.spec.items, task.start) if task.count == 1 else {},

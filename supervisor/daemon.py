@@ -24,6 +24,7 @@ from typing import Any, Literal
 from gristmill import __version__
 from gristmill.supervisor import beat, briefing, logbook, studies, tuner
 from gristmill.supervisor.api import Api
+from gristmill.supervisor.beyond import Beyond
 from gristmill.supervisor.chronicle import Chronicle
 from gristmill.supervisor.core import figures, settings
 from gristmill.supervisor.core.conditions import Conditions, Kind
@@ -46,6 +47,7 @@ from gristmill.supervisor.edge.sampler import Sample, Sampler
 from gristmill.supervisor.edge.server import Server
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.edge.vitals import Vitals
+from gristmill.supervisor.executors.slurm import Slurm
 from gristmill.supervisor.feed import Feed
 from gristmill.supervisor.forecasts import Forecasts
 from gristmill.supervisor.fuses import Fuses
@@ -173,12 +175,12 @@ class Daemon:
         api = Api(
             self.ledger, self.pool, self.feed, self.tuner, self.intake, record, self._stop.put_nowait
         )
-        hopper = Hopper(self.ledger, record, self.settings.state)
+        hopper = self._look_beyond(record)
         api.include({**hopper.operations, **self._operations(record)})
         self.gatherer = Gatherer(self.ledger, record, self.settings.state, self.conditions)
         server = Server(places.socket_path(self.settings.state, os.environ), api.handle, self.feed.unsubscribe)
         async with asyncio.TaskGroup() as group:
-            await self.pool.start(group, self.ledger.load(), rebooted)
+            await self.pool.start(group, self.beyond.resume(self.ledger.load()), rebooted)
             record.write(store.save_meta("boot", boot), store.save_meta("jobs", str(self.settings.jobs)))
             await server.start()
             self.intake.open()
@@ -197,6 +199,8 @@ class Daemon:
                 "notifier": self.notifier.run,
                 "crier": self.crier.run,
                 "tuner": self.tuner.run,
+                "beyond": self.beyond.run,
+                **{name: outpost.run for name, outpost in self.beyond.outposts.items()},
                 "settings": lambda: self._look_after_settings(record),
             }
             loops = [group.create_task(self._keep(name, run), name=name) for name, run in runs.items()]
@@ -209,7 +213,7 @@ class Daemon:
             self.tuner.step()  # what ended in the last second is learned as well
             hopper.close()
             await server.stop()
-            await self.pool.stop()
+            await asyncio.gather(self.pool.stop(), self.beyond.close())
             self.intake.close()
             self._save_learned(record)
             await asyncio.wait([self.ledger.flush()], timeout=5)
@@ -296,6 +300,19 @@ class Daemon:
         self.deck = Deck(self.ledger, self.conditions, lambda: self._files.settings, ours, time.monotonic)
         self.tuner.deal = lambda: self.deck.cards(self.ledger.live.values())
 
+    def _look_beyond(self, record: Store) -> Hopper:
+        """Has engines elsewhere run tasks, and programs send items."""
+        tag = record.queries.meta("tag") or f"{random.SystemRandom().getrandbits(32):08x}"
+        record.write(store.save_meta("tag", tag))
+        self.beyond = Beyond(
+            [Slurm(self._environ, lambda: self._files.settings)], self.ledger, self.conditions,
+            lambda: self._files.settings, self._environ, self.settings.jobs / ".gristmill" / "beyond", tag,
+        )
+        self.beyond.workers, self.beyond.usual_s = lambda: self.dispatcher.limit, self.tuner.usual_s
+        self.pool.orders.end_elsewhere = self.beyond.end
+        self.feed.engines = self.beyond.views
+        return Hopper(self.ledger, record, self.settings.state)
+
     # ── what the parts ask ────────────────────────────────────────────────────────────────────────────────────
 
     def view(self) -> DaemonView:
@@ -313,7 +330,7 @@ class Daemon:
 
     def log_path(self, task: Task, kind: str = "log") -> Path:
         """Where the log of an attempt is, or (`err`) its standard error where that has a file of its own."""
-        return self.runs.log(task.key, task.run, kind)
+        return self.beyond.log(task, kind) if task.place else self.runs.log(task.key, task.run, kind)
 
     def _operations(self, record: Store) -> dict[str, Any]:
         """What is asked for now and then: a user's directions, and what is looked into in depth."""

@@ -73,14 +73,16 @@ class Endings:
         self._ledger.divide(job, task, reason, None if end.result is None else Path(end.result))
         return True
 
-    def lost(self, job: Job, number: int, log: str) -> None:
-        """Settles an attempt whose worker vanished without an exit record; `log` is what it wrote, "" for nothing."""
+    def lost(self, job: Job, number: int, log: str, reason: str = "") -> None:
+        """Settles an attempt whose worker vanished without an exit record; `log` is what it wrote, "" for nothing,
+        `reason` what is known of that."""
         task = job.live[number]
         if task.reason == EVICTED:  # that is how it ended, as far as anybody can know
             self._raise_need(job, task)
             self._gone(job, number, Outcome(TaskState.QUEUED, EVICTED), log, attempts=task.attempts - 1)
             return
-        self._gone(job, number, settle_loss(job.spec.retry, task.attempts, self._ledger.chance()), log)
+        told = (reason,) if reason else ()
+        self._gone(job, number, settle_loss(job.spec.retry, task.attempts, self._ledger.chance(), *told), log)
 
     def interrupted(self, job: Job, number: int, log: str) -> None:
         """Settles an attempt that a restart of the machine cut off."""

@@ -19,6 +19,7 @@ from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.protocol import (
     DaemonView,
     DecisionView,
+    EngineView,
     JobView,
     LimitView,
     MachineView,
@@ -76,6 +77,8 @@ class Feed:
         self.machine = MachineView(cores=0, cpu_percent=0, memory_total_bytes=0, memory_available_bytes=0)
         self.limit = LimitView(workers=0, busy=0, reason="starting")
         self.trees: dict[int, Tree] = {}
+        self.engines: Callable[[], list[EngineView]] = list
+        """What runs beyond this machine."""
 
     @property
     def watched(self) -> bool:
@@ -148,8 +151,8 @@ class Feed:
     def _update(self, event: str, jobs: list[JobView], decisions: list[DecisionView]) -> Update:
         return Update(
             event="snapshot" if event == "snapshot" else "delta", seq=self._seq, time=time.time(),
-            daemon=self.daemon(), limit=self.limit, machine=self.machine, workers=self.workers(), jobs=jobs,
-            jobs_more=len(self._ledger.loft),
+            daemon=self.daemon(), limit=self.limit, machine=self.machine, workers=self.workers(),
+            engines=self.engines(), jobs=jobs, jobs_more=len(self._ledger.loft),
             decisions=decisions,
         )
 

@@ -119,6 +119,8 @@ class Ledger(Roll):
             else:
                 self.jobs[task.job].live[task.number] = task
                 self.live[task.job] = self.jobs[task.job]
+                if task.place:
+                    self.jobs[task.job].elsewhere.add(task.number)
                 live.append(task)
         for job in list(self.jobs.values()):
             self._touch(job)  # one whose last task ended with the old daemon ends now
@@ -285,27 +287,34 @@ class Ledger(Roll):
 
     # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def take(self, job: Job, workers: int, gpus: str = "") -> Task:
+    def take(self, job: Job, workers: int, gpus: str = "", abroad_s: float | None = None) -> Task:
         """Hands out the next task of a job, on these cards, of which `workers` may share what is left; nothing is
-        written before it has a worker."""
-        if not self.live:
+        written before it has a worker. With `abroad_s` it is for an engine, where a start costs so many seconds."""
+        if abroad_s is None and not any(one.hands for one in self.live.values()):
             self.begun.set()
         self.live[job.id] = job
         self._begun(job.id)
-        return job.take(self.clock(), workers, gpus)
+        return job.take(self.clock(), workers, gpus, abroad_s)
 
     def starting(self, tasks: list[Task], run: int, worker: int) -> asyncio.Future[None]:
         """Writes down to which worker tasks are about to be sent; durable when the future is done."""
         for task in tasks:
-            job = self.jobs[task.job]
-            sent = note(task, run=run, worker=worker)
-            job.live[task.number] = sent
-            self._put(job, sent)
-            if job.state is JobState.QUEUED:
-                job.enter(JobState.RUNNING)
-                job.started_at = job.started_at or self.clock()
-            self._changes.accounts[job.id] = job
+            self._sent(self.jobs[task.job], note(task, run=run, worker=worker))
         return self.flush()
+
+    def handing_over(self, tasks: list[Task]) -> asyncio.Future[None]:
+        """Writes down to which places elsewhere tasks are about to be given; durable when the future is done."""
+        for task in tasks:
+            self._sent(self.jobs[task.job], task)
+        return self.flush()
+
+    def _sent(self, job: Job, task: Task) -> None:
+        job.live[task.number] = task
+        self._put(job, task)
+        if job.state is JobState.QUEUED:
+            job.enter(JobState.RUNNING)
+            job.started_at = job.started_at or self.clock()
+        self._changes.accounts[job.id] = job
 
     def running(self, job: int, number: int, pid: int | None, started_at: float) -> None:
         """Notes that a task runs; the worker's journal is the record of that."""
@@ -318,6 +327,23 @@ class Ledger(Roll):
         self.changed.add(job)
         if job in self.listeners:
             self.listeners[job].started(number)
+
+    def elsewhere(self, key: Key, host: str, engine_id: str, reason: str, runs: bool) -> None:
+        """Notes what an engine says of a task that it has: where it is, why it waits, whether it runs. In memory only:
+        the engine says it again, and the record in the shared folder has the last word."""
+        account = self.jobs.get(key.job)
+        task = account.live.get(key.number) if account else None
+        if account is None or task is None or task.key != key:
+            return
+        seen = note(task, host=host or task.host, engine_id=engine_id or task.engine_id,
+                    reason=task.reason if task.reason in MARKS else reason)  # fmt: skip
+        if runs and task.state is TaskState.STARTING:
+            seen = advance(seen, TaskState.RUNNING, started_at=self.clock())
+            if key.job in self.listeners:
+                self.listeners[key.job].started(key.number)
+        if seen != task:
+            account.live[key.number] = seen
+            self.changed.add(key.job)
 
     def paused(self, key: Key, reason: str) -> None:
         """Notes that a task is stopped. In memory only: should the daemon die, it goes on."""
@@ -429,6 +455,8 @@ class Ledger(Roll):
             self.to_gather.put_nowait(job)
         self._changes.accounts[job.id] = job
         self.work.set()
+        if job.where != "local":
+            self.errands.set()
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_soon(self._flush_next)
 

@@ -7,7 +7,7 @@ It decides nothing: what is stopped and evicted is the governor's, what is cance
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.stops import SHORT, Stops
@@ -22,6 +22,8 @@ class Orders:
 
     def __init__(self, ledger: Ledger, stops: Stops, slots: Mapping[int, Slot], legacy: Legacy) -> None:
         self._ledger, self._stops, self._slots, self._legacy = ledger, stops, slots, legacy
+        self.end_elsewhere: Callable[[Task], None] = lambda _: None
+        """Asks for the end of a task that an engine has."""
 
     @property
     def paused(self) -> int:
@@ -70,6 +72,9 @@ class Orders:
 
     def end(self, task: Task) -> None:
         """Asks for the end of a live task, which the ledger has marked."""
+        if task.place:
+            self.end_elsewhere(task)
+            return
         self._stops.release(task.key)
         if self._legacy.end(task):
             return

@@ -59,7 +59,9 @@ class Roll:
         self.work = asyncio.Event()
         """Set when something may be startable that was not before."""
         self.begun = asyncio.Event()
-        """Set when a task was handed out while none was."""
+        """Set when a task was handed out here while none was."""
+        self.errands = asyncio.Event()
+        """Set when there may be something to do for tasks that run elsewhere."""
         self.news = asyncio.Event()
         """Set when a job has come, or has ended and its record is durable."""
 
@@ -121,6 +123,8 @@ class Roll:
             self._fresh_at[job.spec.priority] += 1
         bisect.insort(self.order, (-job.spec.priority, job.id))
         self.work.set()
+        if job.where != "local":
+            self.errands.set()
 
     def crowded(self, job: Job) -> bool:
         """Whether a job that has just come is for the loft: before it are enough others, and nobody asks for it."""
@@ -142,7 +146,7 @@ class Roll:
         """Whether a job has not begun, and there is nothing about it but its place in the order."""
         limits = job.spec.limits
         apart = job.spec.call is not None or job.spec.items.open or job.spec.gate != Gate()
-        apart = apart or limits.time_s is not None or limits.failures is not None
+        apart = apart or job.where != "local" or limits.time_s is not None or limits.failures is not None
         return not apart and job.state is JobState.QUEUED and job.started_at is None
 
     def _begun(self, number: int) -> None:

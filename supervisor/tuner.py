@@ -78,7 +78,7 @@ class Tuner:
         while True:
             self.step()
             await self._feed.publish()
-            if not self._ledger.live:
+            if not any(job.hands for job in self._ledger.live.values()):
                 await self._rest()
                 continue
             for _ in range(GLANCES):
@@ -112,7 +112,7 @@ class Tuner:
         house = self.house(sample)
         words, holds = governor.memory_alarm(sample.memory_total, sample.memory_available, house.reserve)
         self._conditions.put(Kind.MEMORY, words, holds)
-        if self._feed.watched or any(job.live for job in self._ledger.live.values()):
+        if self._feed.watched or any(job.hands for job in self._ledger.live.values()):
             self._observer.listen()
         before = self.state
         relieved, self._relieved = self._relieved, {}
@@ -202,7 +202,7 @@ class Tuner:
         left = dict(totals)
         for job in self._ledger.live.values():
             for name, count in job.spec.resources.counters.items():
-                left[name] = left.get(name, 0.0) - count * len(job.live) / job.ahead
+                left[name] = left.get(name, 0.0) - count * (len(job.live) - len(job.elsewhere)) / job.ahead
         return left
 
     def _show(self, sample: Sample, decision: Decision) -> None:

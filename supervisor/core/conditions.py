@@ -36,6 +36,7 @@ class Kind(StrEnum):
     GPU = "gpu"
     NOTIFY = "notify"
     WHO = "who"
+    ENGINE = "engine"
 
 
 class Conditions:

@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from gristmill.supervisor.core import keys, notices, parameters, units
 from gristmill.supervisor.core.findings import Fault, Findings, Path, dotted, shown
-from gristmill.supervisor.core.spec import Limits, Notify, Resources, Retry
+from gristmill.supervisor.core.spec import Batch, Limits, Notify, Resources, Retry
 
 _AMBIGUOUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*|all|last", re.ASCII)
 _FATE = re.compile(
@@ -23,6 +23,11 @@ _FATE = re.compile(
     r"|exit:(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
     r"|signal:(?:[1-9]|[1-5][0-9]|6[0-4])"
 )
+_WORD = re.compile(r"[A-Za-z0-9_.,+@-]{1,200}", re.ASCII)
+_OURS = frozenset(("--array", "--job-name", "--output", "--error", "--chdir", "--parsable", "--wrap", "--requeue",
+                   "--no-requeue", "--open-mode", "--export", "--wait", "--dependency", "--test-only", "--input"))
+_OURS_SHORT = frozenset(("-a", "-J", "-o", "-e", "-D", "-W", "-d", "-i"))
+"""Options of sbatch that we give ourselves."""
 _LEAST_MEMORY = 1 << 20
 _LEAST_LOG = 1 << 16
 
@@ -157,6 +162,28 @@ def resources(layout: keys.JobFile, findings: Findings) -> Resources:
         gpus=None if table.gpus is UNSET else table.gpus,
         gpu_memory_bytes=size(table.gpu_memory, ("resources", "gpu_memory"), findings, _LEAST_MEMORY),
         counters={} if table.counters is UNSET else {name: float(count) for name, count in table.counters.items()},
+    )
+
+
+def batch(table: keys.SlurmTable | UnsetType, path: Path, findings: Findings) -> Batch:
+    """What is passed on to Slurm."""
+    if table is UNSET:
+        return Batch()
+    extra = () if table.extra is UNSET else tuple(table.extra)
+    for number, option in enumerate(extra):
+        name = option.partition("=")[0]
+        if not option.startswith("-"):
+            findings.add((*path, "extra", number), f"{shown(option)} is no option of sbatch",
+                         "write each with its value as one text, such as --constraint=haswell")
+        elif name in _OURS or option[:2] in _OURS_SHORT:
+            findings.add((*path, "extra", number), f"{shown(name)} is set by Gristmill itself", "remove it")
+    told = {key: value for key in ("partition", "account", "qos") if (value := getattr(table, key)) is not UNSET}
+    for key, value in told.items():
+        if not _WORD.fullmatch(value):
+            findings.add((*path, key), f"{shown(value)} can't be the name of one", "write it as sbatch takes it")
+    return Batch(
+        **told, extra=extra, prologue="" if table.prologue is UNSET else table.prologue,
+        time_s=seconds(table.time, (*path, "time"), findings),
     )
 
 

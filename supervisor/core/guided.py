@@ -53,11 +53,11 @@ class Guided:
         return self.todo.total > 0
 
     def left(self, demand: Demand) -> int:
-        each = demand.pace.size(self.todo.total, demand.workers, demand.timeout_s) if self.more else 1
+        each = demand.pace.size(self.todo.total, demand.workers, demand.timeout_s, demand.start_s) if self.more else 1
         return max(len(self.todo), -(-self.todo.total // each))
 
     def next(self, demand: Demand) -> Task:
-        start, end = self.todo.take(demand.pace.size(self.todo.total, demand.workers, demand.timeout_s))
+        start, end = self.todo.take(demand.pace.size(self.todo.total, demand.workers, demand.timeout_s, demand.start_s))
         self.expected_s = demand.pace.expected_s(end - start)
         task = self._made(demand.job, start, end)
         self.unrecorded.add(task.number)

@@ -24,6 +24,8 @@ class Demand(NamedTuple):
     pace: Pace
     workers: int = 1
     timeout_s: float | None = None
+    start_s: float = 0.0
+    """What starting a task costs where that is known beforehand."""
 
 
 class Recorded(NamedTuple):

@@ -28,6 +28,8 @@ NOT_LOOKED_AT = "whether it may begin is looked at"
 LINES_UP_S = (0.3, 3.0)
 """A range that will take between so many seconds is sent to a worker while that has the last one in hand."""
 PRIORITY_MOST = 1_000_000
+HERE = ("local", "auto")
+"""Where a job says that its tasks run on this machine, or may."""
 
 
 @dataclass(slots=True)
@@ -56,6 +58,8 @@ class Job:
     again: list[tuple[float, int, Task]] = field(default_factory=list)
     lined_up: set[int] = field(default_factory=set)
     """Those of `live` that stand behind another one in its worker: they keep nobody busy as yet."""
+    elsewhere: set[int] = field(default_factory=set)
+    """Those of `live` that an engine beyond this machine has: they keep no worker of ours busy."""
     handout: Handout = field(init=False)
     guided: Guided | None = field(init=False)
     """The same, where that chooses the ranges."""
@@ -110,8 +114,18 @@ class Job:
 
     @property
     def hands(self) -> int:
-        """How many of its tasks a worker has in hand, or will have without waiting for another of them."""
-        return len(self.live) - len(self.lined_up)
+        """How many of its tasks a worker of ours has in hand, or will have without waiting for another of them."""
+        return len(self.live) - len(self.lined_up) - len(self.elsewhere)
+
+    @property
+    def running(self) -> int:
+        """How many of its tasks run, here or elsewhere; what waits in an engine's queue does not."""
+        return self.hands + sum(1 for number in self.elsewhere if self.live[number].state is TaskState.RUNNING)
+
+    @property
+    def where(self) -> str:
+        """Where its tasks run: `local`, an engine, or `auto`."""
+        return self.spec.where or "local"
 
     @property
     def lines_up(self) -> bool:
@@ -148,9 +162,9 @@ class Job:
         """Seconds that a task may run at most, None for any time."""
         return self.spec.finish.timeout_s if task.is_finish and self.spec.finish else self.spec.timeout_s
 
-    def demand(self) -> Demand:
-        """What the next task is made by."""
-        return Demand(self.id, self.footprint.pace, self.workers, self.spec.timeout_s)
+    def demand(self, start_s: float = 0.0) -> Demand:
+        """What the next task is made by; its start costs `start_s` at least."""
+        return Demand(self.id, self.footprint.pace, self.workers, self.spec.timeout_s, start_s)
 
     @property
     def memory_need(self) -> float | None:
@@ -189,30 +203,39 @@ class Job:
             self.spec.limits.workers is not None and len(self.live) >= self._most()
         ):
             return False
-        if self.handout.more or (bool(self.again) and self.again[0][0] <= now):
+        if self.where in HERE and self._has_items(now):
             return True
         return self.gathered and self.finish is None and self.finishing
+
+    def _has_items(self, now: float) -> bool:
+        return self.handout.more or (bool(self.again) and self.again[0][0] <= now)
+
+    def ready_elsewhere(self, now: float) -> bool:
+        """Whether tasks of it may be handed to an engine beyond this machine; the [finally] step never is."""
+        return self.open and not self.gate and self.where != "local" and self._has_items(now)
 
     def _most(self) -> int:
         """How many of its tasks may be handed out at once under its own limit."""
         workers = self.spec.limits.workers or 1
         return workers * self.ahead
 
-    def take(self, now: float, workers: int = 1, gpus: str = "") -> Task:
+    def take(self, now: float, workers: int = 1, gpus: str = "", abroad_s: float | None = None) -> Task:
         """The next task, as an attempt about to start, on these cards; only when `ready`. So many `workers` may share
-        what is left."""
+        what is left. With `abroad_s` it is for an engine elsewhere, where a start costs so many seconds."""
         self.workers = min(workers, self.spec.limits.workers or workers)
-        if self.again and self.again[0][0] <= now:
+        if (self.where in HERE or abroad_s is not None) and self.again and self.again[0][0] <= now:
             task = heapq.heappop(self.again)[2]
-        elif self.handout.more:
-            task = self.handout.next(self.demand())
+        elif (self.where in HERE or abroad_s is not None) and self.handout.more:
+            task = self.handout.next(self.demand(abroad_s or 0.0))
         else:
             task = self.finish = Task(
                 job=self.id, number=self.handout.number_finish(), start=self.spec.items.total, count=0
             )
-        attempt = {"attempts": task.attempts + 1, "gpus": gpus}
+        attempt = {"attempts": task.attempts + 1, "gpus": gpus, "place": "", "host": "", "engine_id": ""}
         task = advance(task, TaskState.STARTING, reason="", exit_code=None, signal=None, **attempt)
         self.live[task.number] = task
+        if abroad_s is not None:
+            self.elsewhere.add(task.number)
         self.served_at, self.passed_at = now, None
         return task
 
@@ -220,6 +243,7 @@ class Job:
         """An attempt that was not started goes back into the queue; it does not count as one."""
         del self.live[task.number]
         self.lined_up.discard(task.number)
+        self.elsewhere.discard(task.number)
         task = advance(
             task, TaskState.QUEUED, attempts=task.attempts - 1, run=None, worker=None, pid=None, reason=reason,
             not_before=not_before,
@@ -248,6 +272,7 @@ class Job:
         """
         self.live.pop(task.number, None)
         self.lined_up.discard(task.number)
+        self.elsewhere.discard(task.number)
         if task.state is TaskState.QUEUED:
             self.queue(task)
             return None
@@ -284,6 +309,7 @@ class Job:
         assert self.guided is not None
         del self.live[task.number]
         self.lined_up.discard(task.number)
+        self.elsewhere.discard(task.number)
         halves = self.guided.divide(task)
         for half in halves:
             self.queue(half)

@@ -122,6 +122,8 @@ def _parse(file: _File, findings: Findings) -> Spec:
         slurm=asked.slurm and structs.replace(asked.slurm, submit=file.where.cwd),
         snapshot=freeze.read(layout, findings),
         call=call,
+        where="" if layout.where is UNSET else layout.where,
+        batch=entries.batch(layout.slurm, ("slurm",), findings),
         cwd=entries.path(layout.cwd, ("cwd",), file.where, findings) or file.where.cwd,
         items=made,
         stdin=stdin,

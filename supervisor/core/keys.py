@@ -273,6 +273,30 @@ class SnapshotTable(Table, frozen=True):
     ] = False
 
 
+class SlurmTable(Table, frozen=True):
+    """What is passed on to Slurm with tasks that run there, as sbatch calls it; a job's goes before the settings'."""
+
+    partition: Annotated[Text | UnsetType, Meta(description="Partition, or several with commas. Default: Slurm's.")] = (
+        UNSET
+    )
+    account: Annotated[Text | UnsetType, Meta(description="Account that is charged. Default: Slurm's.")] = UNSET
+    qos: Annotated[Text | UnsetType, Meta(description="Quality of service. Default: Slurm's.")] = UNSET
+    time: Annotated[
+        Duration | UnsetType,
+        Meta(description="Longest that a task may take there, where the job has no timeout to tell it. Default: that "
+                         "of the partition."),
+    ] = UNSET
+    extra: Annotated[
+        Annotated[list[Text], Meta(extra={"wants": 'a list such as ["--constraint=haswell"]'})] | UnsetType,
+        Meta(description="Further options of sbatch, passed on as they are.", examples=[["--constraint=haswell"]]),
+    ] = UNSET
+    prologue: Annotated[
+        Text | UnsetType,
+        Meta(description="Lines of bash that a node runs before tasks, in a login shell, so that module is known. "
+                         "Default: none.", examples=["module load python/3.11"]),
+    ] = UNSET
+
+
 class JobFile(Table, frozen=True):
     """A job for Gristmill: one command or function, run once or for each of many items."""
 
@@ -347,6 +371,18 @@ class JobFile(Table, frozen=True):
         Annotated[int, Meta(ge=-1_000_000, le=1_000_000, extra={"wants": "a whole number such as 10, without quotes"})],
         Meta(description="Higher goes first. Default: 0."),
     ] = 0
+    where: Annotated[
+        Annotated[Literal["local", "slurm", "ray", "auto"], Meta(extra={"wants": '"local", "slurm", "ray" or "auto"'})]
+        | UnsetType,
+        Meta(
+            description='Where its tasks run: on this machine ("local"), in an engine ("slurm", "ray"), or "auto": '
+            "here, and beyond what is not done here in a set time. Default: as the settings have it, else \"local\"."
+        ),
+    ] = UNSET
+    slurm: Annotated[
+        Annotated[SlurmTable, Meta(extra={"wants": 'a table: [slurm] and below it partition = "long"'})] | UnsetType,
+        Meta(description="What is passed on to Slurm with its tasks. Default: as the settings have it."),
+    ] = UNSET
     after: Annotated[
         Jobs | UnsetType,
         Meta(

@@ -80,21 +80,22 @@ class Pace(msgspec.Struct):
         start = min(self.start_s, wall_s)
         return start + (wall_s - start) * self.unit / count
 
-    def size(self, left: int, workers: int, timeout_s: float | None) -> int:
-        """Items of the next range: of `left` items, where `workers` share them. One while nothing is known."""
+    def size(self, left: int, workers: int, timeout_s: float | None, start_s: float = 0.0) -> int:
+        """Items of the next range: of `left` items, where `workers` share them, and a start costs `start_s` beside what
+        was seen of that. One while nothing is known."""
         if not self.ends:
             return 1
-        full = self._full(timeout_s)
+        full = self._full(timeout_s, start_s)
         if self.largest == 1 and AIM_S <= self.least_s < TRIED_S:
             full = max(full, 2.0)  # is it the item that takes so long, or the start?
         full = min(full, GROWTH * self.largest)
-        least = max(LEAST_S, self.start_s) / self.item_s if self.item_s > 0 else full
+        least = max(LEAST_S, self.start_s, start_s) / self.item_s if self.item_s > 0 else full
         share = left / (2 * max(1, workers))
         return max(1, min(left, math.ceil(min(full, max(share, least)))))
 
-    def _full(self, timeout_s: float | None = None) -> float:
+    def _full(self, timeout_s: float | None = None, start_s: float = 0.0) -> float:
         """Items that make a range as long as it should be."""
-        aim = max(AIM_S, STARTS * self.start_s)
+        aim = max(AIM_S, STARTS * max(self.start_s, start_s))
         if timeout_s is not None:
             aim = min(aim, OF_TIMEOUT * timeout_s)
         return aim / self.item_s if self.item_s > 0 else math.inf

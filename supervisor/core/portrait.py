@@ -21,12 +21,13 @@ def portray(job: Job) -> JobView:
         items_done=job.items_done,
         items_failed=job.items_failed,
         tasks=job.tasks,
-        tasks_running=job.hands,
+        tasks_running=job.running,
         submitted_at=job.submitted_at,
         started_at=job.started_at,
         ended_at=job.ended_at,
         eta_s=remaining_s(job),
         priority=job.spec.priority,
+        where=job.where,
         attempts=job.spec.retry.attempts,
         command=launch.summary(job.spec),
         cpu_s_mean=seen.cpu_s if seen else None,
@@ -56,7 +57,7 @@ def remaining_s(job: Job) -> float | None:
     """Seconds until it ends at the present width, None while no task of it has ended and while it is held."""
     if not job.open or not job.footprint.ends:
         return None
-    width = job.hands
+    width = job.running
     if job.guided is not None and (item_s := job.footprint.pace.item_s):
         return (job.spec.items.total - job.items_done - job.items_failed) * item_s / max(1, width)
     left = job.waiting + width

@@ -90,6 +90,23 @@ class WorkerView(View, kw_only=True):
     adopted: bool = False
 
 
+class EngineView(View, kw_only=True):
+    """An engine beyond this machine, such as Slurm, and what it has of ours: tasks that run there, and that wait in its
+    queue. `silent` while it does not answer, `busy` while it takes no more. Of nodes and cores null where it does not
+    tell."""
+
+    name: str
+    state: Literal["ok", "silent", "busy"] = "ok"
+    reason: str = ""
+    words: str = ""
+    nodes: int | None = None
+    cpus: int | None = None
+    cpus_idle: int | None = None
+    running: int = 0
+    queued: int = 0
+    notes: list[str] = []
+
+
 class SnapshotView(View, kw_only=True):
     """The code that a job froze when it was accepted: so many `files` and bytes, copied to `folder`. Of a git
     repository: the commit, the files that differed from it (the first 200), and the file that holds the differences."""
@@ -138,6 +155,8 @@ class JobView(View, kw_only=True):
     notes: list[str] = []
     """What its file says and is not honoured, each with the reason."""
     snapshot: SnapshotView | None = None
+    where: str = "local"
+    """Where its tasks run: `local`, an engine such as `slurm`, or `auto`."""
 
 
 class TaskView(View, kw_only=True):
@@ -167,6 +186,12 @@ class TaskView(View, kw_only=True):
     params: dict[str, Any] = {}
     gpus: list[str] = []
     """The cards that it has, or had."""
+    where: str = "local"
+    """Where it runs, or ran: `local`, or an engine such as `slurm`. What waits in an engine's queue is `queued`, with
+    the engine's own REASON."""
+    host: str = ""
+    """The host there, and what the engine calls the task, such as `4711_3`."""
+    engine_id: str = ""
     stands_for: int = 1
     progress: float | None = None
     ran_s: float | None = None
@@ -379,6 +404,7 @@ class Update(View, kw_only=True):
     limit: LimitView
     machine: MachineView
     workers: list[WorkerView]
+    engines: list[EngineView] = []
     jobs: list[JobView]
     jobs_more: int = 0
     """So many more jobs wait in the record; they come, as those before them begin."""

@@ -62,7 +62,7 @@ def widths(jobs: Iterable[Job]) -> dict[str, int]:
     """How many workers the live tasks of `jobs` keep busy, by kind of task; tasks sent ahead share one."""
     found: dict[str, int] = {}
     for job in jobs:
-        if job.live:
+        if job.hands:
             found[job.kind] = found.get(job.kind, 0) - (-job.hands // job.ahead)
     return found
 

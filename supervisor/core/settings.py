@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from gristmill.supervisor.core import document, figures, hours, keys, notices, premises, units, walker
+from gristmill.supervisor.core import document, entries, figures, hours, keys, notices, premises, units, walker
 from gristmill.supervisor.core.errors import GristError, Problem
 from gristmill.supervisor.core.findings import Fault, Findings, dotted, shown
+from gristmill.supervisor.core.spec import Batch
 
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%", re.ASCII)
 _MOST_PERCENT = 90
@@ -122,6 +123,43 @@ class SettingsFile(keys.Table, frozen=True):
         list[Literal["done", "failed", "held", "disk", "fault"]] | UnsetType,
         Meta(description="Of what it tells. Default: all of them."),
     ] = UNSET
+    where: Annotated[
+        Annotated[Literal["local", "slurm", "ray", "auto"], Meta(extra={"wants": '"local", "slurm", "ray" or "auto"'})]
+        | UnsetType,
+        Meta(description="Where tasks of jobs run that do not say it themselves. Default: \"local\"."),
+    ] = UNSET
+    beyond: Annotated[
+        Annotated[Literal["slurm", "ray"], Meta(extra={"wants": '"slurm" or "ray"'})] | UnsetType,
+        Meta(description='The engine that jobs with where = "auto" overflow to. Default: "slurm".'),
+    ] = UNSET
+    beyond_after: Annotated[
+        keys.Duration | UnsetType,
+        Meta(description="What of such a job would not be done on this machine in so long goes beyond. "
+                         'Default: "30m".'),
+    ] = UNSET
+    beyond_queue: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000, extra={"wants": "a whole number of 1 or more"})] | UnsetType,
+        Meta(description="So many slots of ours may be in an engine's queue at once. Default: 1000."),
+    ] = UNSET
+    shared: Annotated[
+        keys.Text | UnsetType,
+        Meta(description="Folder that this machine and all nodes of an engine see by the same name, for what they tell "
+                         "each other. Default: .gristmill/beyond in the jobs folder."),
+    ] = UNSET
+    lost_after: Annotated[
+        keys.Duration | UnsetType,
+        Meta(description="For so long a task must be in neither the engine nor the shared folder before it is lost; "
+                         'longer than the folder may lag. Default: "60s".'),
+    ] = UNSET
+    node_python: Annotated[
+        keys.Text | UnsetType,
+        Meta(description='Python on the nodes, 3.6 or newer, for the program that starts tasks. Default: "python3".'),
+    ] = UNSET
+    slurm: Annotated[
+        Annotated[keys.SlurmTable, Meta(extra={"wants": 'a table: [slurm] and below it partition = "long"'})]
+        | UnsetType,
+        Meta(description="What is passed on to Slurm with tasks of all jobs."),
+    ] = UNSET
     public: Annotated[
         Annotated[bool, Meta(extra={"wants": "true or false, without quotes"})] | UnsetType,
         Meta(description="Whether all users of the machine may see in `grist who` how much of it this daemon uses: "
@@ -171,6 +209,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, float] = {}
     notify: str | tuple[str, ...] | None = None
     notify_on: tuple[notices.Topic, ...] = notices.TOPICS
+    where: str = "local"
+    beyond: str = "slurm"
+    """The engine of `where = "auto"`."""
+    beyond_after: float = 1800.0
+    """Seconds that what is left for this machine of such a job takes at most."""
+    beyond_queue: int = 1000
+    """Slots of ours in an engine's queue at most."""
+    shared: str = ""
+    """The folder that nodes see as well, "" for the one in the jobs folder."""
+    lost_after: float = 60.0
+    node_python: str = "python3"
+    slurm: Batch = Batch()
     public: bool = False
 
     def disk_kept(self, total: int) -> int:
@@ -259,6 +309,11 @@ def worded(key: str, value: object) -> str:
         assert value is None or isinstance(value, int | float)
         shows = figures.clock_span if key == "keep" else figures.size
         return f"{key} {ALL if value is None else shows(value)}"
+    if isinstance(value, Batch):
+        said = [name for name in value.__struct_fields__ if getattr(value, name)]
+        return f"{key} {', '.join(said) or 'as Slurm has it'}"
+    if key in ("beyond_after", "lost_after"):
+        return f"{key} {figures.clock_span(float(str(value)))}"
     if isinstance(value, Reserve):
         return f"{key} {figures.size(value.size) if value.size else f'{100 * value.share:.4g} %'}"
     if key == "gpus":
@@ -297,6 +352,7 @@ def _understood(values: Mapping[str, Any], layout: SettingsFile, findings: Findi
         said["notify"] = findings.take(("notify",), partial(_notifier, said["notify"]), None)
     if "notify_on" in said:
         said["notify_on"] = tuple(said["notify_on"])
+    said |= _of_engines(said, findings)
     age, most = partial(units.seconds, zero=True), partial(units.size, least=_LEAST_BYTES)
     for key, read in (("keep", age), ("keep_size", most)):
         if said.get(key) == ALL:
@@ -310,6 +366,13 @@ def _understood(values: Mapping[str, Any], layout: SettingsFile, findings: Findi
     if "polite_share" in said:
         said["polite_share"] = float(said["polite_share"])
     return said
+
+
+def _of_engines(said: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
+    """What is said of engines beyond this machine, likewise."""
+    found = {key: findings.take((key,), partial(units.seconds, said[key], zero=True), 0.0)
+             for key in ("beyond_after", "lost_after") if key in said}  # fmt: skip
+    return found | ({"slurm": entries.batch(said["slurm"], ("slurm",), findings)} if "slurm" in said else {})
 
 
 def _notifier(given: bool | str | list[str]) -> str | tuple[str, ...] | None:

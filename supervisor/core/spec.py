@@ -153,6 +153,21 @@ class Slurm(Frozen, frozen=True, kw_only=True):
     remarks: tuple[Remark, ...] = ()
 
 
+class Batch(Frozen, frozen=True, kw_only=True):
+    """What is passed on to a batch system, each as that calls it; `extra` are options of sbatch in its own words.
+
+    `prologue` are lines of bash that come before the tasks on a node, such as `module load python`. `time_s` is the
+    longest that a slot may take, where the job has no timeout to tell it.
+    """
+
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    extra: tuple[str, ...] = ()
+    prologue: str = ""
+    time_s: float | None = None
+
+
 class Call(Frozen, frozen=True, kw_only=True):
     """A function that is called for each task, in an interpreter that has imported its module.
 
@@ -212,6 +227,9 @@ class Spec(Frozen, frozen=True, kw_only=True):
     slurm: Slurm | None = None
     snapshot: Snapshot | None = None
     call: Call | None = None
+    where: str = ""
+    """Where its tasks run: `local`, an engine, or `auto`; "" as the settings had it, which is local."""
+    batch: Batch = Batch()
     cwd: str
     items: Items = Items()
     stdin: str | None = None

@@ -108,7 +108,7 @@ def signal_name(number: int) -> str:
 def judge(end: Exit, timeout_s: float | None) -> tuple[TaskState, str, str]:
     """The state, the cause as `retry.on` names it, and the reason shown, of one ended attempt."""
     if end.why == "timeout":
-        return T.TIMEOUT, "timeout", f"ran longer than {timeout_s:g} s" if timeout_s else "ran too long"
+        return T.TIMEOUT, "timeout", end.raised or (f"ran longer than {timeout_s:g} s" if timeout_s else "ran too long")
     if end.why == "cancel":
         return T.CANCELED, "", "canceled by the user"
     if end.oom:
@@ -157,9 +157,10 @@ def divisible(task: Task, end: Exit) -> bool:
     return judge(end, None)[0] is not T.DONE
 
 
-def settle_loss(retry: Retry, attempt: int, jitter: float) -> Outcome:
+def settle_loss(
+    retry: Retry, attempt: int, jitter: float, reason: str = "its worker was killed; how it ended is not known"
+) -> Outcome:
     """The outcome of an attempt whose worker vanished without an exit record."""
-    reason = "its worker was killed; how it ended is not known"
     if retried(retry, attempt, T.LOST, "lost"):
         return Outcome(T.QUEUED, f"attempt {attempt} of {retry.attempts}: {reason}", backoff(retry, attempt, jitter))
     return Outcome(T.LOST, reason)
@@ -201,6 +202,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     stands_for: int = 1
     gpus: str = ""
     """The cards that its attempt has, or had, with commas between them."""
+    place: str = ""
+    """Where its attempt runs, or ran, if that is not this machine (see `remote.Place`)."""
+    host: str = ""
+    """The host there, once that is known."""
+    engine_id: str = ""
+    """What the engine there calls it, such as `4711_3`."""
 
     @property
     def is_finish(self) -> bool:

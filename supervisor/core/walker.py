@@ -21,6 +21,7 @@ from gristmill.supervisor.core.findings import Findings, Path, dotted, unfit, wo
 L = TypeVar("L", bound=keys.Table)
 
 _TABLES: dict[str, type[keys.Table]] = {
+    "slurm": keys.SlurmTable,
     "recycle": keys.RecycleTable,
     "snapshot": keys.SnapshotTable,
     "grid": keys.GridTable,

@@ -17,6 +17,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gristmill.supervisor.core import freeze, template
 from gristmill.supervisor.core.errors import GristError
@@ -92,6 +93,30 @@ def base(spec: Spec, environ: Mapping[str, str]) -> dict[str, str]:
     if ahead := freeze.ahead(spec):  # the frozen script lies elsewhere than the modules it imports
         env["PYTHONPATH"] = ":".join(filter(None, (*ahead, env.get("PYTHONPATH"))))
     return env
+
+
+class Entered(NamedTuple):
+    """What a job adds to the environment of whatever machine its tasks run on: variables, folders that come before
+    those in others, and variables that must not be there."""
+
+    env: dict[str, str]
+    ahead: dict[str, list[str]]
+    unset: list[str]
+
+
+def entering(spec: Spec, environ: Mapping[str, str]) -> Entered:
+    """The same of `base`, for a machine whose own environment is not known here; raises as that does."""
+    unset = ["VIRTUAL_ENV_PROMPT", "PYTHONHOME"] if spec.venv is not None or spec.conda is not None else []
+    env, ahead = {}, {}
+    if spec.venv is not None:
+        env, ahead["PATH"] = {"VIRTUAL_ENV": spec.venv}, [f"{spec.venv}/bin"]
+    elif spec.conda is not None:
+        prefix = base(spec, environ)["CONDA_PREFIX"]
+        env, ahead["PATH"] = {"CONDA_PREFIX": prefix, "CONDA_DEFAULT_ENV": spec.conda}, [f"{prefix}/bin"]
+        unset.append("VIRTUAL_ENV")
+    if folders := freeze.ahead(spec):
+        ahead["PYTHONPATH"] = list(folders)
+    return Entered(env, ahead, unset)
 
 
 def signs() -> dict[str, str]:

@@ -25,6 +25,7 @@ TABLES: dict[str, tuple[str, type[keys.Table]]] = {
     "limits": ("[limits]", keys.LimitsTable),
     "finally": ("[finally]", keys.FinallyTable),
     "results": ("[results]", keys.ResultsTable),
+    "slurm": ("[slurm]", keys.SlurmTable),
     "recycle": ("recycle = { … }", keys.RecycleTable),
     "snapshot": ("snapshot = { … }", keys.SnapshotTable),
 }

@@ -23,6 +23,8 @@ JOBS: dict[str, dict[str, str]] = {
         "env": 'env = { MODE = "fast", OMP_NUM_THREADS = 4 }',
         "stdin": 'command = "./compute"\nstdin = "{start},{count}\\n"\nitems = { total = 1000, per_task = 16 }',
         "priority": "priority = 10",
+        "where": 'where = "slurm"',
+        "slurm": '[slurm]\npartition = "long"\naccount = "lab"',
         "after": 'after = ["prepare", 12]',
         "after_any": 'after_any = "nightly"',
         "after_failed": 'after_failed = "train"',
@@ -82,6 +84,14 @@ JOBS: dict[str, dict[str, str]] = {
         "failures": "[limits]\nfailures = 20",
         "log": '[limits]\nlog = "64 MiB"',
     },
+    "slurm": {
+        "partition": '[slurm]\npartition = "long"',
+        "account": '[slurm]\naccount = "lab"',
+        "qos": '[slurm]\nqos = "night"',
+        "time": '[slurm]\ntime = "8h"',
+        "extra": '[slurm]\nextra = ["--constraint=haswell", "--exclusive"]',
+        "prologue": '[slurm]\nprologue = """\nmodule load python/3.11\n"""',
+    },
     "finally": {
         "command": '[finally]\ncommand = "python3 merge.py {results}"',
         "on": '[finally]\ncommand = "python3 merge.py {results}"\non = "done"',
@@ -110,6 +120,14 @@ SETTINGS: dict[str, str] = {
     "counters": "counters = { licenses = 4 }",
     "notify": 'notify = "mail -s gristmill ann@example.org"',
     "notify_on": 'notify_on = ["failed", "disk"]',
+    "where": 'where = "auto"',
+    "beyond": 'beyond = "slurm"',
+    "beyond_after": 'beyond_after = "2h"',
+    "beyond_queue": "beyond_queue = 5000",
+    "shared": 'shared = "/scratch/ann/gristmill"',
+    "lost_after": 'lost_after = "3m"',
+    "node_python": 'node_python = "/usr/bin/python3.6"',
+    "slurm": '[slurm]\npartition = "long"\nextra = ["--constraint=haswell"]',
     "public": "public = true",
 }
 """By key."""

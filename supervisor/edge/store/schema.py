@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gristmill.supervisor.core.errors import FolderError, NoRoomError
 
-SCHEMA = 7
+SCHEMA = 8
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -31,6 +31,7 @@ CREATE TABLE tasks (
     state TEXT NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL, run INTEGER, worker INTEGER, pid INTEGER,
     exit_code INTEGER, signal INTEGER, started_at REAL, ended_at REAL, cpu_s REAL, memory_peak_bytes INTEGER,
     log TEXT, not_before REAL NOT NULL, stands_for INTEGER NOT NULL DEFAULT 1, gpus TEXT NOT NULL DEFAULT '',
+    place TEXT NOT NULL DEFAULT '', host TEXT NOT NULL DEFAULT '', engine_id TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (job, number)
 ) WITHOUT ROWID;
 CREATE INDEX tasks_open ON tasks (job, number) WHERE state IN ('queued', 'starting', 'running');
@@ -58,6 +59,12 @@ DROP TABLE results_2;
     # Jobs may wait for others, for a time or for hours, and be limited; a task may have cards.
     6: "ALTER TABLE tasks ADD COLUMN gpus TEXT NOT NULL DEFAULT '';",
     7: "",  # a script may know Slurm, wait for all of its name, and code be frozen; no table is different
+    # A task may run elsewhere.
+    8: """
+ALTER TABLE tasks ADD COLUMN place TEXT NOT NULL DEFAULT '';
+ALTER TABLE tasks ADD COLUMN host TEXT NOT NULL DEFAULT '';
+ALTER TABLE tasks ADD COLUMN engine_id TEXT NOT NULL DEFAULT '';
+""",
 }
 """By schema number: the statements that make a file of the number before into one of this."""
 

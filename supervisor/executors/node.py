@@ -1,0 +1,383 @@
+"""What runs on a node: `node.py FOLDER SLOT` runs the tasks of one slot of a chunk, one after another.
+
+A program of one file, run by path with the node's own Python (3.6 or newer, stdlib only): no Gristmill is installed
+there. Each task is claimed first (`link`, which one alone can do), then started in a session of its own, ended at its
+timeout with all that it started, and its record is written: temporary name, fsync, rename. Whatever has a record or
+another's claim is passed over. TERM (the engine's, or a mark of the daemon's in the folder) ends the task in hand and
+the rest is left to others. The daemon reads `rec/` and nothing else; what the files hold is `edge.chunks`'s.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+
+VERSION = 1
+INLINE = 1 << 16  # a result up to this size travels in the record
+MARK_EVERY = 2.0  # seconds between two looks for the daemon's mark that ends a task
+WRITE_FOR, WRITE_AGAIN = 600.0, 1.0  # seconds for which a record is tried that the disk has no room for
+NOT_NOW = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+HEARD: Set[signal.Signals] = {signal.SIGCHLD, *ENDS}
+
+
+def named(*parts: str) -> str:
+    """What the engine calls this slot, where it says so in the environment."""
+    found = [os.environ.get(part, "") for part in parts]
+    return "_".join(part for part in found if part)
+
+
+ENGINE_ID = named("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID") or named("SLURM_JOB_ID") or named("RAY_JOB_ID")
+HOST = os.environ.get("SLURMD_NODENAME") or socket.gethostname().split(".")[0]
+
+
+def write(path: str, data: bytes, exclusive: bool) -> bool:
+    """Writes a file under a temporary name, on to the disk, and gives it its own; False where that was taken."""
+    hidden = "%s.%s.%d" % (path, HOST, os.getpid())
+    fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        while data:
+            data = data[os.write(fd, data):]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    if not exclusive:
+        os.rename(hidden, path)
+        return True
+    try:
+        os.link(hidden, path)
+    except OSError:
+        pass  # taken; or over NFS made, and only the answer was lost: the count of links tells
+    won = os.stat(hidden).st_nlink == 2
+    os.unlink(hidden)
+    return won
+
+
+def sync_folder(path: str) -> None:
+    """Makes names in a folder durable, where its file system knows how."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(fd)
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+
+
+def processes() -> Iterator[Tuple[int, int, int]]:
+    """(pid, parent, bytes in memory) of all processes that we may see."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name, "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+                yield int(name), int(fields[1]), int(fields[21]) * page
+            except (OSError, IndexError, ValueError):
+                pass  # it has just ended
+
+
+def offspring() -> List[Tuple[int, int]]:
+    """(pid, bytes in memory) of all that descend from us: we are their subreaper."""
+    children: Dict[int, List[int]] = {}
+    sizes: Dict[int, int] = {}
+    for pid, parent, size in processes():
+        children.setdefault(parent, []).append(pid)
+        sizes[pid] = size
+    found, left = [], [os.getpid()]
+    while left:
+        for pid in children.get(left.pop(), ()):
+            found.append((pid, sizes[pid]))
+            left.append(pid)
+    return found
+
+
+def count_ooms() -> Optional[int]:
+    """How many processes the kernel has killed for lack of memory: in our control group, else anywhere."""
+    files = ["/proc/vmstat"]
+    try:
+        with open("/proc/self/cgroup") as file:
+            for line in file:
+                number, kinds, path = line.rstrip("\n").split(":", 2)
+                if number == "0":
+                    files.insert(0, "/sys/fs/cgroup%s/memory.events" % path)
+                elif "memory" in kinds.split(","):
+                    files.insert(0, "/sys/fs/cgroup/memory%s/memory.oom_control" % path)
+    except OSError:
+        pass
+    for name in files:
+        try:
+            with open(name) as file:
+                for line in file:
+                    if line.startswith("oom_kill "):
+                        return int(line.split()[1])
+        except OSError:
+            pass
+    return None
+
+
+def call_off(nice: int) -> None:
+    """In the child, before its program: nothing of how we listen to signals is handed on."""
+    if nice:
+        os.nice(nice)
+    for number in HEARD | {signal.SIGPIPE}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
+
+
+def environment(context: Dict[str, Any], order: Dict[str, Any], paths: Dict[str, str]) -> Dict[str, str]:
+    """The variables of a task: what the engine gives, the job's environment entered, then the job's and its own."""
+    env = {name: value for name, value in os.environ.items() if name not in context.get("unset", ())}
+    for name, folders in context.get("ahead", {}).items():
+        env[name] = os.pathsep.join([*folders, *filter(None, [env.get(name, os.defpath if name == "PATH" else "")])])
+    env.update(context["env"])
+    env.update(order["env"])
+    env.update(GRIST_WORKER="1", GRIST_RESULT=paths["result"], GRIST_PROGRESS=paths["progress"], GRIST_HOST=HOST)
+    return env
+
+
+class Task:
+    """One task from its claim to its record."""
+
+    def __init__(self, folder: str, context: Dict[str, Any], index: int, order: Dict[str, Any]) -> None:
+        self.folder, self.context, self.order = folder, context, order
+        self.base = os.path.join(folder, "rec", str(index))
+        key = order["do"].split(".", 1)[1]
+        log = os.path.join(folder, "log", key)
+        self.paths = {kind: "%s.%s" % (log, kind) for kind in ("log", "err", "progress", "result")}
+        self.why: Optional[str] = None
+        self.kill_at: Optional[float] = None
+        self.rss, self.cpu, self.born = 0, 0.0, time.monotonic()
+
+    def claim(self) -> bool:
+        """Whether the task is ours to run."""
+        if os.path.exists(self.base + ".json"):
+            return False
+        said = {"v": VERSION, "host": HOST, "id": ENGINE_ID, "pid": os.getpid(), "t": time.time()}
+        won = write(self.base + ".claim", json.dumps(said).encode(), True)
+        sync_folder(os.path.dirname(self.base))
+        return won
+
+    def run(self, told: Callable[[float], bool]) -> None:
+        """Runs it; `told` waits for a signal, so many seconds at most. Writes the record."""
+        self.born, began, ooms = time.monotonic(), time.time(), count_ooms()
+        record: Dict[str, Any] = {"v": VERSION, "e": self.order["do"], "host": HOST, "id": ENGINE_ID}
+        record.update(code=None, signal=None)
+        notes: List[str] = []
+        try:
+            status = self.watch(self.start(), told)
+        except (OSError, ValueError) as error:
+            record["code"] = 127 if isinstance(error, FileNotFoundError) else 126
+            notes.append("cannot start: %s" % error)
+            if isinstance(error, OSError) and error.errno in NOT_NOW:
+                record["refused"] = notes.pop()  # the node's "not now": it is no attempt
+        else:
+            if os.WIFSIGNALED(status):
+                record["signal"] = os.WTERMSIG(status)
+            else:
+                record["code"] = os.WEXITSTATUS(status)
+            now = count_ooms()
+            short = ooms is not None and now is not None and now > ooms
+            if short and self.why is None and 9 in (record["signal"], (record["code"] or 0) - 128):
+                record["oom"] = True
+        record.setdefault("why", self.why)
+        record.update(t0=began, t=time.time(), wall=round(time.monotonic() - self.born, 4), cpu=round(self.cpu, 4),
+                      rss=self.rss)
+        self.keep(record, notes)
+        self.write(record, told)
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """The task's process."""
+        context, kinds = self.context, ("log", "err") if self.context.get("err") else ("log",)
+        outputs = [os.open(self.paths[kind], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for kind in kinds]
+        env = environment(context, self.order, self.paths)
+        given = self.order.get("stdin")
+        source = os.open("/dev/null", os.O_RDONLY)
+        try:
+            if given is not None:
+                os.close(source)
+                source = os.open(self.base + ".stdin", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+                os.unlink(self.base + ".stdin")
+                os.write(source, given.encode("utf-8", "surrogateescape"))
+                os.lseek(source, 0, os.SEEK_SET)
+            os.chdir(context["cwd"])  # the engine would run it somewhere else, and call that a success
+            nice = context.get("nice") or 0
+            return subprocess.Popen(
+                self.order["argv"], env=env, stdin=source, stdout=outputs[0], stderr=outputs[-1], close_fds=True,
+                start_new_session=True, preexec_fn=lambda: call_off(nice))
+        finally:
+            os.chdir(self.folder)
+            for fd in [source, *outputs]:
+                os.close(fd)
+
+    def watch(self, process: "subprocess.Popen[bytes]", told: Callable[[float], bool]) -> int:
+        """Waits for the process and for what it leaves; its wait status."""
+        deadline = None if self.context["timeout"] is None else self.born + self.context["timeout"]
+        status: Optional[int] = None
+        look, mark = 0.2, self.born + MARK_EVERY
+        measure_at = self.born + look
+        while True:
+            status = self.reap(process, status)
+            now = time.monotonic()
+            if status is not None:
+                left = offspring()
+                if not left:
+                    return status
+                if self.kill_at is None and not self.context.get("wait"):
+                    self.end(None, min(self.context["grace"], 2.0))
+            if now >= measure_at:
+                self.rss = max(self.rss, sum(size for _, size in offspring()))
+                look = min(10.0, 2 * look)
+                measure_at = now + look
+            if self.why is None and deadline is not None and now >= deadline:
+                self.end("timeout", self.context["grace"])
+            if now >= mark:
+                mark = now + MARK_EVERY
+                if self.why is None and os.path.exists(self.base + ".end"):
+                    self.end("cancel", self.context["grace"])
+            if self.kill_at is not None and now >= self.kill_at:
+                self.send(signal.SIGKILL)
+                self.kill_at = now + 0.2
+            times = [measure_at, mark, deadline if self.why is None else None, self.kill_at]
+            if told(max(0.0, min(at for at in times if at is not None) - now)) and self.why is None:
+                self.end("term", self.context["grace"])
+
+    def end(self, why: Optional[str], grace: float) -> None:
+        """Has all of it ended: politely, and after the grace for certain."""
+        self.why = self.why or why
+        self.kill_at = time.monotonic() + grace
+        self.send(signal.SIGTERM, signal.SIGCONT)
+
+    def send(self, *numbers: int) -> None:
+        for pid, _ in offspring():
+            for number in numbers:
+                try:
+                    os.kill(pid, number)
+                except OSError:
+                    pass  # it has just ended
+
+    def reap(self, process: "subprocess.Popen[bytes]", status: Optional[int]) -> Optional[int]:
+        """Takes in all that have ended; the status of the task's own process once it is among them."""
+        while True:
+            try:
+                pid, found, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return status
+            if not pid:
+                return status
+            self.cpu += usage.ru_utime + usage.ru_stime
+            self.rss = max(self.rss, usage.ru_maxrss * 1024)
+            if pid == process.pid:
+                status = process.returncode = found
+
+    def keep(self, record: Dict[str, Any], notes: List[str]) -> None:
+        """What it wrote: its log where there is something in it, its result."""
+        for kind in ("log", "err"):
+            try:
+                size = os.stat(self.paths[kind]).st_size
+                most = self.context.get("most")
+                if not size:
+                    os.unlink(self.paths[kind])
+                    continue
+                if most and size > most:
+                    cut(self.paths[kind], size, most)
+                    notes.append("%.1f MB of its log were left out (limits.log)" % ((size - most) / 1e6))
+                if kind == "log":
+                    record["log"] = self.paths[kind]
+            except FileNotFoundError:
+                pass
+        try:
+            os.unlink(self.paths["progress"])
+        except OSError:
+            pass
+        try:
+            if os.stat(self.paths["result"]).st_size <= INLINE:
+                with open(self.paths["result"], encoding="utf-8") as file:
+                    record["value"] = json.dumps(json.load(file))
+                os.unlink(self.paths["result"])
+            else:
+                record["result"] = self.paths["result"]
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError):
+            record["result"] = self.paths["result"]  # no JSON: the daemon says so
+        if notes:
+            record["text"] = "; ".join(notes)
+
+    def write(self, record: Dict[str, Any], told: Callable[[float], bool]) -> None:
+        """Writes the record, and again where there is no room, for a while."""
+        given_up = time.monotonic() + WRITE_FOR
+        while True:
+            try:
+                write(self.base + ".json", json.dumps(record).encode(), False)
+                return sync_folder(os.path.dirname(self.base))
+            except OSError as error:
+                if time.monotonic() > given_up:
+                    raise
+                print("%s: its record can't be written yet: %s" % (record["e"], error), file=sys.stderr, flush=True)
+                told(WRITE_AGAIN)
+
+
+def cut(path: str, size: int, most: int) -> None:
+    """Leaves the middle of a log out, and says so where it was."""
+    half = most // 2
+    with open(path, "r+b") as file:
+        file.seek(size - half)
+        tail = file.read()
+        file.seek(half)
+        file.write(b"\n[gristmill: %d bytes left out here: limits.log = %d]\n" % (size - 2 * half, most) + tail)
+        file.truncate()
+
+
+def orders(folder: str, first: int, count: int) -> Iterator[Tuple[int, Dict[str, Any]]]:
+    """(index, order) of some tasks of a chunk; `index` holds where in `tasks` each begins, and where the last ends."""
+    with open(os.path.join(folder, "index"), "rb") as file:
+        file.seek(8 * first)
+        data = file.read(8 * (count + 1))
+    places = struct.unpack("<%dq" % (len(data) // 8), data)
+    with open(os.path.join(folder, "tasks"), "rb") as file:
+        for number, (start, end) in enumerate(zip(places, places[1:])):
+            file.seek(start)
+            yield first + number, json.loads(file.read(end - start).decode("utf-8", "surrogateescape"))
+
+
+def main(folder: str, slot: int) -> None:
+    """Runs the tasks of a slot."""
+    ended: List[int] = []
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+    for number in ENDS:
+        signal.signal(number, signal.SIG_DFL)  # to be ignored would be to never hear it
+    try:
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: what a task leaves behind stays ours
+    except (AttributeError, OSError):
+        pass
+
+    def told(seconds: float) -> bool:
+        """Waits for a signal, so many seconds at most; whether an end was asked for."""
+        found = signal.sigtimedwait(HEARD, seconds)
+        if found is not None and found.si_signo in (signal.SIGTERM, signal.SIGINT):
+            ended.append(found.si_signo)
+        return bool(ended)
+
+    os.chdir(folder)
+    with open("chunk.json", encoding="utf-8") as file:
+        chunk = json.load(file)
+    for index, order in orders(folder, slot * chunk["pack"], chunk["pack"]):
+        task = Task(folder, chunk["context"], index, order)
+        if told(0) or not task.claim():
+            continue
+        task.run(told)
+
+
+if __name__ == "__main__":
+    main(os.path.abspath(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,218 @@
+"""A Slurm of its own on loopback: munged, slurmctld and slurmds on one host, without systemd, cgroups or a database.
+
+Works as root and as an ordinary user; then only that user runs jobs. Single daemons can be killed and started again.
+All of it ends with `down`, by the pids that were started and by whoever has our configuration in its environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+CONF = """\
+ClusterName=mill
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={base}/munge/munge.socket
+CredType=cred/munge
+StateSaveLocation={base}/state
+SlurmdSpoolDir={base}/spool/%n
+SlurmctldPidFile={base}/run/slurmctld.pid
+SlurmdPidFile={base}/run/%n.pid
+SlurmctldLogFile={base}/log/slurmctld.log
+SlurmdLogFile={base}/log/%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=2
+JobAcctGatherParams=OverMemoryKill
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/none
+SchedulerType=sched/backfill
+SchedulerParameters={sched}
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+SlurmdParameters=config_overrides
+ReturnToService=2
+SlurmdTimeout={slurmd_timeout}
+SlurmctldTimeout=30
+MinJobAge={min_job_age}
+KillWait=5
+InactiveLimit=0
+MaxArraySize=1001
+MaxJobCount={max_jobs}
+DefMemPerCPU=100
+PropagateResourceLimits=NONE
+GresTypes=gpu
+NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs={cpus} RealMemory={memory} \
+Gres=gpu:2 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=short Nodes=n1 MaxTime=30 State=UP
+"""
+SCHED = "bf_interval=2,sched_interval=2,batch_sched_delay=0,sched_min_interval=0,bf_resolution=60"
+DEADLINE = 60.0
+
+
+def program(name: str) -> str | None:
+    """Where a daemon of Slurm's is, None where it is not installed."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def missing() -> str:
+    """What is not installed that a cluster needs, "" for nothing."""
+    gone = [name for name in ("munged", "slurmctld", "slurmd", "sbatch") if program(name) is None]
+    return f"not installed: {', '.join(gone)} (apt-get install slurm-wlm munge)" if gone else ""
+
+
+class Cluster:
+    """One Slurm in a folder, whose path is short and open to all."""
+
+    def __init__(self, base: Path, nodes: int = 2, cpus: int = 2, **how: object) -> None:
+        self.base, self.nodes = base.resolve(), nodes
+        ports = [_free_port() for _ in range(1)]
+        self.port = ports[0]
+        self.user = pwd.getpwuid(os.getuid()).pw_name
+        self.env = {**os.environ, "SLURM_CONF": str(self.base / "slurm.conf")}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        options = {
+            "sched": SCHED, "slurmd_timeout": 30, "min_job_age": 300, "max_jobs": 20000, "memory": 2000,
+            **how,
+        }
+        for inner in ("munge", "state", "spool", "run", "log"):
+            (self.base / inner).mkdir(parents=True)
+            (self.base / inner).chmod(0o755)
+        self.base.chmod(0o755)
+        key = self.base / "munge" / "munge.key"
+        key.write_bytes(os.urandom(1024))
+        key.chmod(0o400)
+        (self.base / "slurm.conf").write_text(CONF.format(
+            base=self.base, host=socket.gethostname().split(".")[0], port=self.port, first=self.port + 1,
+            last=self.port + nodes, user=self.user, nodes=nodes, cpus=cpus, **options,
+        ))
+        devices = ("null", "zero", "full", "random")  # a card needs a file; nothing is confined here
+        (self.base / "gres.conf").write_text(
+            "".join(f"NodeName=n[1-{nodes}] Name=gpu File=/dev/{device}\n" for device in devices[:2])
+        )
+
+    def __enter__(self) -> Cluster:
+        self.start("munged")
+        self.until((self.base / "munge" / "munge.socket").exists, "munged")
+        self.start("slurmctld")
+        self.until(self.answers, "slurmctld")
+        for number in range(1, self.nodes + 1):
+            self.start(f"n{number}")
+        self.until(lambda: self.states() == {"idle"}, "the nodes")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self.answers():
+                self.run("scancel", "-u", str(os.getuid()))
+                self.until(lambda: not self.run("squeue", "-h").stdout.strip(), "the end of all jobs")
+        order = [f"n{number}" for number in range(1, self.nodes + 1)] + ["slurmctld", "munged"]
+        for name in order:
+            if name in self._running:
+                self.kill(name, signal.SIGTERM)
+        for pid in self._strays():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    # ── its daemons ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, name: str) -> None:
+        """Starts munged, slurmctld, or the slurmd of a node."""
+        b = self.base
+        commands = {
+            "munged": [program("munged"), "--foreground", "--force", f"--socket={b}/munge/munge.socket",
+                       f"--key-file={b}/munge/munge.key", f"--log-file={b}/log/munged.log",
+                       f"--pid-file={b}/munge/munged.pid", f"--seed-file={b}/munge/munged.seed"],
+            "slurmctld": [program("slurmctld"), "-D", "-f", f"{b}/slurm.conf"],
+        }
+        argv = commands.get(name, [program("slurmd"), "-D", "-N", name, "-f", f"{b}/slurm.conf"])
+        with open(b / "log" / f"{name}.out", "ab") as out:
+            self._running[name] = subprocess.Popen(
+                [part or "" for part in argv], env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=b,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Ends one of them by a signal, and waits until it is gone."""
+        process = self._running.pop(name)
+        process.send_signal(number)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _strays(self) -> Iterator[int]:
+        """Those that our daemons left, such as slurmstepd: our configuration is in their environment."""
+        tag = f"{self.base}/slurm.conf".encode()
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if b"slurmstepd" in (entry / "cmdline").read_bytes() and tag in (entry / "environ").read_bytes():
+                    yield int(entry.name)
+
+    # ── its commands ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """One of Slurm's commands."""
+        return subprocess.run(argv, env=self.env, capture_output=True, text=True, check=False, timeout=DEADLINE)
+
+    def answers(self) -> bool:
+        """Whether the controller does."""
+        return "is UP" in self.run("scontrol", "ping").stdout
+
+    def states(self) -> set[str]:
+        """The states that its nodes are in."""
+        return set(self.run("sinfo", "-h", "-N", "-o", "%T").stdout.split())
+
+    def queue(self) -> list[str]:
+        """What is in its queue, a line each."""
+        return self.run("squeue", "-h", "-r").stdout.splitlines()
+
+    def resume(self) -> None:
+        """Has all nodes take jobs again, and waits until they do."""
+        for number in range(1, self.nodes + 1):
+            self.run("scontrol", "update", f"nodename=n{number}", "state=resume")
+        self.until(lambda: self.states() <= {"idle", "mixed", "allocated", "completing"}, "nodes that work")
+
+    @staticmethod
+    def until(what: Callable[[], object], why: str) -> None:
+        """Waits until it is so; fails at the deadline."""
+        end = time.monotonic() + DEADLINE
+        while not what():
+            assert time.monotonic() < end, f"still waiting for {why}"
+            time.sleep(0.05)
+
+
+def _free_port() -> int:
+    """The first of ten ports on loopback that nobody has, outside of those that the kernel hands out by itself."""
+    for port in range(7000 + os.getpid() % 2000, 10000, 10):
+        with contextlib.ExitStack() as stack:
+            try:
+                for number in range(port, port + 10):
+                    sock = stack.enter_context(socket.socket())
+                    sock.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no ports are free")
+
+
+def clean(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment without words of another Slurm's."""
+    return {name: value for name, value in environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
