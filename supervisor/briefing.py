@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from gristmill.supervisor.core import freeze, slurmenv
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.launch import cards, finish, launch, shared
 from gristmill.supervisor.core.settings import Settings
-from gristmill.supervisor.core.spec import Call
+from gristmill.supervisor.core.spec import Call, Spec
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.core.tools import Tools, tools
 from gristmill.supervisor.edge import environment
@@ -24,7 +26,7 @@ def context(job: Job, task: Task, settings: Settings, environ: Mapping[str, str]
     """What all tasks of a job share, or what its [finally] step has instead; raises `GristError` where its environment
     is gone."""
     spec = job.spec
-    call = None if task.is_finish else spec.call
+    call = _last(spec) if task.is_finish else spec.call
     base = {} if call is not None else environment.base(spec, environ)  # a call's interpreter has it already
     return {
         "cwd": freeze.folder(spec),
@@ -43,10 +45,18 @@ def context(job: Job, task: Task, settings: Settings, environ: Mapping[str, str]
     }
 
 
+def _last(spec: Spec) -> Call | None:
+    """The call that a [finally] step is; None where that is a command."""
+    if spec.call is None or spec.finish is None or spec.finish.call is None:
+        return None
+    return structs.replace(spec.call, target=spec.finish.call, recycle=None)
+
+
 def _manner(call: Call) -> dict[str, Any]:
     """How calls are made: each in a process of its own (`once`), or when such a process is replaced."""
     recycle = call.recycle
-    return {"once": recycle is None, "recycle": None if recycle is None else [recycle.tasks, recycle.memory_bytes]}
+    most = None if recycle is None else [recycle.tasks, recycle.memory_bytes]
+    return {"call": call.target, "once": recycle is None, "recycle": most}
 
 
 def tools_of(job: Job, environ: Mapping[str, str]) -> Tools:
@@ -66,7 +76,8 @@ def order(job: Job, task: Task, state: Path) -> dict[str, Any]:
             job.spec, job=job.id, number=task.number, attempt=task.attempts, results=str(gathered(state, job.id)),
             done=job.items_done, failed=job.items_failed,
         )
-        return {"do": str(task.key), "env": last.env, "argv": last.argv}
+        what = {"argv": last.argv} if last.argv else {"args": last.args, "kwargs": {}}
+        return {"do": str(task.key), "env": last.env, **what}
     start = launch(
         job.spec, job=job.id, number=task.number, span=(task.start, task.count), attempt=task.attempts,
         script=job.spec.script, worker=task.worker or 1,

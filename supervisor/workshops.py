@@ -8,6 +8,7 @@ job is `cold`, and hands out nothing, until its workshop is there. Which worker 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import time
@@ -21,7 +22,7 @@ from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.task import Task
-from gristmill.supervisor.core.tools import Tools
+from gristmill.supervisor.core.tools import Function, Tools, functions
 from gristmill.supervisor.edge import tail
 from gristmill.supervisor.edge.program import Program
 from gristmill.supervisor.edge.spawner import Calls, Spawner
@@ -61,11 +62,28 @@ class Workshop:
     caution: str = ""
     """What its users had better know."""
     tries: int = 0
+    asked: dict[int, Function] = field(default_factory=dict)
+    """Functions that its spawner was asked for and has not answered, by number."""
+    known: set[Function] = field(default_factory=set)
+    """Those that can be called there."""
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def module(self) -> str:
         """The module that it imports."""
-        return self.tools.call.partition(":")[0]
+        return self.tools.module
+
+    def wanted(self) -> dict[int, Function]:
+        """The functions that its jobs call and that nobody has asked for, by fresh numbers: they are to be now."""
+        new = {one: None for job in self.jobs.values() for one in functions(job.spec)}
+        asked = {*self.asked.values(), *self.known}
+        found = {next(self._numbers): one for one in new if one not in asked}
+        self.asked |= found
+        return found
+
+    def serves(self, job: Job) -> bool:
+        """Whether all that a job calls can be called there now."""
+        return self.warm and self.known.issuperset(functions(job.spec))
 
     def is_stale(self) -> bool:
         """Whether a file of what was imported is another one by now; new jobs want that."""
@@ -104,8 +122,10 @@ class Workshops:
         return bool(self._open)
 
     def of(self, job: Job) -> Workshop | None:
-        """Where a job's calls are made; None for commands, and for what a [finally] step is."""
-        return None if job.spec.call is None or job.finishing else self._of.get(job.id)
+        """Where a job's calls are made; None for commands, also as a [finally] step."""
+        if job.spec.call is None or (job.finishing and job.spec.finish is not None and job.spec.finish.call is None):
+            return None
+        return self._of.get(job.id)
 
     # ── who needs one ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,8 +142,18 @@ class Workshops:
             self._open.append(shop)
         shop.jobs[job.id] = job
         self._of[job.id] = shop
-        job.cold = not shop.warm
+        job.cold = not shop.serves(job)
         job.warmth = shop.caution if shop.warm else WAITS
+        if shop.warm:
+            self._ask(shop)
+
+    def _ask(self, shop: Workshop) -> None:
+        for number, function in shop.wanted().items():
+            assert shop.spawner is not None
+            try:
+                shop.spawner.find(number, function)
+            except OSError:
+                return  # it has just ended, and the next one is asked for all
 
     def begin(self) -> None:
         """Begins imports that are waited for, the most urgent first, as many as may run at a time."""
@@ -144,7 +174,8 @@ class Workshops:
         shop.since = time.monotonic()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            calls = Calls(shop.tools, self._program.place(), shop.log)
+            shop.asked.clear()
+            calls = Calls(shop.tools, shop.wanted(), self._program.place(), shop.log)
             spawner = Spawner(
                 self._output, lambda message: self._told(shop, message), lambda how: self._gone(shop, how), calls
             )
@@ -164,15 +195,47 @@ class Workshops:
     def _told(self, shop: Workshop, message: dict[str, Any]) -> None:
         if "warm" in message:
             self._ready(shop, message)
+        elif "found" in message:
+            self._found(shop, message)
         elif "unfit" in message:
-            if message["trace"]:
-                log.warning("importing %s failed:\n%s", shop.module, "\n".join(map(safe, message["trace"].split("\n"))))
-                words = f"importing {shop.module} failed: {safe(message['unfit'])} – its traceback is in {shop.log}"
-            else:
-                words = f"call: {safe(message['unfit'])}"
-            self._fail(shop, words)
+            self._fail(shop, self._unfit(shop, shop.module, message))
         else:
             self.heard(message)
+
+    def _unfit(self, shop: Workshop, module: str, message: dict[str, Any]) -> str:
+        """Why something can't be called, in words."""
+        if not message["trace"]:
+            return f"call: {safe(message['unfit'])}"
+        where = "daemon.log" if shop.warm else shop.log
+        log.warning("importing %s failed:\n%s", module, "\n".join(map(safe, message["trace"].split("\n"))))
+        return f"importing {module} failed: {safe(message['unfit'])} – its traceback is in {where}"
+
+    def _found(self, shop: Workshop, message: dict[str, Any]) -> None:
+        """A spawner says whether a function can be called; where it can't, the jobs that would call it have failed."""
+        function = shop.asked.pop(message["found"])
+        users = [job for job in shop.jobs.values() if function in functions(job.spec)]
+        if "unfit" not in message:
+            shop.known.add(function)
+            shop.files = [(path, mtime_ns, size) for path, mtime_ns, size in message["files"]]
+            self._open_to(shop)
+            return
+        reason = self._unfit(shop, function.target.partition(":")[0], message)
+        if shop.jobs.keys() <= {job.id for job in users}:
+            self._fail(shop, reason)  # nobody else needs it
+            return
+        for job in users:
+            del shop.jobs[job.id], self._of[job.id]
+            self._fail_job(job, reason)
+
+    def _open_to(self, shop: Workshop) -> None:
+        """Has those of its jobs begin that can."""
+        for job in shop.jobs.values():
+            job.cold = not shop.serves(job)
+        self._ledger.work.set()
+
+    def _fail_job(self, job: Job, reason: str) -> None:
+        if self._ledger.jobs.get(job.id) is job and job.alive:
+            self._ledger.fail(job, reason)
 
     def _ready(self, shop: Workshop, message: dict[str, Any]) -> None:
         shop.warm, shop.tries = True, 0
@@ -186,11 +249,10 @@ class Workshops:
             log.warning("%s: %s", shop.module, shop.caution)
         seconds = time.monotonic() - shop.since
         log.info("%s was imported in %.1f s by %s", shop.module, seconds, safe(shop.tools.python))
-        for job in shop.jobs.values():
-            job.cold = False
         self._say(shop, shop.caution)
         shop.since = time.monotonic()
-        self._ledger.work.set()
+        self._ask(shop)
+        self._open_to(shop)
 
     def _gone(self, shop: Workshop, how: str) -> None:
         """A spawner has ended: its workers go on, and another is started if it was not its own doing."""
@@ -207,6 +269,7 @@ class Workshops:
             self._fail(shop, f"{words} – what it printed is in {shop.log}")
             return
         shop.warm, shop.tries = False, shop.tries + 1
+        shop.known.clear()
         shop.not_before = time.monotonic() + AGAIN_S * (shop.tries - 1)
         for job in shop.jobs.values():
             job.cold = True
@@ -221,8 +284,7 @@ class Workshops:
         self._close(shop)
         self.lost(shop)
         for job in jobs:
-            if self._ledger.jobs.get(job.id) is job and job.alive:
-                self._ledger.fail(job, reason)
+            self._fail_job(job, reason)
         self._ledger.work.set()
 
     def _say(self, shop: Workshop, words: str) -> None:

@@ -47,8 +47,8 @@ def read(layout: keys.JobFile, where: entries.Place, findings: Findings) -> Call
                 findings.add(("resources", key), what, "leave isolation out: each call has a process of its own")
     preload = None if layout.preload is UNSET else layout.preload
     return Call(
-        target=findings.take(("call",), partial(_target, layout.call), ""),
-        preload=None if preload is None else findings.take(("preload",), partial(_target, preload), None),
+        target=findings.take(("call",), partial(target_of, layout.call), ""),
+        preload=None if preload is None else findings.take(("preload",), partial(target_of, preload), None),
         python=_interpreter(layout, where, findings),
         recycle=_recycle(layout, findings) if layout.isolation == "reuse" else None,
     )
@@ -64,7 +64,8 @@ def taking(layout: keys.JobFile, made: Items) -> Literal["nothing", "parameters"
     return "nothing" if layout.items is UNSET else "index"
 
 
-def _target(text: str) -> str:
+def target_of(text: str) -> str:
+    """A function as a job file names it; raises Fault where that names none."""
     module, colon, function = text.partition(":")
     dotted = [*module.split("."), *function.split(".")]
     if colon and all(part.isidentifier() for part in dotted) and not module.endswith(".py"):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import UNSET
 
-from gristmill.supervisor.core import entries, keys, parameters, shell, template, usage
+from gristmill.supervisor.core import calls, entries, keys, parameters, shell, template, usage
 from gristmill.supervisor.core.findings import Findings, Path
 from gristmill.supervisor.core.spec import Finish
 
@@ -21,6 +21,8 @@ def read(layout: keys.JobFile, findings: Findings) -> Finish | None:
     table = layout.last
     if table is UNSET:
         return None
+    if table.call is not UNSET:
+        return _call(layout, table, table.call, findings)
     if table.command is UNSET:
         if not findings.touched("finally"):
             mend = 'say what runs, such as command = "python merge.py {results}"'
@@ -30,8 +32,22 @@ def read(layout: keys.JobFile, findings: Findings) -> Finish | None:
     if not (command if isinstance(command, str) else "".join(command[:1])).strip():
         findings.add(_COMMAND, "finally.command is empty", 'say what runs, such as "python merge.py {results}"')
     _check_holes(command, findings, (*KNOWN, *(("snapshot",) if layout.snapshot is not UNSET else ())))
-    timeout_s = entries.seconds(table.timeout, ("finally", "timeout"), findings)
-    return Finish(command=command, on=table.on, timeout_s=timeout_s)
+    return Finish(command=command, on=table.on, timeout_s=_timeout(table, findings))
+
+
+def _call(layout: keys.JobFile, table: keys.FinallyTable, call: str, findings: Findings) -> Finish:
+    """A step that is a call, made where the job's own are."""
+    if table.command is not UNSET:
+        findings.add(("finally", "call"), "both finally.command and finally.call", "keep the one that runs")
+    elif layout.call is UNSET and not findings.touched("call"):
+        what = "finally.call in a job without a call has no interpreter to be made in"
+        findings.add(("finally", "call"), what, 'write finally.command, such as "python merge.py {results}"')
+    target = findings.take(("finally", "call"), partial(calls.target_of, call), "")
+    return Finish(call=target, on=table.on, timeout_s=_timeout(table, findings))
+
+
+def _timeout(table: keys.FinallyTable, findings: Findings) -> float | None:
+    return entries.seconds(table.timeout, ("finally", "timeout"), findings)
 
 
 def export(layout: keys.JobFile) -> Literal["csv", "json", "parquet"] | None:

@@ -158,6 +158,11 @@ class Job:
             return False
         return self.spec.finish is not None and (self.spec.finish.on == "ended" or not self.items_failed)
 
+    @property
+    def _ends_by_command(self) -> bool:
+        """Whether it is at a [finally] step that needs no interpreter of its calls."""
+        return self.finishing and self.spec.finish is not None and self.spec.finish.call is None
+
     def timeout_of(self, task: Task) -> float | None:
         """Seconds that a task may run at most, None for any time."""
         return self.spec.finish.timeout_s if task.is_finish and self.spec.finish else self.spec.timeout_s
@@ -199,7 +204,7 @@ class Job:
 
     def ready(self, now: float) -> bool:
         """Whether a task could be handed out now, as far as the job itself is concerned."""
-        if not self.open or self.gate or (self.cold and not self.finishing) or (
+        if not self.open or self.gate or (self.cold and not self._ends_by_command) or (
             self.spec.limits.workers is not None and len(self.live) >= self._most()
         ):
             return False

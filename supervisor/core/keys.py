@@ -229,7 +229,16 @@ class FinallyTable(Table, frozen=True):
         Command | UnsetType,
         Meta(
             description="What it runs, as command does for tasks; {results} is a file with the job's results, one JSON "
-            "object a line. GRIST_ITEMS_DONE and GRIST_ITEMS_FAILED say what came of the items. Required."
+            "object a line. GRIST_ITEMS_DONE and GRIST_ITEMS_FAILED say what came of the items. Required, unless there "
+            "is a call."
+        ),
+    ] = UNSET
+    call: Annotated[
+        Text | UnsetType,
+        Meta(
+            description="In place of command, in a job of calls: a function that is called with the path of the file "
+            'of results, "module:function". It finds what preload has loaded; what it returns is its result.',
+            examples=["cubes:merge"],
         ),
     ] = UNSET
     on: Annotated[

@@ -32,7 +32,7 @@ class Launch:
     cwd: str
     env: dict[str, str]
     stdin: str | None
-    args: tuple[int, ...] = ()
+    args: tuple[int | str, ...] = ()
     kwargs: dict[str, Value] = field(default_factory=dict)
 
 
@@ -87,7 +87,10 @@ def finish(spec: Spec, *, job: int, number: int, attempt: int, results: str, don
         "GRIST_ITEMS_DONE": str(done),
         "GRIST_ITEMS_FAILED": str(failed),
     }
-    return Launch(_argv(spec.finish.command, values), freeze.folder(spec), settled(spec) | env, None)
+    where, env = freeze.folder(spec), settled(spec) | env
+    if spec.finish.call is not None:
+        return Launch((), where, env, None, (results,))
+    return Launch(_argv(spec.finish.command, values), where, env, None)
 
 
 def _argv(command: str | tuple[str, ...], values: dict[str, str]) -> tuple[str, ...]:

@@ -205,9 +205,13 @@ class Snapshot(Frozen, frozen=True, kw_only=True):
 
 
 class Finish(Frozen, frozen=True, kw_only=True):
-    """The step that runs once when all tasks have ended: whatever came of them, or only where all are `done`."""
+    """The step that runs once when all tasks have ended: whatever came of them, or only where all are `done`.
 
-    command: str | tuple[str, ...]
+    With `call` the command is empty: that function is called, where the job's own is, with the file of the results.
+    """
+
+    command: str | tuple[str, ...] = ()
+    call: str | None = None
     on: Literal["ended", "done"] = "ended"
     timeout_s: float | None = None
 

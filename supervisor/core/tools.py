@@ -1,4 +1,5 @@
-"""What an interpreter has to have before calls can be made in it: jobs that need the same share one."""
+"""What an interpreter has to have before calls can be made in it: jobs that need the same share one, whichever
+functions of its module they call."""
 
 from __future__ import annotations
 
@@ -8,21 +9,30 @@ from dataclasses import dataclass
 from gristmill.supervisor.core import freeze, items, launch
 from gristmill.supervisor.core.spec import Spec
 
+_PLACES = {"nothing": (), "parameters": (), "index": ("index",), "range": ("start", "count")}
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """An interpreter, its environment and folder, and the functions in it. A call gets `count` values by place and
-    `names` by name, which the function is held against."""
+    """An interpreter, its environment and folder, the module that it imports, and what it runs once after that."""
 
     python: str
     env: tuple[tuple[str, str], ...]
     cwd: str
-    call: str
+    module: str
     preload: str | None
-    count: int
-    names: tuple[str, ...]
     path: tuple[str, ...] = ()
     """Where modules are looked for before `cwd`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that is called there, `module:name`, with values in these `places` and by these `names`: what it
+    takes is held against that."""
+
+    target: str
+    places: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def tools(spec: Spec, python: str, base: Mapping[str, str]) -> Tools:
@@ -33,9 +43,17 @@ def tools(spec: Spec, python: str, base: Mapping[str, str]) -> Tools:
         python=python,
         env=tuple(sorted(env.items())),
         cwd=freeze.folder(spec),
-        call=spec.call.target,
+        module=spec.call.target.partition(":")[0],
         preload=spec.call.preload,
-        count={"nothing": 0, "parameters": 0, "index": 1, "range": 2}[spec.call.takes],
-        names=items.names(spec.items) if spec.call.takes == "parameters" else (),
         path=freeze.ahead(spec),
     )
+
+
+def functions(spec: Spec) -> tuple[Function, ...]:
+    """The functions that a job calls: for its items, and as its [finally] step."""
+    if spec.call is None:
+        return ()
+    names = items.names(spec.items) if spec.call.takes == "parameters" else ()
+    last = spec.finish.call if spec.finish is not None else None
+    found = Function(spec.call.target, _PLACES[spec.call.takes], names)
+    return (found,) if last is None else (found, Function(last, ("results",)))

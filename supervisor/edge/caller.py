@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import collections
 import errno
-import gc
+import functools
 import json
 import os
 import select
@@ -36,12 +36,30 @@ CLAIMS_WITHIN = 0.05
 
 
 class Shop:
-    """What all workers of a spawner of calls have: the function, its folder, and what its module changed at import."""
+    """What all workers of a spawner of calls have: the functions that were found by then, their folder, and what their
+    module changed at import."""
 
-    def __init__(self, function: Callable[..., Any], cwd: str, dispositions: dict[int, Any]) -> None:
-        self.function, self.cwd, self.dispositions = function, cwd, dispositions
-        self.name = function.__name__ if hasattr(function, "__name__") else "call"
-        self.collector = (gc.isenabled(), gc.get_threshold())
+    def __init__(self, find: Callable[[str], Callable[..., Any]], cwd: str) -> None:
+        """`find` is how a function is found, which has been found before in the spawner."""
+        self._find, self.cwd = find, cwd
+        self.functions: dict[str, Callable[..., Any]] = {}
+        self.dispositions: dict[int, Any] = {}
+        self.collector = (True, (700, 10, 10))
+
+    def function(self, target: str) -> Callable[..., Any]:
+        """The function of this name. Whoever was forked before it was asked for looks for it himself; one that is gone
+        meanwhile raises when it is called."""
+        if target not in self.functions:
+            try:
+                self.functions[target] = self._find(target)
+            except BaseException as error:  # noqa: BLE001 - of a user's module, whatever it is
+                self.functions[target] = functools.partial(throw, error)
+        return self.functions[target]
+
+
+def throw(error: BaseException, *_: Any, **__: Any) -> None:
+    """Stands for a function that is not there."""
+    raise error
 
 
 def introduction(pid: int) -> bytes:
@@ -143,7 +161,8 @@ class Caller(worker.Worker):
                     return False
                 self.count_kills()
                 shared = dict(context["env"], **self.own_variables())
-                line.tell(shared, context["recycle"], hand.files(self.open_outputs(context)))
+                words = {"shared": shared, "call": context["call"], "recycle": context["recycle"]}
+                line.tell(words, hand.files(self.open_outputs(context)))
                 hand.context = context
             if not line.sent:
                 self.look()  # what is there by now is of none that comes
@@ -199,11 +218,12 @@ class Caller(worker.Worker):
         self.birthright.queue_last(context.get("ionice", False))
         self.birthright.go_first(True)
         parent = os.getpid()
+        self.shop.function(context["call"])  # here, so that nothing of it is written to after the fork
         try:
             os.chdir(self.shop.cwd)
             pid = os.fork()
             if pid == 0:
-                self.become_runner(theirs, ours, files, context["nice"], order, line, parent)
+                self.become_runner(theirs, ours, files, context, order, line, parent)
         except OSError:
             ours.close()
             if line is not None:
@@ -217,14 +237,15 @@ class Caller(worker.Worker):
         return self.hand
 
     def become_runner(
-        self, sock: socket.socket, other: socket.socket, files: list[int], nice: int, order: dict[str, Any] | None,
-        line: row.Row | None, parent: int,
+        self, sock: socket.socket, other: socket.socket, files: list[int], context: dict[str, Any],
+        order: dict[str, Any] | None, line: row.Row | None, parent: int,
     ) -> None:
         """The child's side of a fork, which does not come back: one order, or a row; `parent` is the worker's pid."""
         status = 1
         try:
-            worker.name_process(self.shop.name)
-            made = runner.Runner(sock, self.shop.function, self.shop.cwd, self.run + "/result")
+            target = context["call"]
+            worker.name_process(target.rpartition(":")[2].rpartition(".")[2])
+            made = runner.Runner(sock, self.shop.function, target, self.shop.cwd, self.run + "/result")
             private = [other.detach(), self.sock.detach(), self.lock, self.journal.fd, self.null, self.wake]
             private += [output.fd for output in (self.out, self.err) if output.fd >= 0]
             private += [self.birthright.score] if self.birthright.score >= 0 else []
@@ -237,7 +258,7 @@ class Caller(worker.Worker):
                 line.leave()
             else:
                 self.introduce_myself()
-            runner.be_born((files[0], files[1], files[-1]), private, self.shop.dispositions, nice)
+            runner.be_born((files[0], files[1], files[-1]), private, self.shop.dispositions, context["nice"])
             runner.collect_garbage(self.shop.collector)
             if record is not None:
                 made.serve(record)

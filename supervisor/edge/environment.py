@@ -250,7 +250,7 @@ def _program(spec: Spec, environ: Mapping[str, str]) -> Iterator[Complaint]:
 def _finish(spec: Spec, environ: Mapping[str, str]) -> Iterator[Complaint]:
     """Whether the [finally] step can be run, and the results be written as the job wants them."""
     path = _search_path(spec, base(spec, environ))
-    if spec.finish is not None and not template.holes(path):
+    if spec.finish is not None and spec.finish.call is None and not template.holes(path):
         fault = _unfit_command(spec.finish.command, spec.cwd, path)
         if fault is not None:
             yield Complaint(("finally", "command"), *fault)

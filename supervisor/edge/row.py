@@ -87,9 +87,10 @@ class Row:
         self.at = at
         self._file = os.open(journal, os.O_RDONLY | os.O_CLOEXEC)
 
-    def tell(self, shared: dict[str, str], recycle: Any, fds: tuple[int, ...]) -> None:
-        """Says what the orders behind it share, and gives the files for their output where `fds` has some."""
-        send(self.ours, worker.encode({"shared": shared, "recycle": recycle}), fds)
+    def tell(self, words: dict[str, Any], fds: tuple[int, ...]) -> None:
+        """Says what the orders behind it share, its `shared` variables first, and gives the files for their output
+        where `fds` has some."""
+        send(self.ours, worker.encode(words), fds)
 
     def put(self, message: dict[str, Any]) -> bool:
         """Puts an order into the row; False where that is full."""

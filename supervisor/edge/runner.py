@@ -234,11 +234,14 @@ class Wardrobe:
 
 
 class Runner:
-    """The inside of a runner: calls `function` as it is told, once or until it is to leave."""
+    """The inside of a runner: calls a function as it is told, once or until it is to leave."""
 
-    def __init__(self, sock: socket.socket, function: Callable[..., Any], cwd: str, result: str) -> None:
-        """`result` is where a large value is written to."""
-        self.sock, self.function, self.cwd, self.result = sock, function, cwd, result
+    def __init__(
+        self, sock: socket.socket, find: Callable[[str], Callable[..., Any]], target: str, cwd: str, result: str
+    ) -> None:
+        """`find` knows the functions, of which `target` is called first; `result` is where a large value goes."""
+        self.sock, self.find, self.cwd, self.result = sock, find, cwd, result
+        self.function = find(target)
         self.pid = os.getpid()
         self.wardrobe = Wardrobe()
         self.recycle: list[int | None] = [None, None]
@@ -292,6 +295,7 @@ class Runner:
             if data.startswith(row.SHARED):
                 words = json.loads(data)
                 self.wardrobe.adopt(words["shared"])
+                self.function = self.find(words["call"])
                 self.recycle = words["recycle"]
                 if fds:
                     record.give(fds)

@@ -16,14 +16,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from gristmill.supervisor.core.tools import Tools
+from gristmill.supervisor.core.tools import Function, Tools
 
 WORKER = Path(__file__).with_name("worker.py")
 FROM_CACHE = """
@@ -87,9 +87,11 @@ class Line(asyncio.Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What a spawner of calls has of its own: its tools, the file that it runs, and one for what the import prints."""
+    """What a spawner of calls has of its own: its tools, the functions that it looks for first, by number, the file
+    that it runs, and one for what the import prints."""
 
     tools: Tools
+    functions: Mapping[int, Function]
     program: Path
     words: Path
 
@@ -141,8 +143,9 @@ class Spawner:
             )
         tools = self._calls.tools
         setup = {
-            "call": tools.call, "preload": tools.preload, "count": tools.count, "names": tools.names,
-            "cwd": tools.cwd, "path": tools.path, "daemon": os.getpid(), "output": self._log,
+            "module": tools.module, "preload": tools.preload, "cwd": tools.cwd, "path": tools.path,
+            "find": [_question(*asked) for asked in self._calls.functions.items()],
+            "daemon": os.getpid(), "output": self._log,
         }
         given = open_files.enter_context(os.fdopen(os.memfd_create("setup", os.MFD_CLOEXEC), "r+b"))
         given.write(json.dumps(setup).encode())
@@ -169,6 +172,13 @@ class Spawner:
                 ours.close()
                 raise
         return ours
+
+    def find(self, number: int, function: Function) -> None:
+        """Asks one for calls, which has imported its module, for one more function; it answers by that number. OSError
+        when it can't be asked."""
+        if self._sock is None:
+            raise OSError("the spawner is not running")
+        self._sock.send(json.dumps({"find": _question(number, function)}).encode())
 
     def guard(self, processes: list[tuple[int, int]]) -> None:
         """Names the processes, by pid and start, that it is to let go on when we are gone: stopped ones without a
@@ -221,6 +231,10 @@ class Spawner:
             self._tell(json.loads(packet))
             return
         self._gone(self.close())
+
+
+def _question(number: int, function: Function) -> dict[str, Any]:
+    return {"n": number, "call": function.target, "places": function.places, "names": function.names}
 
 
 class Adopted:

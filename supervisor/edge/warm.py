@@ -6,6 +6,9 @@ write, by all that is forked from it afterwards.
 
     spawner (module, data) ─fork─► worker 1…n ─fork─► runner: one call and its end, or one call after another
 
+Which function a call is of, its job says: all that are of this module, with this preload, are called here. Each is
+looked for once, in the spawner, which answers whether it takes what it will be given.
+
 A worker stays what it is for commands: it keeps the journal, the time and the log, and no user's code runs in it. That
 runs in a *runner*, in a session of its own, which is born with its one order or finds a row of them before it. A
 process that was forked shows no task's environment by which it could be known, should its worker be killed: so its pid
@@ -25,6 +28,7 @@ if __name__ == "__main__" and sys.path[:1] == [_HERE]:
 
 import faulthandler
 import functools
+import gc
 import inspect
 import json
 import os
@@ -79,18 +83,17 @@ def find(target: str) -> Callable[..., Any]:
     return function
 
 
-def check_signature(function: Callable[..., Any], target: str, count: int, names: list[str]) -> None:
-    """Raises UnfitError where a function does not take what its calls will give: `count` values by place, the rest by
+def check_signature(function: Callable[..., Any], target: str, places: list[str], names: list[str]) -> None:
+    """Raises UnfitError where a function does not take what its calls will give: so many values by place, the rest by
     name."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return  # written in C: the first call shows it
     try:
-        signature.bind(*range(count), **dict.fromkeys(names))
+        signature.bind(*places, **dict.fromkeys(names))
     except TypeError as error:
-        given = ", ".join(["start", "count"][:count] if count != 1 else ["index"]) if count else ", ".join(names)
-        raise UnfitError(f"{target}{signature} is called with ({given}): {error}") from error
+        raise UnfitError(f"{target}{signature} is called with ({', '.join([*places, *names])}): {error}") from error
 
 
 def name_threads() -> list[str]:
@@ -123,26 +126,54 @@ def list_files(cwd: str, targets: list[str]) -> list[tuple[str, int, int]]:
     return found[:FILES_MOST]
 
 
-def prepare(setup: dict[str, Any]) -> tuple[Callable[..., Any], list[str]]:
-    """Imports and preloads; the function, and the names of the threads that this left running."""
-    function = find(setup["call"])
-    check_signature(function, setup["call"], setup["count"], setup["names"])
-    if setup["preload"] is not None:
+def prepare(setup: dict[str, Any], spawner: Spawner) -> list[str]:
+    """Imports, looks for the functions that are known to be called, and preloads unless none of them is fit; the names
+    of the threads that this left running."""
+    __import__(setup["module"])
+    for question in setup["find"]:
+        spawner.find(question)
+    if setup["preload"] is not None and spawner.shop.functions:
         preload = find(setup["preload"])
-        check_signature(preload, setup["preload"], 0, [])
+        check_signature(preload, setup["preload"], [], [])
         preload()
-    return function, name_threads()
+    return name_threads()
+
+
+class Spawner(worker.Spawner):
+    """Forks workers that make calls, and looks for the functions that they are to call."""
+
+    def __init__(self, sock: socket.socket, shop: caller.Shop, targets: list[str]) -> None:
+        """`targets` are of the modules whose files are watched for changes."""
+        super().__init__(sock, functools.partial(caller.Caller, shop))
+        self.shop, self.targets = shop, targets
+
+    def find(self, question: dict[str, Any]) -> None:
+        """Has all workers that are forked from now on know a function; answers whether it can be called."""
+        target = question["call"]
+        answer: dict[str, Any] = {"found": question["n"]}
+        try:
+            function = find(target)
+            check_signature(function, target, question["places"], question["names"])
+        except BaseException as error:  # noqa: BLE001 - a user's own, whatever it is
+            answer.update(tell_failure(error))
+        else:
+            self.shop.functions[target] = function
+            self.targets.append(target)
+            answer["files"] = list_files(self.shop.cwd, self.targets)
+        self.sock.send(worker.encode(answer))
 
 
 def tell_failure(error: BaseException) -> dict[str, Any]:
-    """The message that nothing can be called here, with the reason and the traceback."""
+    """The message that something can't be called here, with the reason and the traceback, which is printed as well."""
     if isinstance(error, UnfitError):
+        print(error, file=sys.stderr, flush=True)
         return {"unfit": str(error), "trace": ""}
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    lines = traceback.format_exception(type(error), error, trace)
-    return {"unfit": runner.last_words(error), "trace": "".join(lines)[-WORDS_MOST:]}
+    text = "".join(traceback.format_exception(type(error), error, trace))[-WORDS_MOST:]
+    print(text, end="", file=sys.stderr, flush=True)
+    return {"unfit": runner.last_words(error), "trace": text}
 
 
 def main() -> None:
@@ -158,29 +189,29 @@ def main() -> None:
     if os.getppid() != setup["daemon"]:
         return
     faulthandler.enable(2)  # whatever file that is at the time
-    sys.argv[:] = [setup["call"]]
+    sys.argv[:] = [setup["find"][0]["call"]]
     sys.path[:0] = [*setup.get("path", ()), setup["cwd"]]
     sys.modules["__main__"] = types.ModuleType("__main__")
+    shop = caller.Shop(find, setup["cwd"])
+    spawner = Spawner(sock, shop, [setup["module"] + ":", setup["preload"] or ""])
     try:
-        function, threads = prepare(setup)
+        threads = prepare(setup, spawner)
     except BaseException as error:  # noqa: BLE001 - a user's own, whatever it is
-        message = tell_failure(error)
-        print(message["trace"] or message["unfit"], end="" if message["trace"] else "\n", file=sys.stderr, flush=True)
-        sock.send(worker.encode(message))
+        sock.send(worker.encode(tell_failure(error)))
         os._exit(0)
     numbers = (*worker.IGNORED, *worker.ORDERS, signal.SIGCHLD)
     found = {number: signal.getsignal(number) for number in numbers}
-    plain = {n: how if callable(how) else int(how or signal.SIG_DFL) for n, how in found.items()}
-    shop = caller.Shop(function, setup["cwd"], plain)
+    shop.dispositions = {n: how if callable(how) else int(how or signal.SIG_DFL) for n, how in found.items()}
+    shop.collector = (gc.isenabled(), gc.get_threshold())
     runner.flush()
     runner.Runner.point_output(setup["output"], setup["output"])  # what it printed until now is the import's
     os.close(setup["output"])
     worker.set_process(PR_SET_PDEATHSIG, 0)
     worker.settle()
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # said already
-    files = list_files(setup["cwd"], [setup["call"], setup["preload"] or ""])
+    files = list_files(setup["cwd"], spawner.targets)
     sock.send(worker.encode({"warm": os.getpid(), "threads": threads, "files": files}))
-    worker.Spawner(sock, functools.partial(caller.Caller, shop)).serve()
+    spawner.serve()
     os._exit(0)  # handlers that the module has for its end are not for this
 
 

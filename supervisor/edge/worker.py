@@ -1314,9 +1314,14 @@ class Spawner:
         order = json.loads(packet)
         if "guard" in order:
             self.guarded = order["guard"]
+        elif "find" in order:
+            self.find(order["find"])
         else:
             self.fork(order, ancillary)
         return True
+
+    def find(self, question: dict[str, Any]) -> None:
+        """Commands need no function; one for calls answers."""
 
     def fork(self, order: dict[str, Any], ancillary: list[Any]) -> None:
         sock = socket.socket(fileno=array.array("i", ancillary[0][2])[0])

@@ -12,7 +12,7 @@ from gristmill.supervisor.core.errors import JobFileError
 from gristmill.supervisor.core.journal import Key, Start
 from gristmill.supervisor.core.spec import Call, Recycle, Retry, Spec
 from gristmill.supervisor.core.task import TaskState, settle
-from gristmill.supervisor.core.tools import tools
+from gristmill.supervisor.core.tools import Function, functions, tools
 
 GRID = "[grid]\nlayers = [1, 2]\nname = ['a', 'b c']\n"
 
@@ -28,7 +28,7 @@ def complaint(text: str) -> str:
     return str(caught.value)
 
 
-def given(text: str, number: int) -> tuple[tuple[int, ...], dict[str, object]]:
+def given(text: str, number: int) -> tuple[tuple[int | str, ...], dict[str, object]]:
     """What call `number` of a job gets, by place and by name."""
     spec = parse(text)
     span = (number, 1) if spec.items.per_task is None else items.span(spec.items, number)
@@ -105,6 +105,14 @@ def test_a_process_makes_one_call_or_many(more: str, recycle: Recycle | None) ->
         ('call = "cubes:make"\nisolation = "reuse"\nrecycle = "often"',
          ('cubes.toml:3:1: recycle is the text "often" – write a number of calls, or a table: '
          'recycle = { tasks = 1000, memory = "200 MiB" }')),
+        ('call = "cubes:make"\n[finally]\ncall = "merge"',
+         ('cubes.toml:3:1: finally.call: "merge" names no function of a module – '
+          'write "module:function", such as "cubes:make"')),
+        ('call = "cubes:make"\n[finally]\ncall = "cubes:merge"\ncommand = "true"',
+         "cubes.toml:3:1: both finally.command and finally.call – keep the one that runs"),
+        ('command = "true"\n[finally]\ncall = "cubes:merge"',
+         ("cubes.toml:3:1: finally.call in a job without a call has no interpreter to be made in – "
+          'write finally.command, such as "python merge.py {results}"')),
         ('func = "cubes:make"', ("cubes.toml: command is missing – say what a task runs, such as "
                                 'command = "python3 train.py" or call = "module:function"\n'
                                 "cubes.toml:1:1: unknown key func – did you mean call?")),
@@ -141,13 +149,22 @@ def test_jobs_share_an_interpreter_where_they_need_the_same() -> None:
     base = f'call = "cubes:make"\n{GRID}'
     assert of(base) == of(f'call = "cubes:make"\nname = "other"\ntimeout = 3\nisolation = "reuse"\n{GRID}')
     assert of(base) == of(f'call = "cubes:make"\nenv = {{ SEED = "{{layers}}" }}\n{GRID}')  # a task's own
+    assert of(base) == of('call = "cubes:take"\n[items]\ntotal = 4\n')  # another function of that module
     for other in (
-        f'call = "cubes:take"\n{GRID}', f'call = "cubes:make"\npreload = "cubes:load"\n{GRID}',
+        f'call = "other:make"\n{GRID}', f'call = "cubes:make"\npreload = "cubes:load"\n{GRID}',
         f'call = "cubes:make"\ncwd = "/other"\n{GRID}', f'call = "cubes:make"\nenv = {{ MODE = "fast" }}\n{GRID}',
-        f'call = "cubes:make"\n{GRID}[resources]\ncpus = 4\n', 'call = "cubes:make"\n[grid]\nlayers = [1, 2]\n',
-        'call = "cubes:make"\n[items]\ntotal = 4\n',
+        f'call = "cubes:make"\n{GRID}[resources]\ncpus = 4\n',
     ):
         assert of(base) != of(other), other
+
+
+def test_what_a_job_calls_is_known_beforehand_its_last_step_as_well() -> None:
+    assert functions(parse(f'call = "cubes:make"\n{GRID}')) == (Function("cubes:make", (), ("layers", "name")),)
+    spec = parse('call = "cubes:make"\n[items]\ntotal = 4\nper_task = 2\n[finally]\ncall = "sums:merge"')
+    assert functions(spec) == (Function("cubes:make", ("start", "count")), Function("sums:merge", ("results",)))
+    last = launch.finish(spec, job=1, number=2, attempt=1, results="/all.jsonl", done=4, failed=0)
+    assert (last.argv, last.args, last.env["GRIST_ITEMS_DONE"]) == ((), ("/all.jsonl",), "4")
+    assert functions(parse('command = "true"')) == ()
 
 
 def test_calls_and_commands_are_of_different_kinds_and_say_what_they_run() -> None:

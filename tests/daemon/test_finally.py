@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,60 @@ timeout = "500ms"
     job = turning.ended("late")
     assert (job["state"], job["reason"]) == ("failed", "its [finally] step: ran longer than 0.5 s")
     assert (turning.base / "tried").read_text().split() == ["1", "2"]
+
+
+LAB = """
+import json, os
+LOADED = []
+def load():
+    LOADED.append(os.getpid())
+def give(index):
+    return index
+def merge(results):
+    rows = [json.loads(line) for line in open(results)]
+    print(len(rows), "rows")
+    if not os.path.exists("mended"):
+        raise ValueError("no such fold")
+    return {"sum": sum(row["result"] for row in rows), "items": os.environ["GRIST_ITEMS_DONE"], "loaded": len(LOADED)}
+"""
+
+
+@pytest.mark.parametrize("isolation", ["fork", "reuse"])
+def test_it_may_be_a_call_that_finds_what_was_loaded_for_the_others(turning: Mill, isolation: str) -> None:
+    (turning.base / "lab.py").write_text(LAB)
+    turning.drop("give.toml", f"""call = "lab:give"
+preload = "lab:load"
+isolation = "{isolation}"
+items = {{ total = 40 }}
+[finally]
+call = "lab:merge"
+""")
+    job = turning.ended("give")
+    assert (job["state"], job["reason"]) == ("failed", "its [finally] step: ValueError: no such fold")
+    assert turning.grist("log", "give/finally").startswith("40 rows\nTraceback")
+    (turning.base / "mended").touch()
+    turning.grist("retry", "give")
+    turning.until(lambda: turning.job("give")["state"] == "done", "it is not mended")
+    assert turning.ask("results", job="give", after=40)["finally"] == {"sum": 780, "items": "40", "loaded": 1}
+
+
+def test_a_call_that_is_not_there_is_told_before_the_first_item_begins(turning: Mill) -> None:
+    (turning.base / "lab.py").write_text(LAB)
+    turning.drop("give.toml", 'call = "lab:give"\nitems = { total = 4 }\n[finally]\ncall = "lab:absent"\n')
+    job = turning.ended("give")
+    assert (job["state"], job["items_done"]) == ("failed", 0)
+    assert job["reason"] == "call: lab has no absent – it has give, load, merge"
+
+
+def test_a_call_of_a_module_of_its_own_fails_the_job_with_its_traceback(turning: Mill) -> None:
+    (turning.base / "lab.py").write_text(LAB)
+    (turning.base / "sums.py").write_text("import no_such_module\n")
+    turning.drop("give.toml", 'call = "lab:give"\nitems = { total = 4 }\n[finally]\ncall = "sums:merge"\n')
+    words = "importing sums failed: ModuleNotFoundError: No module named 'no_such_module' – its traceback is in "
+    job = turning.ended("give")
+    assert (job["state"], job["items_done"], job["reason"].startswith(words)) == ("failed", 0, True)
+    trace = Path(job["reason"].removeprefix(words)).read_text()
+    assert 'sums.py", line 1, in <module>' in trace
 
 
 def test_a_job_canceled_before_has_none(turning: Mill) -> None:

@@ -35,11 +35,12 @@ class Street:
             ledger, lambda job: tools(job.spec, sys.executable, dict(os.environ)), output, base
         )
 
-    async def accept(self, module: str, text: str, priority: int = 0, **env: str) -> Job:
-        """Takes in a job that calls `f` of a module of this text."""
-        (self.base / f"{module}.py").write_text(text)
-        spec = Spec(name=module, kind="call", command=(), call=Call(target=f"{module}:f"), cwd=str(self.base),
-                    priority=priority, env=env)
+    async def accept(self, module: str, text: str = "", function: str = "f", priority: int = 0, **env: str) -> Job:
+        """Takes in a job that calls a function of a module of this text; without one, of the module as it is."""
+        if text:
+            (self.base / f"{module}.py").write_text(text)
+        call = Call(target=f"{module}:{function}")
+        spec = Spec(name=module, kind="call", command=(), call=call, cwd=str(self.base), priority=priority, env=env)
         job = await self.ledger.accept(f"{module} {time.monotonic()}", module, spec, b"", b"")
         while self.ledger.fresh_calls:
             self.shops.take_on(self.ledger.fresh_calls.popleft())
@@ -142,6 +143,28 @@ async def test_jobs_that_need_the_same_share_one_until_nobody_has_needed_it_for_
         await street.until(lambda: not street.pids(), "one that nobody needs stays")
         assert time.monotonic() - gone >= 0.5
         await street.until(lambda: not any(map(alive, pids)), "its process lives on")
+
+
+async def test_jobs_that_call_functions_of_one_module_share_one_and_one_that_is_not_there_fails_its_own_job(
+    tmp_path: Path,
+) -> None:
+    """Whether it was asked for before the import, during it, or afterwards."""
+    os.mkfifo(tmp_path / "gate")
+    async with opened(tmp_path) as street:
+        text = f"open({str(tmp_path / 'gate')!r}).close()\ndef f():\n    pass\ng = h = f\n"
+        jobs = [await street.accept("both", text), await street.accept("both", function="gone")]
+        await street.until(street.pids, "nothing was started")
+        jobs += [await street.accept("both", function="g"), await street.accept("both", function="absent")]
+        (tmp_path / "gate").open("w").close()
+        await street.until(lambda: not any(job.cold for job in (jobs[0], jobs[2])), "they can't be called")
+        jobs += [await street.accept("both", function="h"), await street.accept("both", function="lacking")]
+        await street.until(lambda: not jobs[4].cold, "it can't be called")
+        await street.until(lambda: jobs[5].state is JobState.FAILED, "it does not fail")
+        assert [job.state for job in jobs] == [JobState.QUEUED, JobState.FAILED] * 3
+        assert [job.reason for job in jobs[1::2]] == [
+            f"call: both has no {name} – it has f, g, h" for name in ("gone", "absent", "lacking")
+        ]
+        assert len(street.pids()) == 1
 
 
 async def test_one_whose_jobs_were_canceled_while_it_imported_is_ended_at_once(tmp_path: Path) -> None:

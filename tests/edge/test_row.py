@@ -70,7 +70,7 @@ class Ahead(Warm):
 
 @pytest.fixture
 def ahead(tmp_path: Path) -> Iterator[Ahead]:
-    made = Ahead(tmp_path, call="lab:look", count=1)
+    made = Ahead(tmp_path, call="lab:look", places=("what",))
     made.tell(recycle=NEVER)
     yield made
     made.close()

@@ -80,7 +80,8 @@ class Warm(Worker):
     """The daemon's end of a spawner of calls, and of one worker of it, without a daemon."""
 
     def __init__(
-        self, base: Path, python: str = sys.executable, call: str = "lab:give", script: Path = SCRIPT, **more: Any
+        self, base: Path, python: str = sys.executable, call: str = "lab:give", script: Path = SCRIPT,
+        places: tuple[str, ...] = (), names: tuple[str, ...] = (), **more: Any,
     ) -> None:
         (base / "lab.py").write_text(MODULE)
         self.runs = Runs(base)
@@ -89,8 +90,9 @@ class Warm(Worker):
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(DEADLINE)
         with open(base / "daemon.log", "ab") as log, open(self.words, "ab") as words, theirs:
-            setup = {"call": call, "preload": None, "count": 0, "names": [], "cwd": str(base), "daemon": os.getpid(),
-                     "output": log.fileno(), **more}
+            self.question = {"n": 0, "call": call, "places": places, "names": names}
+            setup = {"module": call.partition(":")[0], "find": [self.question], "preload": None, "cwd": str(base),
+                     "daemon": os.getpid(), "output": log.fileno(), **more}
             self.spawner = subprocess.Popen(
                 [python, str(script), str(theirs.fileno())], stdin=subprocess.PIPE, stdout=words, stderr=words,
                 cwd=base, pass_fds=[theirs.fileno(), log.fileno()], start_new_session=True,
@@ -99,6 +101,8 @@ class Warm(Worker):
             with self.spawner.stdin as given:
                 given.write(json.dumps(setup).encode())
         self.first = self.packet()
+        if "found" in self.first and "unfit" not in self.first:
+            self.first = self.packet()
         self.sock = self.control  # until there is a worker
         if "warm" in self.first:
             self.hire()
@@ -126,6 +130,7 @@ class Warm(Worker):
         self.context = {
             "cwd": str(self.base), "env": {"GRIST_JOB": "1"}, "timeout": None, "grace": 0.3, "nice": 0,
             "logs": str(self.base / "logs" / "1"), "results": str(self.base / "results" / "1"),
+            "call": self.question["call"],
             "once": recycle is None, "recycle": recycle, **more,
         }
         self.say({"context": self.context, "job": 1})
@@ -203,7 +208,7 @@ def test_every_python_calls_again_and_again_in_one_process(make: Make, version: 
 @ALL
 @BOTH
 def test_every_python_tells_ends_apart(make: Make, version: str, recycle: list[int | None] | None) -> None:
-    warm = make(interpreter(version), call="lab:end", count=1)
+    warm = make(interpreter(version), call="lab:end", places=("what",))
     warm.tell(recycle=recycle)
     ends = {
         "pass": (0, None, None),
@@ -250,7 +255,7 @@ def test_a_python_that_is_too_old_ends_with_a_word_about_it(tmp_path: Path, vers
 @pytest.fixture(params=[None, NEVER], ids=["fork", "reuse"])
 def looker(make: Make, request: pytest.FixtureRequest) -> Warm:
     """A worker whose calls evaluate what they are given."""
-    warm = make(call="lab:look", count=1)
+    warm = make(call="lab:look", places=("what",))
     warm.tell(recycle=request.param)
     return warm
 
@@ -379,7 +384,7 @@ def test_a_call_is_stopped_and_goes_on_and_an_evicted_one_leaves_nothing(looker:
 
 
 def test_memory_that_was_there_before_is_no_calls_own(make: Make) -> None:
-    warm = make(call="lab:look", count=1)
+    warm = make(call="lab:look", places=("what",))
     rss = warm.made(0, "None")["rss"]
     taken = warm.made(1, "len(bytearray(100_000_000))")["rss"]
     assert 95e6 < taken - rss < 120e6
@@ -390,7 +395,7 @@ def test_memory_that_was_there_before_is_no_calls_own(make: Make) -> None:
 
 
 def test_a_process_that_grows_is_replaced(make: Make) -> None:
-    warm = make(call="lab:look", count=1)
+    warm = make(call="lab:look", places=("what",))
     warm.tell(recycle=[None, 20_000_000])
     grow = "[STATE.append(bytearray(8_000_000)), os.getpid()][1]"
     pids = [warm.value(number, grow) for number in range(8)]
@@ -398,7 +403,7 @@ def test_a_process_that_grows_is_replaced(make: Make) -> None:
 
 
 def test_a_process_that_was_killed_while_it_had_nothing_to_do_fails_no_call(make: Make) -> None:
-    warm = make(call="lab:look", count=1)
+    warm = make(call="lab:look", places=("what",))
     warm.tell(recycle=NEVER)
     for number in range(5):
         pid = warm.value(2 * number, "os.getpid()")
@@ -407,7 +412,7 @@ def test_a_process_that_was_killed_while_it_had_nothing_to_do_fails_no_call(make
 
 
 def test_a_call_is_charged_for_its_own_time_alone(make: Make) -> None:
-    warm = make(call="lab:look", count=1)
+    warm = make(call="lab:look", places=("what",))
     warm.tell(recycle=NEVER)
     assert 0.28 < warm.made(0, "burn(0.3)")["cpu"] < 0.6
     assert warm.made(1, "None")["cpu"] < 0.1
@@ -415,7 +420,7 @@ def test_a_call_is_charged_for_its_own_time_alone(make: Make) -> None:
 
 
 def test_jobs_of_both_manners_and_of_another_niceness_use_one_worker_in_turn(make: Make) -> None:
-    warm = make(call="lab:look", count=1)
+    warm = make(call="lab:look", places=("what",))
     warm.tell(recycle=NEVER)
     first = warm.value(0, "os.getpid()")
     warm.tell(recycle=None)
@@ -437,8 +442,10 @@ def test_jobs_of_both_manners_and_of_another_niceness_use_one_worker_in_turn(mak
     [
         ({"call": "lab:gone"}, "lab has no gone – it has Maker, burn, end, give, load, load_numpy, look, slow_load"),
         ({"call": "lab:STATE"}, "lab:STATE is no function, but a list"),
-        ({"call": "lab:load", "names": ["a"]}, "lab:load() is called with (a): got an unexpected keyword argument 'a'"),
-        ({"call": "lab:load", "count": 2}, "lab:load() is called with (start, count): too many positional arguments"),
+        ({"call": "lab:load", "names": ("a",)},
+         "lab:load() is called with (a): got an unexpected keyword argument 'a'"),
+        ({"call": "lab:load", "places": ("start", "count")},
+         "lab:load() is called with (start, count): too many positional arguments"),
         ({"call": "lab:load", "preload": "lab:end"},
          "lab:end(how) is called with (): missing a required argument: 'how'"),
         ({"call": "lab:load", "preload": "lab:Maker.gone"}, "lab has no Maker.gone – it has make"),
@@ -447,7 +454,29 @@ def test_jobs_of_both_manners_and_of_another_niceness_use_one_worker_in_turn(mak
 def test_a_function_that_can_not_be_called_so_is_named_with_the_reason(
     make: Make, setup: dict[str, Any], words: str
 ) -> None:
-    assert make(**setup).first == {"unfit": words, "trace": ""}
+    first = make(**setup).first
+    assert (first["unfit"], first["trace"]) == (words, "")
+
+
+@BOTH
+def test_functions_of_one_module_are_called_where_it_was_imported_once(
+    make: Make, recycle: list[int | None] | None
+) -> None:
+    """Also by a worker that was there before anybody asked for the second one; and one that is unfit is told of."""
+    warm = make(preload="lab:load")
+    warm.tell(recycle)
+    assert warm.value(0, value="a") == ["loaded", "a"]
+    for number, target in enumerate(("lab:look", "lab:gone"), 1):
+        question = {"n": number, "call": target, "places": ["what"], "names": []}
+        warm.control.send(json.dumps({"find": question}).encode())
+    said = [message for message in (warm.packet() for _ in range(3)) if "found" in message]
+    assert [(answer["found"], answer.get("unfit", "")[:16]) for answer in said] == [(1, ""), (2, "lab has no gone ")]
+    assert str(warm.base / "lab.py") in [path for path, _, _ in said[0]["files"]]
+    warm.tell(recycle, call="lab:look")
+    assert warm.value(1, "[STATE, sys.argv[0]]") == [["loaded"] + ["a"] * (recycle is not None), "lab:give"]
+    warm.tell(recycle, call="lab:gone")
+    end = warm.made(2)
+    assert (end["code"], end["raised"][:23]) == (1, "UnfitError: lab has no ")
 
 
 def test_the_program_is_what_it_was_when_the_daemon_began(make: Make, tmp_path: Path) -> None:
@@ -470,7 +499,7 @@ def test_threads_that_an_import_left_running_are_named(make: Make) -> None:
 
 def test_a_method_and_a_function_written_in_c_can_be_called(make: Make) -> None:
     assert make(call="lab:Maker.make").value(0) == "made"
-    assert make(call="math:hypot", count=2).value(0, 3, 4) == 5.0
+    assert make(call="math:hypot", places=("x", "y")).value(0, 3, 4) == 5.0
 
 
 def test_names_of_our_own_files_are_left_to_modules_of_the_user(make: Make, tmp_path: Path) -> None:
@@ -480,7 +509,7 @@ def test_names_of_our_own_files_are_left_to_modules_of_the_user(make: Make, tmp_
 
 
 def test_a_spawner_whose_daemon_is_gone_leaves_and_its_worker_ends_the_call_in_hand(make: Make) -> None:
-    warm = make(call="lab:look", count=1)
+    warm = make(call="lab:look", places=("what",))
     os.mkfifo(warm.base / "gate")
     warm.call(0, "[open('gate').read(), print('ended')][0]")
     warm.hear("s")
@@ -507,7 +536,7 @@ def test_the_journal_names_a_runner_before_its_first_call_begins(looker: Warm) -
 @BOTH
 def test_each_process_has_random_numbers_of_its_own(make: Make, recycle: list[int | None] | None) -> None:
     pytest.importorskip("numpy")
-    warm = make(call="lab:look", count=1, preload="lab:load_numpy")
+    warm = make(call="lab:look", places=("what",), preload="lab:load_numpy")
     drawn = []
     for number in range(4):
         warm.tell(recycle=recycle and [1, None])

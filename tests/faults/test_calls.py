@@ -216,7 +216,7 @@ def test_an_import_that_is_killed_is_tried_again_and_not_for_ever(turning: Mill)
     assert turning.ended("hardy")["state"] == "done"
     assert (turning.base / "imports").read_text() == "xxx"
     (turning.base / "deaths").write_text("100")
-    turning.drop("frail.toml", 'call = "mortal:f"\nname = "frail"\n[items]\nlist = [1]\n')
+    turning.drop("frail.toml", 'call = "mortal:f"\nenv = { OTHER = "1" }\n[items]\ntotal = 1\n')
     job = turning.ended("frail")
     assert job["state"] == "failed"
     assert job["reason"].startswith("importing mortal ended its interpreter (signal 9)")

@@ -94,6 +94,7 @@ JOBS: dict[str, dict[str, str]] = {
     },
     "finally": {
         "command": '[finally]\ncommand = "python3 merge.py {results}"',
+        "call": 'call = "cubes:make"\npreload = "cubes:load"\n[finally]\ncall = "cubes:merge"',
         "on": '[finally]\ncommand = "python3 merge.py {results}"\non = "done"',
         "timeout": '[finally]\ncommand = "python3 merge.py {results}"\ntimeout = "10m"',
     },
