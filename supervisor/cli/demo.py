@@ -7,6 +7,7 @@ other examples.
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 from typing import Any
 
@@ -30,6 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Starts a daemon for the demo unless one runs already, and leaves things as they were."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a terminal that is closed is no reason to leave the limit at one
+        if signal.getsignal(number) != signal.SIG_IGN:  # as it is under nohup
+            signal.signal(number, signal.default_int_handler)
     place = place_of(args)
     launchpad.prepare_folder(place)
     ours = not launchpad.runs(place)
@@ -44,21 +48,39 @@ def run(args: argparse.Namespace) -> int:
 
 
 def measure(place: Place) -> int:
-    """Drops, follows, and prints the table; 1 when an example failed."""
+    """Drops, follows, and prints the table; 1 when an example failed. Interrupted, it cancels what it dropped."""
     began = time.time()
     with place.connect() as orders, place.connect() as ears:
+        limit = orders.ask("status")["limit"]
+        before = limit["workers"] if limit["mode"] == "fixed" else None
         orders.ask("limit", workers=1)
         try:
-            seen = watch(place, orders, ears, began)
+            seen = watch(place, orders, ears, began, before)
+        except KeyboardInterrupt:
+            abandon(place, began)
+            raise
         finally:
-            orders.ask("limit", workers=None)
-        jobs = [job for job in orders.ask("status")["jobs"] if job["submitted_at"] >= began]
+            with place.connect() as again:  # the other may be in the middle of an answer
+                again.ask("limit", workers=before)
+        jobs = dropped_since(orders, began)
         table(orders, jobs, seen)
     return 1 if any(job["state"] != "done" for job in jobs) else 0
 
 
-def watch(place: Place, orders: Client, ears: Client, began: float) -> dict[str, Any]:
-    """Drops what is next when it is time for it; returns what was seen meanwhile."""
+def dropped_since(client: Client, began: float) -> list[dict[str, Any]]:
+    """The demo's jobs."""
+    return [job for job in client.ask("status")["jobs"] if job["submitted_at"] >= began]
+
+
+def abandon(place: Place, began: float) -> None:
+    """Cancels the demo's jobs that have not ended, and says so."""
+    with place.connect() as client:
+        if left := [str(job["id"]) for job in dropped_since(client, began) if job["ended_at"] is None]:
+            print(f"\ninterrupted: {safe(client.ask('cancel', ids=left)['message'])}", flush=True)
+
+
+def watch(place: Place, orders: Client, ears: Client, began: float, limit: int | None) -> dict[str, Any]:
+    """Drops what is next when it is time for it; returns what was seen meanwhile. After one worker, `limit` counts."""
     progress = Progress()
     busy: dict[int, int] = {}
     released: float | None = None
@@ -72,7 +94,7 @@ def watch(place: Place, orders: Client, ears: Client, began: float) -> dict[str,
         if released is None:
             first = orders.ask("tasks", job=str(story["id"]), limit=ALONE)["tasks"]
             if all(task["state"] == "done" for task in first) or over:
-                orders.ask("limit", workers=None)
+                orders.ask("limit", workers=limit)
                 released = time.time()
         elif not over and len(dropped) == 1 and update["limit"]["busy"]:
             busy[update["limit"]["busy"]] = busy.get(update["limit"]["busy"], 0) + 1

@@ -103,6 +103,25 @@ def test_the_demo_runs_every_example_and_ends_with_what_it_measured(mill: Mill) 
     assert right(mill) == EXAMPLES["too_long_method"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_demo_that_is_interrupted_leaves_the_limit_as_it_was_and_nothing_that_runs(
+    turning: Mill, number: signal.Signals
+) -> None:
+    turning.grist("limit", "3")
+    demo = turning.spawn("demo", stdout=subprocess.PIPE)
+    assert demo.stdout is not None
+    with demo.stdout:
+        turning.running("too_long_method")
+        assert turning.status()["limit"]["workers"] == 1
+        demo.send_signal(number)
+        said = demo.stdout.read()
+    assert demo.wait(60) == 130
+    assert "interrupted: " in said
+    assert turning.ended("too_long_method")["state"] == "canceled"
+    limit = turning.status()["limit"]
+    assert (limit["workers"], limit["mode"]) == (3, "fixed")
+
+
 def test_all_that_is_wrong_with_the_settings_is_said_by_whoever_starts_a_daemon(mill: Mill) -> None:
     (mill.jobs / ".gristmill").mkdir()
     (mill.jobs / ".gristmill" / "settings.toml").write_text("nise = 3\nlimit = 'many'\n")
