@@ -33,6 +33,8 @@ def jobs_folder(readings: Readings) -> Iterator[Finding]:
             yield Finding(name, FAIL, f"{folder.path}: {folder.fault}", "use another one: --jobs DIR")
         elif folder.kind:
             yield Finding(name, FAIL, f"{folder.path}: not a folder", "use another one: --jobs DIR")
+        elif readings.daemon.holder is None:
+            yield Finding(name, OK, f"{folder.path}: not there yet, `grist up` makes it")
         else:
             yield Finding(name, FAIL, f"{folder.path}: not there", f"mkdir -p {path}")
         return

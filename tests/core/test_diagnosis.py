@@ -153,6 +153,13 @@ def test_one_thing_wrong_is_one_line_with_its_mend(
     assert diagnosis.healthy([finding]) is (level == "warn")
 
 
+def test_before_the_first_start_the_jobs_folder_need_not_be_there() -> None:
+    daemon = replace(SOUND.daemon, version="", holder=None, socket_there=False)
+    readings = replace(changed("jobs", kind=""), daemon=daemon)
+    assert bad(readings) == []
+    assert any("not there yet, `grist up` makes it" in finding.found for finding in diagnosis.diagnose(readings))
+
+
 @pytest.mark.parametrize(
     ("part", "fields", "found"),
     [
