@@ -10,9 +10,11 @@ import tomllib
 from pathlib import Path
 
 from gristmill.supervisor.cli import VERBS
+from tests.bench import readme
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+KEYS = (ROOT / "docs" / "job-files.md").read_text()
 
 
 def block(mark: str) -> str:
@@ -43,7 +45,8 @@ def test_the_jobs_that_it_shows_are_good_ones(tmp_path: Path) -> None:
     compute = tmp_path / "project" / "compute"
     compute.write_text("#!/bin/sh\n")
     compute.chmod(0o755)
-    shown = [re.search(r"sweep\.toml\n(.*?)\^D", README, re.DOTALL), re.search(r"```toml\n(.*?)```", README, re.DOTALL)]
+    shown = [re.search(r"sweep\.toml\n(.*?)\^D", README, re.DOTALL),
+             re.search(r"A job that shows most.*?```toml\n(.*?)```", KEYS, re.DOTALL)]
     for number, found in enumerate(shown):
         assert found is not None
         tomllib.loads(found[1])
@@ -54,3 +57,16 @@ def test_the_jobs_that_it_shows_are_good_ones(tmp_path: Path) -> None:
             capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)}, check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_figures_are_those_that_the_benchmarks_wrote() -> None:
+    found = re.search(r"<!-- figures: measured -->\n(.*?)<!-- figures: end -->", README, re.DOTALL)
+    assert found and found[1] == readme.text(), "python -m tests.bench.readme"
+
+
+def test_every_link_leads_somewhere() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    lost = [f"{page.name}: {link}" for page in pages
+            for link in re.findall(r"\]\(([^)#\s]+)", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL))
+            if not link.startswith(("http", "/")) and not (page.parent / link).exists()]
+    assert lost == []

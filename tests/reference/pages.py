@@ -45,6 +45,47 @@ they find as they find a compiler's: in Vim `:set makeprg=grist\\ check\\ % erro
 Durations are numbers of seconds, or texts such as `"90s"`, `"2h"`, `"1h30m"`, `"2d"`; sizes are numbers of bytes, or
 texts such as `"500 MB"` (of a thousand) or `"2 GiB"` (of 1024). A relative path begins at the folder that holds
 `jobs/`, or at `cwd` where that is given.
+
+A job that shows most of what there is:
+
+```toml
+name = "batches"
+command = ["./compute"]             # a list: an argv, no shell; a string: by sh, every {{placeholder}} quoted
+stdin = "{{start}},{{count}}\\n"         # the range, as text on standard input
+cwd = "~/project"                   # default: the folder that holds jobs/
+venv = "~/envs/torch"               # or conda = "torch"
+env = {{ MODE = "fast" }}
+snapshot = ["*.py"]                 # code frozen now, or "git": `python3 {{snapshot}}/train.py` runs the copy
+priority = 5
+after = ["prepare"]                 # once that job has ended well; also after_any, after_failed
+only = "nights"                     # tasks begin in these hours; start = "22:00": not before
+stderr = "own"                      # standard error apart (`grist log --err`); default: one log
+notify = "mail -s sweep ann"        # JSON on its input when the job has ended; default: what the settings say
+leftovers = "wait"                  # for what a task leaves running; default: "kill"
+[items]
+total = 10_000                      # {{start}} {{count}} {{index}}
+per_task = 16                       # or "auto": about a second each, fewer towards the end; failed ones are halved
+[limits]
+workers = 8                         # at most, of this job
+log = "64 MiB"                      # a longer one loses its middle, and says so
+[resources]
+cpus = 2                            # what is left out is learned
+memory = "2 GiB"
+gpus = 1                            # a card of its own; gpu_memory = "8 GiB": as many on one as it holds
+[retry]
+attempts = 3
+backoff = "10s"                     # doubling
+on = ["oom", "timeout", "exit:75"]  # after `oom` it is taken to need half as much again
+[finally]
+command = "./merge {{results}}"       # once, when all tasks have ended, with all results in a file
+[results]
+export = "csv"                      # beside the job's file when it has ended; or "json", "parquet"
+```
+
+Every task sees `GRIST_JOB GRIST_TASK GRIST_START GRIST_COUNT GRIST_ATTEMPT GRIST_WORKER GRIST_PARAMS GRIST_<PARAM>`,
+`GRIST_RESULT` (write JSON there), `GRIST_PROGRESS` (write `0.42` or `42%` there, again and again; or print `42%|` or
+`[3/10]`), `GRIST_PYTHON` (the interpreter that Gristmill runs in), `SLURM_ARRAY_TASK_ID`, and `OMP_NUM_THREADS` and its
+kin set to its claim of CPUs, 1 if there is none.
 """
 SETTINGS_HEAD = """\
 # Settings: every key
