@@ -89,13 +89,14 @@ class Tuner:
 
     async def _rest(self) -> None:
         """Until the next beat, or until there is work: how many may work is decided then, for most of what comes is of
-        a kind that is known."""
+        a kind that is known. One that is set by the user needs no look for that."""
         self._ledger.begun.clear()
         try:
             await asyncio.wait_for(self._ledger.begun.wait(), beat.pause(PERIOD))
         except TimeoutError:
             return
-        await asyncio.sleep(self._at + PERIOD / GLANCES - time.monotonic())  # over less, nobody's rates can be told
+        soon = self._at + PERIOD / GLANCES - time.monotonic()  # over less, nobody's rates can be told
+        await asyncio.sleep(soon if self.fixed is None else beat.pause(PERIOD))
 
     def usual_s(self, kind: str) -> float | None:
         """How long a task of this kind took the last times, None where that is not known."""

@@ -47,12 +47,12 @@ class Runs:
         """
         run = self._next
         self._next += 1
-        path = self.path(run)
-        path.mkdir(mode=0o700)
+        path = os.fspath(self.path(run))
+        os.mkdir(path, 0o700)
         try:
-            os.close(os.open(path / "journal", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.close(os.open(f"{path}/journal", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except OSError:
-            path.rmdir()
+            os.rmdir(path)
             raise
         return run
 
