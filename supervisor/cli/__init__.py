@@ -130,10 +130,11 @@ def _columns() -> int:
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; the one place where a fault becomes a line and an exit code."""
     words = sys.argv[1:] if argv is None else argv
-    verb = next((word for word in words if not word.startswith("-") or word in ("-h", "--help")), None)
-    args = parser_for(verb).parse_args(words)
     try:
-        return int(importlib.import_module(f"gristmill.supervisor.cli.{args.verb}").run(args))
+        args = understood(words)
+        code = int(importlib.import_module(f"gristmill.supervisor.cli.{args.verb}").run(args))
+        sys.stdout.flush()  # here, where a reader that has gone is no fault, rather than at the very end
+        return code
     except GristError as error:
         print(f"grist: {error}", file=sys.stderr)
         return error.code
@@ -142,3 +143,21 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def understood(words: list[str]) -> argparse.Namespace:
+    """What was typed. GristError for a verb that there is not, SystemExit after help and for what is no option."""
+    verb = next((word for word in words if not word.startswith("-") or word in ("-h", "--help")), None)
+    if not words:
+        parser_for(None).print_help(sys.stderr)
+        raise SystemExit(2)
+    if verb is not None and verb not in VERBS and not verb.startswith("-"):
+        import difflib
+
+        near = difflib.get_close_matches(verb, VERBS, 1)
+        mend = f"did you mean {near[0]}? All are listed" if near else "all are listed"
+        raise GristError(f"no command {verb!r} – {mend} by `grist --help`")
+    args, unknown = parser_for(verb).parse_known_args(words)
+    if unknown:
+        parser_of(args.verb).error(f"unrecognized arguments: {' '.join(unknown)} – `grist {args.verb} --help`")
+    return args

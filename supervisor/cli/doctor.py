@@ -55,7 +55,8 @@ def read(place: Place) -> Readings:
     package = os.path.dirname(os.path.abspath(units.__file__))
     return Readings(
         now=time.time(), version=__version__, root=os.geteuid() == 0,
-        jobs=survey.folder(place.jobs, sense), state=survey.folder(place.state, sense),
+        jobs=dataclasses.replace(survey.folder(place.jobs, sense), idle=survey.idle(place.jobs)),
+        state=survey.folder(place.state, sense),
         volume=volume, daemon=daemon,
         session=examination.session(getpass.getuser(), unit_path(place)),
         limits=confines.limits(pid, whose), cgroup=confines.cgroup(pid), inotify=confines.inotify(place.jobs),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +41,12 @@ def run(args: argparse.Namespace) -> int:
             return 0
         if args.form == "parquet" and sys.stdout.isatty():
             raise GristError("a Parquet file is nothing for a terminal – name a file: --output FILE")
-        export.write(rows, args.form, sys.stdout.buffer)
+        first = next(rows, None)
+        if first is None:
+            print(f"grist: {safe(args.job)} has no results – a task gives one by writing JSON to $GRIST_RESULT",
+                  file=sys.stderr)
+        else:
+            export.write(itertools.chain((first,), rows), args.form, sys.stdout.buffer)
     return 0
 
 

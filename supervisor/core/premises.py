@@ -52,6 +52,9 @@ def jobs_folder(readings: Readings) -> Iterator[Finding]:
         hints = ": no hints over the network, files are found by looking" if folder.remote else ""
         yield Finding(name, OK, f"{folder.path}, mode {folder.mode:04o}, {folder.file_system or UNKNOWN}{hints}")
     yield from _parents(readings, folder, name)
+    for file in folder.idle[:3]:
+        yield Finding(name, WARN, f"{file}: a script that is not executable, so nothing takes it",
+                      f"chmod +x {shlex.quote(f'{folder.path}/{file}')}")
     if folder.in_memory:
         yield Finding(name, WARN, f"{folder.path}: on {folder.file_system}, a restart of the machine loses its files",
                       "use one on a disk: --jobs DIR")

@@ -34,7 +34,8 @@ class FolderReading:
 
     `loose` names the first parent that others may write to and that is not sticky, `foreign` the first that belongs to
     another user than root and us; both "" where there is none. Of a folder that is not there yet, everything but
-    `path` and `kind` tells of the nearest parent that is.
+    `path` and `kind` tells of the nearest parent that is. `idle` are files of a jobs folder that nothing takes, though
+    they begin as scripts do.
     """
 
     path: str
@@ -50,6 +51,7 @@ class FolderReading:
     modified: float = 0.0
     loose: str = ""
     foreign: str = ""
+    idle: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

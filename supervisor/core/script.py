@@ -33,6 +33,8 @@ def kind(file: str, text: str, executable: bool) -> Kind:
         return "script"
     if executable:
         raise Fault("executable, but no script", 'write its interpreter in the first line, such as "#!/bin/sh"')
+    if text.startswith("#!"):
+        raise Fault("a script that is not executable", "chmod +x it, or name it .sh or .py")
     what = f"no job file: {shown(suffix)} says nothing" if suffix else "no job file: a name without a suffix"
     raise Fault(what, "name it .toml, .sh, .py, .slurm, .txt or .cmds, or make a script with a #! line executable")
 

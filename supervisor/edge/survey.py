@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gristmill.supervisor.core import filenames
 from gristmill.supervisor.core.readings import FolderReading, VolumeReading
 
 IN_MEMORY = ("tmpfs", "ramfs")
@@ -42,6 +43,32 @@ def folder(path: Path, sense: Sense) -> FolderReading:
         file_system=system, remote=system in sense.remote, in_memory=system in IN_MEMORY, modified=status.st_mtime,
         loose=loose, foreign=foreign,
     )
+
+
+def idle(path: Path) -> tuple[str, ...]:
+    """Files that lie in a jobs folder for good: scripts by their first line alone, neither executable nor named so."""
+    found = []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                name = os.fsencode(entry.name)
+                named = not filenames.job_like(name) or name.lower().endswith(filenames.SUFFIXES)
+                if not named and starts_as_script(entry):
+                    found.append(filenames.shown(name))
+    except OSError:
+        pass  # what can't be looked at has its own finding
+    return tuple(sorted(found))
+
+
+def starts_as_script(entry: os.DirEntry[str]) -> bool:
+    """Whether a file that nobody may execute begins with `#!`."""
+    if not entry.is_file(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_mode & 0o111:
+        return False
+    try:
+        with open(entry.path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def nearest(path: Path) -> Path:

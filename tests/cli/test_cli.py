@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,8 +46,28 @@ def test_help_names_every_verb_and_usage_errors_exit_with_2() -> None:
     text = parser_for(None).format_help()
     assert all(verb in text for verb in VERBS)
     assert grist().returncode == 2
-    assert grist("no-such-verb").returncode == 2
-    assert grist("status", "--no-such-option").returncode == 2
+    assert all(verb in grist().stderr for verb in VERBS)
+
+
+def test_what_is_mistyped_is_told_with_what_may_have_been_meant() -> None:
+    said = grist("stauts")
+    assert (said.returncode, said.stderr) == (
+        2, "grist: no command 'stauts' – did you mean status? All are listed by `grist --help`\n")
+    assert grist("xyzzy").stderr == "grist: no command 'xyzzy' – all are listed by `grist --help`\n"
+    said = grist("status", "--no-such-option")
+    assert said.returncode == 2
+    assert "usage: grist status" in said.stderr
+    assert "unrecognized arguments: --no-such-option – `grist status --help`" in said.stderr
+
+
+def test_a_reader_that_has_gone_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text('command = "true"\n')
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        done = subprocess.run([sys.executable, "-m", "gristmill.supervisor.cli", "check", str(tmp_path / "x.toml")],
+                              stdout=out, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_jobs_folder_is_the_nearest_one_upward(tmp_path: Path) -> None:

@@ -78,13 +78,13 @@ def test_each_line_has_glyph_word_and_what_was_found(mill: Mill) -> None:
 
 
 def test_a_mend_that_is_typed_mends(mill: Mill) -> None:
-    mill.jobs.rmdir()
-    for _ in range(2):
-        level, _, mend = found(doctor(mill)[1], "jobs folder")[0]
-        if level == "FAIL":
-            assert mend == f"mkdir -p {mill.jobs}"
-            subprocess.run(["/bin/sh", "-c", mend], check=True, umask=0o022)
-    assert (level, mend) == ("ok", "")
+    script = mill.jobs / "my run"
+    script.write_text("#!/bin/sh\n")
+    (mill.jobs / "notes").write_text("no script\n")
+    _, (level, text, mend) = found(doctor(mill)[1], "jobs folder")
+    assert (level, text) == ("warn", "my run: a script that is not executable, so nothing takes it")
+    subprocess.run(["/bin/sh", "-c", mend], check=True)
+    assert len(found(doctor(mill)[1], "jobs folder")) == 1 and os.access(script, os.X_OK)
     mill.state.mkdir(mode=0o755)
     level, _, mend = found(doctor(mill)[1], "state folder")[0]
     assert level == "warn"

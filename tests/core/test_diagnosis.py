@@ -70,6 +70,8 @@ def test_a_sound_machine_has_one_good_line_of_each_check_and_no_other() -> None:
     [
         ("jobs", {"kind": ""}, "FAIL", "/home/ann/jobs: not there", "mkdir -p /home/ann/jobs"),
         ("jobs", {"kind": "", "fault": "Permission denied"}, "FAIL", "Permission denied", "--jobs"),
+        ("jobs", {"idle": ("my run",)}, "warn", "my run: a script that is not executable, so nothing takes it",
+         "chmod +x '/home/ann/jobs/my run'"),
         ("jobs", {"kind": "other"}, "FAIL", "not a folder", "--jobs"),
         ("jobs", {"ours": False}, "FAIL", "another user", "--jobs"),
         ("jobs", {"others_may_write": True, "mode": 0o777}, "FAIL", "mode 0777, others may write",

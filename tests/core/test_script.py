@@ -52,7 +52,7 @@ def test_an_executable_with_a_first_line_is_a_script() -> None:
     [
         ("x", "notes.md", False, 'notes.md: no job file: ".md" says nothing – name it .toml, .sh, .py, .slurm, .txt'),
         ("x", "notes", False, "a name without a suffix"),
-        ("#!/bin/sh\n", "notes", False, "make a script with a #! line executable"),
+        ("#!/bin/sh\n", "run", False, "a script that is not executable – chmod +x it, or name it .sh or .py"),
         ("x", "notes", True, 'executable, but no script – write its interpreter in the first line, such as'),
         ("", "a.sh", False, "a.sh: the script is empty"),
         ("\n \n", "a.py", False, "a.py: the script is empty"),
