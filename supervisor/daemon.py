@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.sampler import Sample, Sampler
 from gristmill.supervisor.edge.server import Server
 from gristmill.supervisor.edge.store import Store
+from gristmill.supervisor.edge.subtree import Subtree
 from gristmill.supervisor.edge.vitals import Vitals
 from gristmill.supervisor.executors.slurm import Slurm
 from gristmill.supervisor.feed import Feed
@@ -152,7 +154,7 @@ class Daemon:
         shops = Workshops(
             self.ledger, lambda job: briefing.tools_of(job, self._environ), output, self.settings.state
         )
-        hiring = Hiring(self.runs, self.conditions, output, shops, self.ledger.work.set)
+        hiring = self._hiring(shops, output)
         self.pool = Pool(self.ledger, self.runs, self._context, self._order, hiring, self.conditions)
         take_all_files()
         self.intake = Intake(
@@ -291,6 +293,15 @@ class Daemon:
             reserve=float(found.memory_reserve.of(sample.memory_total)), niced=found.nice > 0,
             counters=found.counters,
         )
+
+    def _hiring(self, shops: Workshops, output: int) -> Hiring:
+        """Where workers come from: each with a control group of its own, where we were given some."""
+        hiring = Hiring(self.runs, self.conditions, output, shops, self.ledger.work.set)
+        tree = Subtree(f"{zlib.crc32(os.fsencode(self.settings.state)):08x}")
+        tree.open(self.runs.existing())
+        self.runs.cleared, hiring.leaf = tree.remove, tree.leaf
+        log.info("control groups: %s", tree.reason or "each worker has one, which holds tasks to what they claim")
+        return hiring
 
     def _lay_out_cards(self) -> None:
         """Has cards watched, and given to tasks."""

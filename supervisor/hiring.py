@@ -43,6 +43,8 @@ class Hiring:
     ) -> None:
         """`lost` hears when the spawner has ended, and another has to be asked for."""
         self._runs, self._conditions, self._lost = runs, conditions, lost
+        self.leaf: Callable[[int], str] = lambda _: ""
+        """Makes the control group of a worker by its run; its path, or "" where it has none of its own."""
         self.shops = shops
         shops.heard = self._told
         self._spawner = Spawner(spawner_log, self._told, self._gone)
@@ -67,7 +69,7 @@ class Hiring:
                 spawner.start()
             run = self._runs.create()
             try:
-                return run, spawner.fork(self._runs.path(run), number)
+                return run, spawner.fork(self._runs.path(run), number, self.leaf(run))
             except OSError:
                 self._runs.remove(run)
                 raise

@@ -65,8 +65,9 @@ def cgroup(readings: Readings) -> Iterator[Finding]:
         return
     memory = machine.memory if group.memory is None else min(group.memory, machine.memory)
     cores = float(machine.cores) if group.cores is None else min(group.cores, machine.cores)
+    given = "claims of tasks are enforced" if group.divided else f"{'' if group.delegated else 'not '}delegated"
     words = (
-        f"v{group.version}, {'' if group.delegated else 'not '}delegated; {cores:g} of {machine.cores} cores, "
+        f"v{group.version}, {given}; {cores:g} of {machine.cores} cores, "
         f"{figures.size(memory)} of {figures.size(machine.memory)} of memory may be used"
     )
     tight = cores < 1 or memory < 512 * MIB

@@ -131,6 +131,8 @@ class CgroupReading:
     version: int
     path: str = "/"
     delegated: bool = False
+    divided: bool = False
+    """Whether our daemon has made groups below it that hold tasks to their claims."""
     memory: int | None = None
     cores: float | None = None
     processes: int | None = None

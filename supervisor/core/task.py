@@ -112,7 +112,8 @@ def judge(end: Exit, timeout_s: float | None) -> tuple[TaskState, str, str]:
     if end.why == "cancel":
         return T.CANCELED, "", "canceled by the user"
     if end.oom:
-        return T.OOM, "oom", f"killed for lack of memory at {end.memory_bytes / 1e9:.2g} GB"
+        words = f"killed for lack of memory at {end.memory_bytes / 1e9:.2g} GB"
+        return T.OOM, "oom", f"{words}; {end.text}" if end.text else words
     if end.raised:
         return T.FAILED, f"exit:{end.exit_code}", f"{end.raised}; {end.text}" if end.text else end.raised
     if end.signal is not None:

@@ -66,7 +66,11 @@ RestartSec=10
 KillMode=process
 # A task that is killed for its memory does not take the daemon and all other tasks with it.
 OOMPolicy=continue
+# Claims of memory and cores are enforced in groups below this one, the daemon has a leaf of its own (systemd ≥ 254).
 Delegate=yes
+DelegateSubgroup=daemon
+# As little beside others as tasks at niceness 10: inside a control group niceness counts among its own alone.
+CPUWeight=11
 # Tasks may be many, and each may have threads; what the user may have bounds them still.
 TasksMax=infinity
 

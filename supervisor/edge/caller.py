@@ -164,6 +164,9 @@ class Caller(worker.Worker):
                 words = {"shared": shared, "call": context["call"], "recycle": context["recycle"]}
                 line.tell(words, hand.files(self.open_outputs(context)))
                 hand.context = context
+                self.bound(context, {})
+            if self.group is not None and b'"bounds"' in message["line"]:
+                self.bound(context, json.loads(message["line"].decode()))
             if not line.sent:
                 self.look()  # what is there by now is of none that comes
             if not line.put(message):
@@ -185,6 +188,7 @@ class Caller(worker.Worker):
             self.wardrobe.adopt(dict(context["env"], **self.own_variables()))
             self.dressed = context
         self.wardrobe.dress(order["env"])
+        self.bound(context, order)
         stdin = self.null if order.get("stdin") is None else worker.input_file(order["stdin"])
         try:
             hand = self.fork(context, [stdin, *(output.fd for output in outputs)], order)
@@ -365,7 +369,7 @@ class Caller(worker.Worker):
         """Whether something was done to a call from outside."""
         return task.why is not None or task.stopped_at is not None or bool(task.frozen)
 
-    def hear_task(self) -> None:
+    def hear_task(self, fd: int) -> None:
         """A runner that is used again says that it has ended calls, answers one, or is gone."""
         hand = self.hand
         if hand is None:

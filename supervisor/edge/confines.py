@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from gristmill.supervisor.core.readings import CgroupReading, InotifyReading, LimitsReading
+from gristmill.supervisor.core.subtree import LEAF
 from gristmill.supervisor.edge import groups
 from gristmill.supervisor.edge.groups import hierarchies as _hierarchies
 from gristmill.supervisor.edge.groups import memberships as _memberships
@@ -65,6 +66,8 @@ def cgroup(pid: int) -> CgroupReading:
     if not lineages:
         return CgroupReading(version=0)
     version = 1 if set(mounts) & set(CONTROLLERS) else 2
+    home = next(iter(lineages.get("", ())), None)
+    divided = home is not None and home.name == LEAF and bool(groups.word(home.parent / "cgroup.subtree_control"))
     memory, cpu, pids = (lineages.get(name, ()) for name in CONTROLLERS)
     here = (memory or next(iter(lineages.values())))[0]
     cores = groups.narrowest((groups.quota(group), group) for group in cpu)
@@ -73,6 +76,7 @@ def cgroup(pid: int) -> CgroupReading:
         version=version, path=paths.get("memory" if version == 1 else "", "/"),
         delegated=os.access(here, os.W_OK) and os.access(here / "cgroup.procs", os.W_OK),
         memory=min((bound for bound in map(groups.memory_bound, memory) if bound is not None), default=None),
+        divided=divided,
         cores=None if cores is None else cores[0], processes=processes[0], processes_now=processes[1],
     )
 

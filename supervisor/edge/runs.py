@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from gristmill.supervisor.core import journal
@@ -27,6 +27,8 @@ class Runs:
         self._folder, self._logs = state / "runs", state / "logs"
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._next = max(self.existing(), default=0) + 1
+        self.cleared: Callable[[int], None] = lambda _: None
+        """Hears of each run folder that is gone."""
 
     def existing(self) -> list[int]:
         """The numbers of all run folders, oldest first."""
@@ -88,6 +90,7 @@ class Runs:
                 (path / name).unlink(missing_ok=True)
             return
         shutil.rmtree(path, ignore_errors=False)
+        self.cleared(run)
 
     # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -158,15 +158,16 @@ class Spawner:
             cwd=tools.cwd, env=dict(tools.env), pass_fds=[sock, self._log], start_new_session=True,
         )
 
-    def fork(self, run: Path, slot: int) -> socket.socket:
-        """Asks for a worker on run folder `run`; returns the daemon's end of its socket. OSError when it can't."""
+    def fork(self, run: Path, slot: int, group: str = "") -> socket.socket:
+        """Asks for a worker on run folder `run`, in the control group at path `group` unless that is empty; returns the
+        daemon's end of its socket. OSError when it can't."""
         if self._sock is None:
             raise OSError("the spawner is not running")
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
             try:
-                order = json.dumps({"run": os.fspath(run), "slot": slot}).encode()
+                order = json.dumps({"run": os.fspath(run), "slot": slot, "group": group}).encode()
                 socket.send_fds(self._sock, [order], [theirs.fileno()])
             except OSError:
                 ours.close()

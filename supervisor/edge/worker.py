@@ -27,11 +27,13 @@ import fcntl
 import gc
 import json
 import os
+import re
 import select
 import signal
 import socket
 import stat
 import sys
+import termios
 import time
 import zlib
 
@@ -59,6 +61,13 @@ EXIT_FIRST = 0.02  # seconds after which a start is worth telling; before, the e
 YIELD_AGAIN = (0.1, 6.4)  # seconds before a session's niceness is asked for again: at first, doubled up to the last
 NOT_STARTED = {errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT}
 """Errors that say "not now" of the machine rather than "never" of the task."""
+
+PTY_SIZE = (24, 80)  # rows and columns of the terminal that a task is given on request
+PTY_ROUND = 1 << 20  # bytes taken from it in one go, so that a task that floods it keeps nothing else waiting
+PTY_SIGNS = re.compile(
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-ln-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()*+#%][0-9A-Za-z@]|[=>78DEHMNOZc])"
+)  # what moves the cursor and sets up a terminal; colours end in "m" and stay
+PTY_BEGUN = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]{0,4096}\x1b?|[()*+#%]?)\Z")
 
 NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
@@ -235,9 +244,9 @@ def send_signal(pid: int, start: int, number: int) -> bool:
     return True
 
 
-def count_oom_kills() -> int:
-    """How many processes the kernel has killed for lack of memory: in our cgroup where it says so, else anywhere."""
-    with open(_OOM_FILE, "rb", buffering=0) as file:
+def count_oom_kills(path: str) -> int:
+    """How many processes the kernel has killed for lack of memory: in the cgroup whose file this is, or anywhere."""
+    with open(path, "rb", buffering=0) as file:
         found = file.read(1 << 16)
     return int(found[found.index(b"oom_kill ") + 9 :].split(None, 1)[0])
 
@@ -430,6 +439,47 @@ _PLACE = 0 if IOPRIO_GET is None else _libc.syscall(IOPRIO_GET, IOPRIO_WHO_PROCE
 """Our place at the disk, which workers and tasks are born with."""
 
 
+class Group:
+    """The control group (v2) of one worker, in which its tasks are born: it bounds them, and counts who dies of that.
+
+    None of it is a condition: a worker that can't have it works without.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.said = {"memory.max": "max", "memory.swap.max": "max", "cpu.weight": "100"}  # as it is when it is made
+
+    def write(self, name: str, text: str) -> bool:
+        """Whether the kernel took it; the file is beside our own ones where `name` says so."""
+        try:
+            fd = os.open(f"{self.path}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            os.write(fd, text.encode())
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+    def enter(self) -> bool:
+        return self.write("cgroup.procs", "0")
+
+    def bound(self, bounds: dict[str, str]) -> None:
+        """Has it say this from now on."""
+        for name, text in bounds.items():
+            if self.said.get(name) != text:
+                self.said[name] = text
+                self.write(name, text)
+
+    def kill(self) -> None:
+        """Ends all in it but ourselves, in one go that nothing can fork away from (Linux ≥ 5.14)."""
+        if os.access(self.path + "/cgroup.kill", os.W_OK) and self.write("../daemon/cgroup.procs", "0"):
+            self.write("cgroup.kill", "1")
+            self.enter()
+
+
 class FencedError(Exception):
     """Another daemon has taken over this run folder: nothing may be started here any more."""
 
@@ -587,6 +637,60 @@ class Output:
             os.close(file)
 
 
+class Terminal:
+    """A terminal for a task that wants to see one: what is written to it goes into a log.
+
+    Nobody's controlling terminal, and nothing is ever typed: who asks for a password on /dev/tty finds none. Lines end
+    as they were ended, progress bars rewrite theirs by carriage returns, colours stay; other control sequences go.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.fd, self.slave = os.openpty()
+        os.set_blocking(self.fd, False)
+        modes = termios.tcgetattr(self.slave)
+        modes[1] &= ~termios.OPOST
+        modes[3] &= ~(termios.ECHO | termios.ICANON)
+        termios.tcsetattr(self.slave, termios.TCSANOW, modes)
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, array.array("H", [*PTY_SIZE, 0, 0]))
+        self.begun = b""  # of a control sequence whose end is yet to come
+
+    def begin(self) -> None:
+        """The task has its end."""
+        os.close(self.slave)
+        self.slave = -1
+
+    def take(self, most: int = PTY_ROUND) -> bool:
+        """Moves what was written into the log; False when nobody is left to write."""
+        while most > 0:
+            try:
+                data = os.read(self.fd, 1 << 16)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            most -= len(data)
+            self.write(self.begun + data)
+        return True
+
+    def write(self, data: bytes) -> None:
+        begun = PTY_BEGUN.search(data, max(0, len(data) - 4200))
+        self.begun = b"" if begun is None else begun[0]
+        text = PTY_SIGNS.sub(b"", data[: len(data) - len(self.begun)])
+        try:
+            while text:
+                text = text[os.write(self.output.fd, text) :]
+        except OSError:
+            pass  # no room: what a task writes to a full disk itself is gone as well
+
+    def close(self) -> None:
+        """Takes what is left."""
+        if self.slave >= 0:
+            self.begin()
+        self.take(1 << 24)  # the buffer of a terminal is far less; one who has it open still may write on
+        os.close(self.fd)
+
+
 def is_our_link(path: str, log: str) -> bool:
     """Whether it is a link to a log beside this one, or of another job."""
     try:
@@ -687,10 +791,13 @@ class Worker:
         self.counted = -COUNT_EVERY  # when that was
         self.birthright = Birthright()
         self.outfit: tuple[dict[str, Any], Environment] | None = None  # the job of the last task, and what all have
+        self.group: Group | None = None  # of this worker alone
+        self.oom_file = _OOM_FILE
         self.yielded = 0  # the process whose session goes last by now: one that makes many calls is asked for once
         self.out, self.err = Output(run, "log"), Output(run, "err")
         self.null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self.poll = select.poll()
+        self.terminals: dict[int, Terminal] = {}  # of the task in hand, by descriptor
         self.wake = -1  # where signals wait for it
         self.flushed = 0.0
         self.orphaned = False  # the daemon is gone
@@ -728,7 +835,7 @@ class Worker:
                     if self.orphaned:
                         poll.unregister(daemon)
                 else:
-                    self.hear_task()
+                    self.hear_task(fd)
             self.look_after()
 
     def busy(self) -> bool:
@@ -787,11 +894,13 @@ class Worker:
         if task.deadline is not None and task.stopped_at is None and now >= task.deadline:
             self.end_task("timeout")
         if task.kill_at is not None and now >= task.kill_at:
-            self.signal_tree(signal.SIGKILL)
+            self.kill_tree()
             task.kill_at = now + KILL_EVERY
 
-    def hear_task(self) -> None:
-        """What a task says itself: a command says nothing, a call does (see `warm`)."""
+    def hear_task(self, fd: int) -> None:
+        """What a task says itself: a command writes to its terminal, a call speaks (see `caller`)."""
+        if not self.terminals[fd].take():
+            self.poll.unregister(fd)  # nobody can write there any more; it is closed when the task has ended
 
     # ── talking to the daemon ─────────────────────────────────────────────────────────────────────────────────
 
@@ -925,14 +1034,16 @@ class Worker:
         self.count_kills()
         environment = self.environment(context, message["env"])
         argv = plain_bytes(message["argv"])
+        self.bound(context, message)
         os.chdir(context["cwd"])
         stdin = self.null
         if message.get("stdin") is not None:
             stdin = input_file(message["stdin"])
+        takes = self.open_terminals(outputs) if context.get("pty") else [output.fd for output in outputs]
         self.birthright.queue_last(context.get("ionice", False))
         self.birthright.go_first(True)
         try:
-            self.birth.give((stdin, outputs[0].fd, outputs[-1].fd))
+            self.birth.give((stdin, takes[0], takes[-1]))
             variables = environment.dress(message["env"])
             program = argv[0]
             if b"/" not in program:
@@ -948,6 +1059,8 @@ class Worker:
             if stdin != self.null:
                 os.close(stdin)
             self.birthright.go_first(False)
+            for terminal in self.terminals.values():
+                terminal.begin()
         self.task = Task(key, pid, context, outputs)
         if "copy" in message:
             self.task.copies = tuple(os.path.join(context["cwd"], path) if path else "" for path in message["copy"])
@@ -965,6 +1078,11 @@ class Worker:
             self.outfit = context, Environment(context["env"], own, self.own_variables())
         return self.outfit[1]
 
+    def bound(self, context: dict[str, Any], message: dict[str, Any]) -> None:
+        """Holds what is started next to what it claims, where there is a group for that."""
+        if self.group is not None and "bounds" in context:
+            self.group.bound({**context["bounds"], **message.get("bounds", {})})
+
     def own_variables(self) -> dict[str, str]:
         """What all tasks of this worker have in their environment."""
         return {
@@ -975,6 +1093,7 @@ class Worker:
 
     def not_spawned(self, key: str, error: Exception) -> None:
         """A start that failed: the machine's "not now" goes back, the task's own fault is its exit."""
+        self.close_terminals()
         if isinstance(error, OSError) and error.errno in NOT_STARTED:
             record: dict[str, Any] = {"n": key, "errno": error.errno, "text": str(error)}
         else:
@@ -1101,7 +1220,7 @@ class Worker:
                 break
             if pid == 0:
                 if task.status is not None and task.kill_at is None and not task.wait:
-                    self.signal_tree(signal.SIGKILL)  # what a task leaves running ends with it
+                    self.kill_tree()  # what a task leaves running ends with it
                     task.kill_at = time.monotonic() + KILL_EVERY
                 return
             task.cpu += usage.ru_utime + usage.ru_stime
@@ -1136,6 +1255,12 @@ class Worker:
         task.kill_at = time.monotonic() + (min(task.grace, EVICT_GRACE) if why == "evict" else task.grace)
         self.signal_tree(signal.SIGTERM, signal.SIGCONT)  # a stopped process could not hear the TERM
 
+    def kill_tree(self) -> None:
+        """Ends what lives of the task."""
+        if self.group is not None:
+            self.group.kill()
+        self.signal_tree(signal.SIGKILL)
+
     def signal_tree(self, *numbers: int) -> None:
         try:
             for pid, start, _ in offspring(os.getpid()):
@@ -1153,6 +1278,7 @@ class Worker:
         else:
             code = os.WEXITSTATUS(task.status)
         self.count_stop(task)  # killed by somebody else
+        self.close_terminals()
         now = time.time()
         began = now - (time.monotonic() - task.born)  # counted back: a clock that was set does not change its length
         record: dict[str, Any] = {
@@ -1163,10 +1289,14 @@ class Worker:
         kept = [output.keep() for output in task.outputs]
         log = kept[0]
         cut = sum(output.cut for output in task.outputs)
-        short = task.why is None and bool(code or signum) and self.memory_ran_out()
-        if short and (signum == signal.SIGKILL or code == 128 + signal.SIGKILL):  # a shell tells of its child like this
+        own = self.group is not None  # who died for lack of memory in it was of this task
+        bad = task.why is None and bool(code or signum)
+        short = (own or bad) and self.memory_ran_out() and bad
+        if short and (own or signum == signal.SIGKILL or code == 128 + signal.SIGKILL):  # a shell tells of its child so
             record["oom"] = True
         notes = self.notes(task, short and "oom" not in record, cut)
+        if self.group is not None and "oom" in record and self.group.said["memory.max"] != "max":
+            notes.append("held to what it claims")
         for path, copy, output in zip(kept, task.copies, task.outputs):  # noqa: B905 - Python 3.8
             try:
                 if copy and task.why != "evict":
@@ -1186,6 +1316,24 @@ class Worker:
             self.keep_result(task, record)
         self.forget_progress()
         self.record(record)
+
+    def open_terminals(self, outputs: list[Output]) -> list[int]:
+        """A terminal before each of the files, and the ends of them that the task gets."""
+        for output in outputs:
+            terminal = Terminal(output)
+            self.terminals[terminal.fd] = terminal
+            self.poll.register(terminal.fd, select.POLLIN)
+        return [terminal.slave for terminal in self.terminals.values()]
+
+    def close_terminals(self) -> None:
+        """What the task wrote last is in its log."""
+        for fd, terminal in self.terminals.items():
+            try:
+                self.poll.unregister(fd)
+            except KeyError:
+                pass  # nobody had it open any more
+            terminal.close()
+        self.terminals.clear()
 
     @staticmethod
     def notes(task: Task, short: bool, cut: int) -> list[str]:
@@ -1229,7 +1377,7 @@ class Worker:
         """Whether the kernel has killed anything for lack of memory since this was last asked."""
         before, self.counted = self.ooms, time.monotonic()
         try:
-            self.ooms = count_oom_kills()
+            self.ooms = count_oom_kills(self.oom_file)
         except (OSError, ValueError):
             self.ooms = None  # no descriptor left, or a kernel that does not count
         return before is not None and self.ooms is not None and self.ooms > before
@@ -1272,12 +1420,20 @@ class Worker:
             self.write_at = time.monotonic() + WRITE_AGAIN
 
 
-def work(hire: Callable[[socket.socket, str, int], Worker], sock: socket.socket, run: str, slot: int) -> None:
+def work(
+    hire: Callable[[socket.socket, str, int], Worker], sock: socket.socket, run: str, slot: int, group: str = ""
+) -> None:
     """The life of a worker process, from the fork on."""
+    home = Group(group) if group else None
+    entered = home is not None and home.enter()
     os.setsid()
     name_process(f"grist-{slot}")
     become_subreaper()
     worker = hire(sock, run, slot)
+    if entered:
+        worker.group = home
+        if os.access(group + "/memory.events", os.R_OK):
+            worker.oom_file = group + "/memory.events"
     worker.serve(listen_to_signals())
     os.fsync(worker.journal.fd)
 
@@ -1343,7 +1499,7 @@ class Spawner:
                 signal.set_wakeup_fd(-1)
                 for fd in self.wakes:
                     os.close(fd)
-                work(self.hire, sock, order["run"], order["slot"])
+                work(self.hire, sock, order["run"], order["slot"], order.get("group", ""))
                 status = 0
             finally:
                 if status and os.path.isdir(order["run"]):  # if not, a later daemon has removed it: nothing is lost

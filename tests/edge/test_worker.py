@@ -29,7 +29,7 @@ DEADLINE = 20.0
 class Worker:
     """The daemon's end of one worker, without a daemon."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, group: str = "") -> None:
         self.runs = Runs(base)
         self.run = self.runs.create()
         self.base = base
@@ -38,7 +38,7 @@ class Worker:
         self.spawner = subprocess.Popen(command, pass_fds=[theirs.fileno()], start_new_session=True)
         theirs.close()
         self.sock, end = socket.socketpair()
-        order = json.dumps({"run": str(self.runs.path(self.run)), "slot": 3}).encode()
+        order = json.dumps({"run": str(self.runs.path(self.run)), "slot": 3, "group": group}).encode()
         socket.send_fds(self.control, [order], [end.fileno()])
         end.close()
         self.inbox = b""
