@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import structs
 
-from gristmill.supervisor.core import freeze, slurmenv
+from gristmill.supervisor.core import freeze, slurmenv, subtree
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.launch import cards, finish, launch, shared
 from gristmill.supervisor.core.settings import Settings
@@ -28,17 +28,21 @@ def context(job: Job, task: Task, settings: Settings, environ: Mapping[str, str]
     spec = job.spec
     call = _last(spec) if task.is_finish else spec.call
     base = {} if call is not None else environment.base(spec, environ)  # a call's interpreter has it already
+    nice = settings.nice if spec.nice is None else spec.nice
+    screen = {"TERM": "xterm-256color"} if spec.pty and base.get("TERM", "dumb") == "dumb" else {}
     return {
         "cwd": freeze.folder(spec),
-        "env": base | shared(spec, job.id),
+        "env": base | screen | shared(spec, job.id),
         "timeout": job.timeout_of(task),
         "grace": spec.grace_s,
-        "nice": settings.nice if spec.nice is None else spec.nice,
+        "nice": nice,
         "ionice": settings.ionice,
         "wait": spec.leftovers == "wait",
         "most": spec.limits.log_bytes,
         "space": spec.resources.memory_bytes if spec.resources.strict and not task.is_finish else None,
+        "bounds": subtree.bounds(spec, nice, finish=task.is_finish),
         "err": spec.stderr == "own",
+        "pty": spec.pty,
         "logs": str(state / "logs" / str(job.id)),
         "results": str(state / "results" / str(job.id)),
         **({} if call is None else _manner(call)),
@@ -89,6 +93,9 @@ def order(job: Job, task: Task, state: Path) -> dict[str, Any]:
         message["args"], message["kwargs"] = start.args, start.kwargs
     if start.stdin is not None:
         message["stdin"] = start.stdin
+    claim = job.spec.resources.memory_bytes
+    if claim is not None and job.footprint.raised_bytes > claim:
+        message["bounds"] = subtree.memory(job.footprint.raised_bytes)
     if job.spec.slurm is not None and (job.spec.slurm.output or job.spec.slurm.error):
         files = slurmenv.files(job.spec, job.id, task.number, environment.signs())
         message["copy"] = [file and str(Path(job.spec.cwd, file)) for file in files]

@@ -40,6 +40,8 @@ def read(layout: keys.JobFile, where: entries.Place, findings: Findings) -> Call
     if layout.resources is not UNSET and layout.resources.strict:
         what = "strict is for commands: a call has the memory that its module loaded in its address space"
         findings.add(("resources", "strict"), what, "remove it; the governor watches what calls use")
+    if layout.pty:
+        findings.add(("pty",), "pty is for commands: a call has no terminal", "remove it")
     if layout.isolation == "reuse" and layout.resources is not UNSET and not findings.touched("resources"):
         for key in ("gpus", "gpu_memory"):
             if getattr(layout.resources, key) is not UNSET:

@@ -144,6 +144,7 @@ def _parse(file: _File, findings: Findings) -> Spec:
         leftovers=layout.leftovers,
         notify=entries.notify(layout.notify, findings),
         stderr=layout.stderr,
+        pty=layout.pty,
     )
 
 

@@ -449,6 +449,13 @@ class JobFile(Table, frozen=True):
         Annotated[Literal["log", "own"], Meta(extra={"wants": '"log" or "own"'})],
         Meta(description='Where standard error goes: into the "log", or a file of its "own". Default: "log".'),
     ] = "log"
+    pty: Annotated[
+        bool,
+        Meta(
+            description="Whether a task finds a terminal (24 rows, 80 columns) where it writes to, for programs that "
+            "show progress or colours on a terminal alone. Nothing is typed there. Default: false."
+        ),
+    ] = False
     leftovers: Annotated[
         Annotated[Literal["kill", "wait"], Meta(extra={"wants": '"kill" or "wait"'})],
         Meta(

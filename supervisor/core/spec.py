@@ -250,6 +250,8 @@ class Spec(Frozen, frozen=True, kw_only=True):
     resources: Resources = Resources()
     on_reboot: Literal["rerun", "hold"] = "rerun"
     stderr: Literal["log", "own"] = "log"
+    pty: bool = False
+    """Whether what tasks write to is a terminal to them."""
     finish: Finish | None = None
     export: Literal["csv", "json", "parquet"] | None = None
     """The form in which its results are put beside its file when it has ended."""
