@@ -36,6 +36,7 @@ JOBS: dict[str, dict[str, str]] = {
         "grace": 'grace = "1m"',
         "on_reboot": 'on_reboot = "hold"',
         "stderr": 'stderr = "own"',
+        "pty": "pty = true",
         "leftovers": 'leftovers = "wait"',
         "notify": 'notify = "mail -s sweep ann@example.org"',
         "grid": "[grid]\nlr = [0.1, 0.01]\nfold = { range = [0, 10] }",
