@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sqlite3
+import sys
 from pathlib import Path
 
 from gristmill.supervisor.edge.store.queries import Queries
@@ -25,7 +28,22 @@ srun -c 2 --mpi=none sh -c 'echo "by srun: $0" >&2' "$SLURM_ARRAY_TASK_ID"
 """
 
 
-def test_an_array_runs_as_it_is_and_its_logs_are_where_it_says(turning: Mill) -> None:
+def without_slurm(mill: Mill) -> Mill:
+    """A mill that turns on a machine without Slurm's commands, whatever this one has."""
+    if shutil.which("srun"):
+        folder = mill.base / "bin"
+        folder.mkdir()
+        for path in map(Path, os.environ["PATH"].split(":")):
+            for program in path.iterdir() if path.is_dir() else ():
+                if program.name not in ("srun", "scontrol") and not os.path.lexists(folder / program.name):
+                    (folder / program.name).symlink_to(program)
+        mill.env["PATH"] = str(folder)
+    mill.start("--limit", "2")
+    return mill
+
+
+def test_an_array_runs_as_it_is_and_its_logs_are_where_it_says(mill: Mill) -> None:
+    turning = without_slurm(mill)
     turning.drop("array.slurm", ARRAY)
     job = turning.ended("fit")
     assert (job["state"], job["items"]) == ("done", 3), turning.tasks("fit")
@@ -67,7 +85,8 @@ def test_a_log_is_copied_though_the_daemon_was_killed(mill: Mill) -> None:
     assert mill.ended("long")["state"] == "done"
 
 
-def test_a_stand_in_for_srun_starts_nothing_that_it_can_not(turning: Mill) -> None:
+def test_a_stand_in_for_srun_starts_nothing_that_it_can_not(mill: Mill) -> None:
+    turning = without_slurm(mill)
     turning.drop("many.sh", "#!/bin/sh\n#SBATCH --ntasks=4\nsrun -n 4 touch made\n")
     assert turning.ended("many")["state"] == "failed"
     assert "srun: 4 tasks are asked for, and one runs here" in turning.grist("log", "many/0")
@@ -155,3 +174,17 @@ def test_frozen_code_runs_though_it_is_edited(turning: Mill) -> None:
     folders = [turning.job(name)["snapshot"]["folder"] for name in ("out", "in", "script", "call")]
     turning.grist("remove", "out", "in", "script", "call")
     turning.until(lambda: not any(Path(folder).exists() for folder in folders), "frozen code is left")
+
+
+def test_a_job_that_asks_for_a_terminal_finds_one_and_its_bar_is_progress(turning: Mill) -> None:
+    (turning.base / "bar.py").write_text(
+        "import os, sys, time\n"
+        "if sys.stderr.isatty():\n    sys.stderr.write('\\r 42%|####      |')\n    sys.stderr.flush()\n"
+        "while not os.path.exists('go'):\n    time.sleep(0.02)\n"
+        "print(os.environ.get('TERM'))\n"
+    )
+    turning.drop("bar.toml", f'command = "{sys.executable} bar.py"\npty = true\n')
+    turning.until(lambda: [0.42] == [task["progress"] for task in turning.tasks("bar")], "no progress was shown")
+    (turning.base / "go").touch()
+    assert turning.ended("bar")["state"] == "done"
+    assert " 42%|####      |" in turning.grist("log", "bar/0")
