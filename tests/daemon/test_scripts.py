@@ -184,7 +184,8 @@ def test_a_job_that_asks_for_a_terminal_finds_one_and_its_bar_is_progress(turnin
         "print(os.environ.get('TERM'))\n"
     )
     turning.drop("bar.toml", f'command = "{sys.executable} bar.py"\npty = true\n')
-    turning.until(lambda: [0.42] == [task["progress"] for task in turning.tasks("bar")], "no progress was shown")
+    turning.running("bar")
+    turning.until(lambda: [task["progress"] for task in turning.tasks("bar")] == [0.42], "no progress was shown")
     (turning.base / "go").touch()
     assert turning.ended("bar")["state"] == "done"
     assert " 42%|####      |" in turning.grist("log", "bar/0")
