@@ -11,18 +11,19 @@ TYPE_CHECKING = False  # as type checkers know it, without the cost of `typing`
 if TYPE_CHECKING:
     from gristmill.supervisor.core.errors import GristError, JobFileError, NoDaemonError
     from gristmill.supervisor.python.client import Client
-    from gristmill.supervisor.python.executor import Executor, WorkerDiedError
+    from gristmill.supervisor.python.executor import Executor, InitializerError, WorkerDiedError
     from gristmill.supervisor.python.parallel import register_joblib
 
 __all__ = [
-    "Client", "Executor", "GristError", "JobFileError", "NoDaemonError", "WorkerDiedError", "register_joblib",
+    "Client", "Executor", "GristError", "InitializerError", "JobFileError", "NoDaemonError", "WorkerDiedError",
+    "register_joblib",
 ]
 __version__ = "0.1.0"
 
 _HOMES = {
     "Client": "python.client", "Executor": "python.executor", "GristError": "core.errors",
-    "JobFileError": "core.errors", "NoDaemonError": "core.errors", "WorkerDiedError": "python.executor",
-    "register_joblib": "python.parallel",
+    "InitializerError": "python.executor", "JobFileError": "core.errors", "NoDaemonError": "core.errors",
+    "WorkerDiedError": "python.executor", "register_joblib": "python.parallel",
 }
 
 

@@ -37,6 +37,10 @@ class WorkerDiedError(BrokenProcessPool):
     """The worker of a call ended before the call did: killed, out of memory, lost. It concerns this call alone."""
 
 
+class InitializerError(BrokenProcessPool):
+    """The executor's initializer raised in a worker, so that no call can be made; its cause is what it raised."""
+
+
 class Call(futures.Future[T]):
     """The future of one call."""
 
@@ -82,7 +86,7 @@ class Desk:
         self._sent: dict[int, tuple[Call[Any], Parcel]] = {}  # by item, until it is done
         self._total = 0  # items that the daemon has
         self._closing = False
-        self._broken = ""  # why no more calls are taken
+        self._broken: futures.BrokenExecutor | None = None  # why no more calls are taken
         self._link = Link(client.socket, job, self._awaited, client.patience)
         self._sender = threading.Thread(target=self._send_all, name=f"gristmill-{job}-send", daemon=True)
         self._hearer = threading.Thread(target=self._hear_all, name=f"gristmill-{job}-hear", daemon=True)
@@ -94,8 +98,8 @@ class Desk:
 
     def check(self) -> None:
         """Raises RuntimeError where no more calls are taken, BrokenExecutor where they can't be."""
-        if self._broken:
-            raise futures.BrokenExecutor(self._broken)
+        if self._broken is not None:
+            raise again(self._broken)
         if self._closing:
             raise RuntimeError("cannot schedule new futures after shutdown")
 
@@ -149,9 +153,9 @@ class Desk:
                 self._send(batch)
             self._link.ask("seal")
         except (GristError, futures.BrokenExecutor) as error:  # refused, or nobody is there to refuse it
-            self._break(str(error))
+            self._break(futures.BrokenExecutor(str(error)))
         except BaseException as error:
-            self._break(f"a fault of ours: {error!r}")
+            self._break(futures.BrokenExecutor(f"a fault of ours: {error!r}"))
             raise
 
     def _gather(self) -> list[tuple[Call[Any], bytes]]:
@@ -197,10 +201,10 @@ class Desk:
             while self._hear(self._link.news()):
                 pass
         except (GristError, futures.BrokenExecutor) as error:
-            self._break(str(error))
+            self._break(futures.BrokenExecutor(str(error)))
         except BaseException as error:
-            self._break(f"a fault of ours: {error!r}")  # nobody is to wait for ever; the thread's end shows the rest
-            raise
+            self._break(futures.BrokenExecutor(f"a fault of ours: {error!r}"))  # nobody is to wait for ever; the
+            raise  # thread's end shows the rest
         self._sender.join()
         self._link.close()
         if not self._sent:
@@ -214,6 +218,8 @@ class Desk:
             if call is not None and not call.done() and not call.running():
                 call.set_running_or_notify_cancel()
         for item, state, reason, log, result in news["ended"]:
+            if result is not None and result.get("broken"):
+                self._give_up(result)
             if (call := self._done(item)) is not None and not call.done():
                 settle(call, state, f"{reason}{f'; its log: {log}' if log else ''}", result)
         if news["over"] is None:
@@ -223,15 +229,16 @@ class Desk:
 
     def _end(self, state: str, reason: str) -> None:
         """The job is over: what was canceled with it never ran; of one that has failed as a whole, this is why."""
-        why = f"job {self.job} is over: {reason or state}"
+        why = futures.BrokenExecutor(f"job {self.job} is over: {reason or state}")
         with self._changed:
-            self._broken = "" if self._closing else why
+            if not self._closing:
+                self._broken = self._broken or why
             left = list(self._sent)
             waiting, self._waiting = self._waiting, []
             self._changed.notify_all()
         for call in [*(self._done(item) for item in left), *(call for call, _ in waiting)]:
             if call is not None and not (call.drop() if state == "canceled" else call.done()):
-                call.set_exception(futures.BrokenExecutor(why))
+                call.set_exception(again(why))
 
     def _done(self, item: int) -> Call[Any] | None:
         """Strikes a call out; its parcel goes with the last of it."""
@@ -255,7 +262,21 @@ class Desk:
                 ranges.append((item, item + 1))
         return ranges
 
-    def _break(self, why: str) -> None:
+    def _give_up(self, result: dict[str, Any]) -> None:
+        """No process can make calls: the initializer failed in one, and none that waits is to find that out again."""
+        cause, text = fault(result)
+        why = InitializerError(f"the initializer failed in a worker: {text.strip().rpartition(chr(10))[2]}")
+        why.__cause__ = cause
+        with self._changed:
+            sent = [item for item, (call, _) in self._sent.items() if not call.running()]
+        self._break(why)
+        try:
+            for start in range(0, len(sent), NUMBERS):
+                self._link.ask("withdraw", numbers=sent[start : start + NUMBERS])
+        except GristError:
+            pass  # the job is over
+
+    def _break(self, why: futures.BrokenExecutor) -> None:
         """No daemon will tell any more what becomes of the calls."""
         with self._changed:
             self._broken = self._broken or why
@@ -265,7 +286,24 @@ class Desk:
             self._changed.notify_all()
         for call in calls:
             if not call.done():
-                call.set_exception(futures.BrokenExecutor(why))
+                call.set_exception(again(why))
+
+
+def again(error: futures.BrokenExecutor) -> futures.BrokenExecutor:
+    """The same for another who raises it: each has a traceback of its own."""
+    fresh = type(error)(*error.args)
+    fresh.__cause__ = error.__cause__
+    return fresh
+
+
+def fault(result: dict[str, Any]) -> tuple[BaseException, str]:
+    """What a call raised in its worker, and the traceback that it had there."""
+    try:
+        _, error, text = pickles.loads(_outcome(result))
+    except Exception as unfit:  # noqa: BLE001 - whatever an object's own methods raise when it is made again
+        return unfit, str(result.get("error", ""))
+    error.__cause__ = pickles.RemoteTraceback(text)
+    return error, text
 
 
 def settle(call: Call[Any], state: str, reason: str, result: dict[str, Any] | None) -> None:

@@ -23,9 +23,9 @@ from typing import Any, ParamSpec, TypeVar
 from gristmill.supervisor.core.tomltext import literal
 from gristmill.supervisor.python import pickles, runner
 from gristmill.supervisor.python.client import Client, PathLike
-from gristmill.supervisor.python.desk import Call, Desk, WorkerDiedError
+from gristmill.supervisor.python.desk import Call, Desk, InitializerError, WorkerDiedError
 
-__all__ = ["Executor", "WorkerDiedError"]
+__all__ = ["Executor", "InitializerError", "WorkerDiedError"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,7 +50,8 @@ class Executor(futures.Executor):
         `client` is a Client or a jobs folder (default: as `grist` finds it). `max_workers` bounds what runs at once;
         without it the governor alone does. `job` holds further keys of a job file, such as `{"timeout": "1h",
         "resources": {"memory": "2 GiB"}}`. With `detach` calls that wait still run when this program has ended.
-        `initializer(*initargs)` is called once in every process that makes calls.
+        `initializer(*initargs)` is called once in every process that makes calls; where it raises, the executor is
+        broken: all that waits, and all that comes, raises InitializerError, a BrokenProcessPool.
         """
         if max_workers is not None and max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")

@@ -24,7 +24,7 @@ INLINE_BYTES = 3000
 
 def run(item: int) -> dict[str, Any]:
     """Runs one call; returns its outcome for the record, or notes it and raises what the call raised."""
-    box, broken = _enter(f"{os.environ['GRIST_CALLS']}/{os.environ['GRIST_JOB']}")
+    box, broken = place = _enter(f"{os.environ['GRIST_CALLS']}/{os.environ['GRIST_JOB']}")
     try:
         if broken is not None:
             raise broken
@@ -32,6 +32,8 @@ def run(item: int) -> dict[str, Any]:
         value = function(*args, **kwargs)
     except BaseException as error:
         told = _told(item, box, pickles.failure(error)) | {"error": repr(error)[:200]}
+        if place.broken is not None:
+            told["broken"] = True  # no call can be made here: the executor gives up
         Path(os.environ["GRIST_RESULT"]).write_text(json.dumps(told), encoding="utf-8")
         raise
     return _told(item, box, pickles.success(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import multiprocessing
 import threading
@@ -13,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from gristmill import Client, Executor
+from gristmill import Client, Executor, InitializerError
 from tests.python import work
 from tests.python.conftest import CLAIMED
 
 DEADLINE = 60.0
+MANY = 3000
 
 
 def test_a_call_returns_its_value(pool: futures.Executor) -> None:
@@ -142,6 +144,29 @@ def test_an_initializer_is_called_once_in_each_process(client: Client, kind: str
     made = Executor(client, job=CLAIMED, **how) if kind == "gristmill" else ProcessPoolExecutor(**how)
     with made as pool:
         assert [pool.submit(work.marks).result(DEADLINE) for _ in range(3)] == [[7]] * 3
+
+
+@pytest.mark.parametrize("kind", ["gristmill", "processes"])
+def test_an_initializer_that_raises_breaks_the_executor(client: Client, kind: str) -> None:
+    how: dict[str, Any] = {"max_workers": 2, "initializer": work.fail, "initargs": ("odd",)}
+    pool = Executor(client, job=CLAIMED, **how) if kind == "gristmill" else ProcessPoolExecutor(**how)
+    pending: list[futures.Future[Any]] = []
+    with contextlib.suppress(BrokenProcessPool):  # it may have heard of it by now
+        pending.extend(pool.submit(work.same, number) for number in range(MANY))
+    errors = [future.exception(DEADLINE) for future in pending]
+    assert all(isinstance(error, BrokenProcessPool) for error in errors)
+    with pytest.raises(BrokenProcessPool):
+        pool.submit(work.same, 1)
+    if isinstance(pool, Executor):
+        with pytest.raises(InitializerError, match=r"the initializer failed in a worker: .*OddError: ") as caught:
+            pool.submit(work.same, 1)
+        assert isinstance(caught.value.__cause__, work.OddError)
+        assert "in fail\n" in str(caught.value.__cause__.__cause__)
+    pool.shutdown()
+    if isinstance(pool, Executor):
+        client.wait(pool.job, DEADLINE)
+        begun = sum(task.started_at is not None for task in client.tasks(pool.job))
+        assert begun < MANY, "those that waited found it out again, one by one"
 
 
 def test_a_queue_of_a_manager_can_be_passed_on(pool: futures.Executor) -> None:
