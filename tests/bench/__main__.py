@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
-import platform
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
-from tests.bench.governor import machine
-from tests.bench.stories.rounds import adopt, say
-from tests.bench.stories.tables import placed
+from tests.bench.parts import measured
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 PARTS = ("dispatch", "latency", "idle", "scale", "logs", "many")
@@ -31,24 +24,7 @@ def main() -> None:
     chosen = args.only.split(",")
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what runs is ended as well
-    adopt()
-    failed = []
-    for name in chosen:
-        try:
-            text = told(name, args.compact)
-        except (SystemExit, AssertionError, subprocess.SubprocessError) as failure:  # the others are told all the same
-            say(f"{name}: failed: {failure}")
-            failed.append(name)
-            continue
-        print(text, flush=True)
-        if args.write:
-            PAGE.write_text(placed(PAGE.read_text(), name, f"\n{text}\n"))
-            for picture, drawn in getattr(part_of(name), "drawn", {}).items():
-                picture.write_text(drawn)
-            say(f"{name}: written into {PAGE.name}")
-    if failed:
-        sys.exit(f"failed: {', '.join(failed)}")
+    measured(PAGE, {name: [part_of(name).part] for name in chosen}, args.compact, args.write, draw)
 
 
 def part_of(name: str) -> ModuleType:
@@ -56,13 +32,10 @@ def part_of(name: str) -> ModuleType:
     return importlib.import_module(f"tests.bench.performance.{name}")
 
 
-def told(name: str, compact: bool) -> str:
-    """Runs a part; its tables, and what they have to be read with."""
-    part = part_of(name).part
-    began, load = time.monotonic(), os.getloadavg()[0]
-    text = "\n".join(table.markdown() for table in part(compact))
-    return (f"{text}\n{machine.cores()} cores, {machine.total() / 1e9:.0f} GB, Python {platform.python_version()}, "
-            f"load {load:.2f} before, {'compact' if compact else 'full'} form, {time.monotonic() - began:.0f} s.\n")
+def draw(name: str) -> None:
+    """Writes the pictures that a part has drawn."""
+    for picture, drawn in getattr(part_of(name), "drawn", {}).items():
+        picture.write_text(drawn)
 
 
 if __name__ == "__main__":
