@@ -1,8 +1,13 @@
-"""What every test may be told on the command line."""
+"""What every test may be told on the command line, and the mill that most of those with a daemon use."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+
+from tests.mill import Mill
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,3 +20,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that are given more time than others come first: run side by side, none is left for all to wait for."""
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
+@pytest.fixture
+def mill(tmp_path: Path) -> Iterator[Mill]:
+    """A mill that stands still; `start()` sets it going."""
+    with Mill(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def turning(mill: Mill) -> Mill:
+    """A mill with its daemon running on two workers."""
+    mill.start("--limit", "2")
+    return mill

@@ -5,18 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from tests.mill import Mill
-
-
-@pytest.fixture
-def mill(tmp_path: Path) -> Iterator[Mill]:
-    with Mill(tmp_path) as made:
-        yield made
 
 
 def value(text: str, start: str) -> float:

@@ -5,23 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from gristmill.supervisor.cli.shutdown import Teller
 from gristmill.supervisor.edge import locks
 from tests.mill import Mill
 
 WAITING = 'command = "while ! test -e go{index}; do sleep 0.05; done"\n[items]\ntotal = 2\nper_task = 1\n'
-
-
-@pytest.fixture
-def turning(tmp_path: Path) -> Iterator[Mill]:
-    with Mill(tmp_path) as mill:
-        mill.start("--limit", "2")
-        yield mill
 
 
 def reap(mill: Mill) -> int:

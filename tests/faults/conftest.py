@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.conftest import mill, turning
 from tests.faults.shim import Library, Shim
 from tests.mill import Mill
-
-__all__ = ["mill", "turning"]
 
 HERE = Path(__file__).parent
 PATIENCE_S = 4 * 3600

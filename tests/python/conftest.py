@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent import futures
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -14,20 +13,6 @@ from tests.mill import Mill
 
 CLAIMED = {"resources": {"memory": "30 MB"}}
 """Of calls that claim no memory one runs alone first."""
-
-
-@pytest.fixture
-def mill(tmp_path: Path) -> Iterator[Mill]:
-    """A mill that stands still; `start()` sets it going."""
-    with Mill(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def turning(mill: Mill) -> Mill:
-    """A mill with its daemon running on two workers."""
-    mill.start("--limit", "2")
-    return mill
 
 
 @pytest.fixture
