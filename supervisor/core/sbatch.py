@@ -39,11 +39,11 @@ VALUED = frozenset(
 BARE = frozenset(
     (
         *("contiguous", "hold", "ignore-pbs", "no-requeue", "overcommit", "oversubscribe", "parsable", "quiet"),
-        *("reboot", "requeue", "spread-job", "test-only", "use-min-nodes", "verbose", "wait"),
+        *("reboot", "requeue", "spread-job", "stepmgr", "test-only", "use-min-nodes", "verbose", "wait"),
     )
 )
 """Options that take none."""
-MAYBE = frozenset(("exclusive", "get-user-env", "kill-on-invalid-dep", "nice", "no-kill", "propagate"))
+MAYBE = frozenset(("exclusive", "get-user-env", "kill-on-invalid-dep", "nice", "no-kill", "propagate", "x11"))
 """Options that take one behind "=" only."""
 _SHORT = {
     "A": "account", "a": "array", "b": "begin", "B": "extra-node-info", "C": "constraint", "c": "cpus-per-task",
@@ -55,6 +55,10 @@ _SHORT = {
 _OTHERWISE = {"tasks-per-node": "ntasks-per-node", "share": "oversubscribe", "workdir": "chdir"}
 """Names that sbatch takes, or took, for the same."""
 _ALL = sorted(VALUED | BARE | MAYBE | _OTHERWISE.keys())
+KNOWN = frozenset(_ALL)
+"""All long names that sbatch has by itself. A cluster's plugins (SPANK) add others."""
+_TYPO = 0.8
+"""As similar as this to one of them, an unknown option is a slip."""
 
 
 class Option(NamedTuple):
@@ -102,8 +106,17 @@ def read(text: str, findings: Findings) -> tuple[list[Option], list[Unread]]:
 
 def _options(line: str, number: int, findings: Findings) -> Iterator[Option]:
     words = _words(line, len(_MARK))
+    strange = False  # whether the last one was a plugin's, of which nobody knows here whether it takes a value
     for column, word in words:
+        if strange and not word.startswith("-"):
+            continue
+        strange = False
         name, value = _named(word)
+        if not name and _is_plugins(word):
+            plain, value = word[2:].partition("=")[::2]
+            yield Option(plain, value.strip(), number, column)
+            strange = "=" not in word
+            continue
         if not name:
             findings.add_at(number, column, *_unknown(word))
             return
@@ -128,6 +141,14 @@ def _named(word: str) -> tuple[str, str | None]:
         return _OTHERWISE.get(name, name), value if equals else None
     name = _SHORT.get(word[1:2], "") if word.startswith("-") else ""
     return name, None if name in BARE else word[2:].removeprefix("=") or None
+
+
+def _is_plugins(word: str) -> bool:
+    """Whether an option that sbatch has not may be a plugin's."""
+    name = word[2:].partition("=")[0]
+    plain = word.startswith("--") and re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII) is not None
+    shortened = any(one.startswith(name) for one in _ALL)
+    return plain and not shortened and not difflib.get_close_matches(name, _ALL, n=1, cutoff=_TYPO)
 
 
 def _unknown(word: str) -> tuple[str, str]:

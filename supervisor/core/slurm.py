@@ -58,6 +58,7 @@ class _Reader:
         self._given = given
         self.made = Script(keys={name: dict(one) if isinstance(one, dict) else one for name, one in given.items()})
         self.remarks: list[Remark] = []
+        self.keeps: tuple[str, ...] | None = None
 
     def take(self, option: Option) -> None:
         """Puts down what an option amounts to, and what is to be said of it."""
@@ -70,7 +71,9 @@ class _Reader:
         read = _HONOURED.get(option.name)
         try:
             if read is None:
-                self._say(option, "not honoured", "it means nothing here")
+                strange = option.name not in sbatch.KNOWN
+                words = "sbatch itself knows no such option; a plugin of your cluster's Slurm may"
+                self._say(option, "not honoured", words if strange else "it means nothing here")
                 return
             made, words = read(self, option.value)
         except Fault as fault:
@@ -94,6 +97,7 @@ class _Reader:
             ntasks=values.ntasks(self.last) if {"ntasks", "ntasks-per-node"} & self.last.keys() else 0,
             partition=self.last["partition"].value if "partition" in self.last else "",
             output=output, error="" if error == output else error,
+            keeps=self.keeps,
             append=self.last["open-mode"].value[:1] == "a" if "open-mode" in self.last else False,
             old_names="SLURM_JOBID" in text or "SLURM_NPROCS" in text, stand_ins=self.look_through(text),
             remarks=tuple(self.remarks),
@@ -210,14 +214,13 @@ class _Reader:
         return {(key,): refs for key, refs in made.items()}, words
 
     def export(self, value: str) -> Made:
-        wanted, variables = values.export(value)
-        if wanted == "none" and not variables:
-            return _NOTHING, "tasks have the daemon's environment: start the script with env -i for none"
-        words = "on top of the daemon's environment" if variables else "tasks have the daemon's environment"
-        if wanted == "some":
-            words = "tasks have all of the daemon's environment, not these variables alone"
-            if not variables:
-                return _NOTHING, words
+        kept, variables = values.export(value)
+        self.keeps = kept
+        if kept is None:
+            words = "on top of the daemon's environment" if variables else "tasks have the daemon's environment"
+        else:
+            named = ", ".join((*kept, *variables))
+            words = f"of the daemon's environment tasks have what a login sets{f', and {named}' if named else ''}"
         return {("env", name): one.replace("{", "{{").replace("}", "}}") for name, one in variables.items()}, words
 
     def output(self, value: str) -> Made:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from gristmill.supervisor.core.findings import Fault, shown
 from gristmill.supervisor.core.sbatch import Option
@@ -21,7 +21,9 @@ _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?", re.ASCII)
 _NOW = re.compile(r"now(?:\+(\d{1,9})(second|minute|hour|day|week)?s?)?", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::\d\d)?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_HOURS = {"midnight": "00:00", "noon": "12:00", "fika": "15:00", "teatime": "16:00"}
+_HOURS = {"midnight": "00:00", "noon": "12:00", "elevenses": "11:00", "fika": "15:00", "teatime": "16:00"}
+_SHORT_DATE = re.compile(r"(\d\d?)([/.])(\d\d?)(?:\2(\d\d(?:\d\d)?))?(?:[-T ](.+))?", re.ASCII)
+_NUMBER_DATE = re.compile(r"(\d\d)()(\d\d)(\d\d)?(?:[T ](.+))?", re.ASCII)
 _DEPENDS = {"afterok": "after", "afterany": "after_any", "afternotok": "after_failed"}
 _TIME_MEND = "write minutes, minutes:seconds, hours:minutes:seconds, days-hours or days-hours:minutes:seconds"
 
@@ -156,39 +158,65 @@ def dependency(text: str) -> tuple[dict[str, list[int]], bool]:
     return made, alone
 
 
-def export(text: str) -> tuple[Literal["all", "none", "some"], dict[str, str]]:
-    """Whether the environment is handed on, or some of its variables alone, and those that are set besides."""
+def export(text: str) -> tuple[tuple[str, ...] | None, dict[str, str]]:
+    """The variables that are handed on, None for all of them, and those that are set besides."""
     variables: dict[str, str] = {}
-    kept: Literal["all", "none", "some"] = "all"
+    kept: dict[str, None] = {}
+    everything = False
     for part in text.split(","):
         name, equals, value = part.strip().partition("=")
-        if name.upper() in ("NONE", "NIL") and not equals:
-            kept = "none"
-        elif not equals and name.upper() != "ALL":
-            kept = "some"
-        elif equals and not _VARIABLE.fullmatch(name):
+        if not equals and name.upper() in ("ALL", "NONE", "NIL", ""):
+            everything |= name.upper() == "ALL"
+        elif not _VARIABLE.fullmatch(name):
             raise Fault(f"{shown(name)} can't be a variable's name", "write --export=ALL,NAME=value")
         elif equals:
             variables[name] = value
-    return kept, variables
+        else:
+            kept[name] = None
+    return None if everything else tuple(kept), variables
 
 
 def begin(text: str) -> str:
-    """When it begins, as `start` says it; "" for at once."""
+    """When it begins, as `start` says it; "" for at once. A day without a year is the next one that is called so."""
     plain = text.strip()
+    if plain.lower() == "today":
+        return ""
+    if plain.lower() == "tomorrow":
+        return "00:00"
     if match := _NOW.fullmatch(plain):
         number, unit = match.groups()
         seconds = int(number or 0) * {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}.get(unit or "", 1)
         return f"{seconds}s" if seconds else ""
-    if plain in _HOURS:
-        return _HOURS[plain]
-    if (match := _CLOCK.fullmatch(plain)) and int(match[1]) < 24 and int(match[2]) < 60:
-        return f"{int(match[1]):02}:{match[2]}"
+    if clock := _clock(plain):
+        return clock
     try:
+        if match := _SHORT_DATE.fullmatch(plain) or _NUMBER_DATE.fullmatch(plain):
+            return _date(*match.groups())
         return datetime.fromisoformat(plain).strftime("%Y-%m-%d %H:%M")
     except ValueError:
         raise Fault("no time to begin at that is read here",
-                    "write 16:00, now+2hours or 2026-12-24T08:00") from None  # fmt: skip
+                    "write 16:00, now+2hours, tomorrow or 2026-12-24T08:00") from None  # fmt: skip
+
+
+def _clock(text: str) -> str:
+    """A time of day as `start` has it, "" for what is none: 16:00, 4:30 PM, noon."""
+    plain, half = text.strip().lower(), ""
+    if plain in _HOURS:
+        return _HOURS[plain]
+    if plain.endswith(("am", "pm")):
+        plain, half = plain[:-2].rstrip(), plain[-2:]
+    match = _CLOCK.fullmatch(plain)
+    if match is None or int(match[1]) > 23 or int(match[2]) > 59 or (half and not 0 < int(match[1]) < 13):
+        return ""
+    hour = int(match[1]) if not half else int(match[1]) % 12 + 12 * (half == "pm")
+    return f"{hour:02}:{match[2]}"
+
+
+def _date(month: str, _: str, day: str, year: str | None, time: str | None) -> str:
+    """A date as America writes it, as `start` has it; raises ValueError for what is none."""
+    clock = _clock(time) if time else "00:00"
+    moment = datetime.fromisoformat(f"{int(year or 2000) % 100 + 2000:04}-{int(month):02}-{int(day):02} {clock}")
+    return f"{moment:%Y-%m-%d %H:%M}" if year else f"{moment.minute} {moment.hour} {moment.day} {moment.month} *"
 
 
 # ── names of files ────────────────────────────────────────────────────────────────────────────────────────────────────

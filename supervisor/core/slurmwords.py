@@ -38,7 +38,7 @@ IGNORED: dict[str, str] = {
     "hint": "the system places tasks on cores", "distribution": "the system places tasks on cores",
     "cpu-freq": "the system sets it", "mem-bind": "the system places memory",
     "kill-on-invalid-dep": "a job whose dependency can't be met any more fails",
-    "no-kill": _NODES, "get-user-env": "tasks have the daemon's environment",
+    "x11": "tasks have no display", "no-kill": _NODES, "get-user-env": "tasks have the daemon's environment",
     "propagate": "tasks have the daemon's limits",
 }  # fmt: skip
 

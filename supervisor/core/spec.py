@@ -141,6 +141,8 @@ class Slurm(Frozen, frozen=True, kw_only=True):
 
     array: bool = False
     ntasks: int = 0
+    keeps: tuple[str, ...] | None = None
+    """Of the daemon's environment tasks have these variables alone, beside those that a login sets; None: all."""
     partition: str = ""
     submit: str = ""
     output: str = ""

@@ -57,6 +57,9 @@ _BUILTIN = frozenset(
 )
 """Words that a shell knows itself."""
 
+_OF_LOGIN = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ")
+"""Variables that a login sets, whose values are the same for all of a user's processes."""
+_PATH_OF_LOGIN = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _HOMES_OF_CONDA = ("miniconda3", "miniforge3", "anaconda3", "mambaforge", "micromamba")
 
 
@@ -72,6 +75,9 @@ class Complaint:
 def base(spec: Spec, environ: Mapping[str, str]) -> dict[str, str]:
     """The environment that all tasks of a job start from; raises `GristError` if its conda environment is gone."""
     env = {name: value for name, value in environ.items() if not _is_ours(name)}
+    if spec.slurm is not None and spec.slurm.keeps is not None:
+        env = {name: value for name, value in env.items() if name in (*spec.slurm.keeps, *_OF_LOGIN)}
+        env.setdefault("PATH", _PATH_OF_LOGIN)
     env["GRIST_PYTHON"] = environ.get("GRIST_PYTHON") or sys.executable
     path = env.get("PATH") or os.defpath
     if spec.venv is not None:

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from gristmill.supervisor.core import jobfile, launch
 from gristmill.supervisor.core.errors import GristError
-from gristmill.supervisor.core.spec import Spec
+from gristmill.supervisor.core.spec import Slurm, Spec
 from gristmill.supervisor.edge import environment
 
 
@@ -204,3 +205,18 @@ def test_parquet_is_refused_where_it_can_not_be_written(home: Path, monkeypatch:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     (said,) = complaints(home, text)
     assert said.startswith("3:1: results.export: Parquet needs pyarrow, which Gristmill's own environment has not")
+
+
+def test_a_script_for_slurm_may_keep_of_the_environment_what_it_names_alone(tmp_path: Path) -> None:
+    environ = {"HOME": "/h", "USER": "ann", "PATH": "/mine", "R_LIBS": "/r", "SECRET": "x", "LANG": "C"}
+    job = Spec(
+        name="a", kind="script", command=("{script}",), cwd=str(tmp_path), slurm=Slurm(keeps=("R_LIBS", "NONE_SUCH"))
+    )
+    found = environment.base(job, environ)
+    assert found.pop("PATH").startswith("/usr/local/bin:/usr/bin:/bin")
+    assert {name: found[name] for name in environ if name in found} == {
+        "HOME": "/h", "USER": "ann", "R_LIBS": "/r", "LANG": "C",
+    }
+    kept = environment.base(structs.replace(job, slurm=Slurm(keeps=("PATH",))), environ)
+    assert kept["PATH"] == "/mine"
+    assert environment.base(structs.replace(job, slurm=Slurm()), environ)["SECRET"] == "x"
