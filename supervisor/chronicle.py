@@ -54,7 +54,7 @@ class Counts:
         if task.state is TaskState.STARTING:
             self.started += 1
         elif task.state in TASK_FINAL:
-            self.tasks[task.state.value] = self.tasks.get(task.state.value, 0) + 1
+            self.tasks[task.state] = self.tasks.get(task.state, 0) + 1
             self.cpu_s += task.cpu_s or 0.0
             self.wall_s += max(0.0, (task.ended_at or 0.0) - (task.started_at or task.ended_at or 0.0))
 
@@ -102,12 +102,16 @@ class Chronicle:
 
     def tell(self, seen: Seen) -> None:
         """These are durable."""
-        for task, name in seen.tasks:
+        first = self._seq + 1
+        self._seq += len(seen.tasks)
+        for task, _ in seen.tasks:
             self.counts.add(task)
-            self._seq += 1
-            if len(self._tasks) == TASKS:
-                self._lost = max(self._lost, self._tasks[0][:2])
-            self._tasks.append((self._seq, seen.time, task, name))
+        over = len(self._tasks) + len(seen.tasks) - TASKS
+        if over > len(self._tasks):
+            self._lost = max(self._lost, (self._seq - TASKS, seen.time))
+        elif over > 0:
+            self._lost = max(self._lost, self._tasks[over - 1][:2])
+        self._tasks.extend((seq, seen.time, *one) for seq, one in enumerate(seen.tasks, first))
         for event, notify in seen.jobs:
             if isinstance(event, events.JobEvent) and event.ended_at is not None:
                 self.counts.jobs[event.state] = self.counts.jobs.get(event.state, 0) + 1

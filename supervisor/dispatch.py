@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from gristmill.supervisor.core import schedule
 from gristmill.supervisor.core.conditions import Conditions
+from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.schedule import Room
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.pool import Pool
@@ -54,7 +55,21 @@ class Dispatcher:
             wanted[shop] = wanted.get(shop, 0) + more
             self._widen(busy, shop, wanted)
             self._pool.hand_in(job, task)
+            self._fill_up(job, self.room)
         self._line_up(busy)
+
+    def _fill_up(self, job: Job, room: Room) -> None:
+        """The worker that has been given a tiny task of a job gets as many as are sent ahead: that takes no more of the
+        machine than the first one, and needs no second choice."""
+        ahead = job.ahead
+        if ahead == 1 or job.spec.resources.counters:
+            return
+        now, count = self._clock(), 0
+        most = min(-job.hands % ahead, self._pool.room(job))
+        while count < most and job.ready(now):
+            self._pool.hand_in(job, self._ledger.take(job, self.limit))
+            count += 1
+        schedule.charge_behind(job, room, count)
 
     def _line_up(self, busy: int) -> None:
         """Sends the next ranges to workers that have one in hand, as long as nobody else waits for a worker; takes back

@@ -6,9 +6,10 @@ Owns that judgement, by the rules of `core.task`, and the fetching of results; e
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Exit
@@ -45,7 +46,7 @@ class Endings:
         """Settles an attempt that ended with an exit record."""
         task = job.live[number]
         if task.reason == EVICTED and end.why == "cancel":
-            end = replace(end, why="evict", result=None)  # by a worker that has no word for it
+            end = msgspec.structs.replace(end, why="evict", result=None)  # by a worker that has no word for it
         if self._divided(job, task, end):
             return
         outcome = settle(end, job.spec.retry, task.attempts, job.timeout_of(task), self._ledger.chance())

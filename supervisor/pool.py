@@ -109,6 +109,12 @@ class Pool:
         shop = self.shops.of(job)
         (self.queue if shop is None else shop.queue).put_nowait(task)
 
+    def room(self, job: Job) -> int:
+        """How many tasks more of a job may wait for workers."""
+        shop = self.shops.of(job)
+        queue = self.queue if shop is None else shop.queue
+        return queue.maxsize - queue.qsize()
+
     @property
     def full(self) -> bool:
         """Whether too much waits for workers already."""
@@ -183,7 +189,8 @@ class Pool:
             await asyncio.shield(self._ledger.starting(batch, slot.run, slot.number))
             slot.patience_s = 0.0
             self._send(slot, batch)
-            ahead = max(self._ahead(task) for task in batch)
+            jobs = {task.job: task for task in batch}
+            ahead = max(map(self._ahead, jobs.values()))
             await slot.left(ahead // 2)
 
     def _ahead(self, task: Task) -> int:
@@ -193,6 +200,7 @@ class Pool:
     def _gather(self, slot: Slot, first: Task, queue: asyncio.Queue[Task]) -> list[Task]:
         """`first` and what else may be sent with it; tasks whose job was canceled meanwhile fall out here."""
         batch: list[Task] = []
+        ahead: dict[int, int] = {}
         task: Task | None = first
         while task is not None:
             job = self._ledger.jobs.get(task.job)
@@ -202,7 +210,9 @@ class Pool:
             else:
                 batch.append(task)
                 slot.flight[task.key] = task
-            room = self._ahead(task) > max(1, len(slot.flight))
+            if task.job not in ahead:
+                ahead[task.job] = self._ahead(task)
+            room = ahead[task.job] > max(1, len(slot.flight))
             task = queue.get_nowait() if room and not queue.empty() else None
         return batch
 

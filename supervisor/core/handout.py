@@ -95,16 +95,13 @@ class Fixed:
 
     def __init__(self, rule: Items, cursor: int = 0) -> None:
         self._rule, self.cursor = rule, cursor
+        self.numbers = items.tasks(rule)
         self.unrecorded: dict[int, None] = {}
         self.skipped: set[int] = set()
 
     @property
     def recorded(self) -> int:
         return next(iter(self.unrecorded), self.cursor)
-
-    @property
-    def numbers(self) -> int:
-        return items.tasks(self._rule)
 
     @property
     def more(self) -> bool:
@@ -150,6 +147,7 @@ class Fixed:
     def become(self, rule: Items) -> None:
         """Goes by another rule, of more items and otherwise the same."""
         self._rule = rule
+        self.numbers = items.tasks(rule)
 
     def _task(self, job: int, number: int) -> Task:
         start, count = items.span(self._rule, number)

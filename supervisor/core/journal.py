@@ -17,6 +17,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gristmill.supervisor.core.errors import FolderError
 
 VERSION = 2
@@ -48,8 +50,7 @@ class Start(NamedTuple):
     stopped_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     """How an attempt ended. `exit_code` and `signal` exclude each other; `why` says who asked for the end; `oom` that
     the kernel killed it for lack of memory. For `stopped_s` of its time it was stopped."""
 

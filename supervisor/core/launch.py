@@ -11,6 +11,7 @@ import math
 import shlex
 import zlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
@@ -43,7 +44,8 @@ def launch(
     """The start of task `number` (from 0), whose first item and number of items are `span`, in this worker (from 1).
     `script` is the path of the frozen script of a `script` job."""
     start, count = span
-    given = items.params(spec.items, start) if count == 1 else {}
+    bare = not (spec.items.axes or spec.items.cases)  # an item is only its index
+    given = items.params(spec.items, start) if count == 1 and not bare else {}
     values = shorthand.Values({name: parameters.text(value) for name, value in given.items()})
     env = {
         "GRIST_TASK": str(number),
@@ -52,8 +54,11 @@ def launch(
         "GRIST_ATTEMPT": str(attempt),
         **slurmenv.own(spec, job, number, given, attempt),
     }
+    if bare and count == 1 and not spec.env and spec.stdin is None and (argv := _constant(spec.command)):
+        env["GRIST_PARAMS"] = "{}"
+        return Launch(argv, freeze.folder(spec), env, None)
     if count == 1:
-        env["GRIST_PARAMS"] = msgspec.json.encode(given).decode()
+        env["GRIST_PARAMS"] = "{}" if bare else msgspec.json.encode(given).decode()
         env.update({parameters.variable(name): value for name, value in values.items()})
     values |= {"start": str(start), "count": str(count), "task": str(number), "job": str(job)}
     if count == 1:
@@ -91,6 +96,12 @@ def finish(spec: Spec, *, job: int, number: int, attempt: int, results: str, don
     if spec.finish.call is not None:
         return Launch((), where, env, None, (results,))
     return Launch(_argv(spec.finish.command, values), where, env, None)
+
+
+@lru_cache(maxsize=256)
+def _constant(command: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The argv of a command without placeholders, () for one that has some: tasks by the thousand share it."""
+    return () if any(map(template.holes, (command,) if isinstance(command, str) else command)) else _argv(command, {})
 
 
 def _argv(command: str | tuple[str, ...], values: dict[str, str]) -> tuple[str, ...]:

@@ -246,3 +246,10 @@ def charge(job: Job, room: Room) -> int:
         return 0
     room.running[job.kind] = room.running.get(job.kind, 0) + 1
     return 1
+
+
+def charge_behind(job: Job, room: Room, count: int) -> None:
+    """Takes what so many tasks more need, all sent ahead to a worker that is busy with such already."""
+    if job.kind not in room.fits:
+        room.extra += count * fit(job, room).need / job.ahead
+    room.cpus -= count * (job.spec.resources.cpus or 0.0) / job.ahead

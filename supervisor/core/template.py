@@ -45,6 +45,8 @@ def holes(template: str) -> tuple[Hole, ...]:
 
 def render(template: str, values: Mapping[str, str], quote: Callable[[str], str] | None = None) -> str:
     """The template with every hole filled, each value passed through `quote`; `KeyError` where one is missing."""
+    if "{" not in template and "}" not in template:
+        return template
     done = (
         piece if isinstance(piece, str) else values[piece.name] if quote is None else quote(values[piece.name])
         for piece in pieces(template)
