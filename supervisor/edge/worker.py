@@ -529,27 +529,38 @@ def rename(source: str, target: str) -> None:
 class Output:
     """A file that takes what tasks write: given from one task to the next until one has written into it.
 
-    Files are what dispatch costs; a task that writes nothing makes none.
+    Files are what dispatch costs; a task that writes nothing makes none. Where the last one of a job has written, the
+    next one's file is made under its final name at once.
     """
 
     def __init__(self, run: str, kind: str) -> None:
         self.run, self.kind = run, kind
         self.fd = -1
         self.serial = 0  # of how many files it has been the latest
+        self.path = ""
+        self.filled = ""  # the folder of the last file, if something was written into that
 
-    def open(self) -> int:
-        """Its descriptor; the empty file of the task before is used again."""
+    def open(self, logs: str = "", name: str = "") -> int:
+        """Its descriptor; the empty file of the task before is used again. `logs` and `name` say what it is likely to
+        be called."""
         if self.fd < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            self.fd = os.open(f"{self.run}/{self.kind}", flags, 0o600)
+            if logs and logs == self.filled:
+                try:
+                    self.path = f"{logs}/{name}.{self.kind}"
+                    self.fd = os.open(self.path, flags, 0o600)
+                except OSError:
+                    pass  # there is one of that name, or no folder: it is renamed as ever
+            if self.fd < 0:
+                self.path = f"{self.run}/{self.kind}"
+                self.fd = os.open(self.path, flags, 0o600)
             self.serial += 1
         return self.fd
 
     def begin(self, target: str, key: str, most: int, now: float) -> None:
         """Belongs to task `key` from now on, will be `target`, and may hold `most` bytes (0: no limit)."""
         self.target, self.key, self.most = target, key, most
-        self.path = f"{self.run}/{self.kind}"
-        self.named = False
+        self.named = self.path == target
         self.born = self.seen_at = now
         self.look = now if most else None  # when its size is looked at next
         self.seen = 0
@@ -578,11 +589,13 @@ class Output:
             except OSError:
                 return False
             self.named = False
+            self.path = f"{self.run}/{self.kind}"
         return True
 
     def keep(self) -> str:
         """The path of what the task wrote, or "" when it wrote nothing. The task and all its children are gone."""
         written = os.fstat(self.fd).st_size
+        self.filled = os.path.dirname(self.target) if written else ""
         if written > self.most > 0:
             self.bound(time.monotonic())
         if not written and self.take_back():
@@ -703,6 +716,8 @@ def link_log(log: str, target: str) -> None:
     """Has the log of a task that begins found where its script says; a file that was there gives way, as ever."""
     try:
         os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+        if os.path.exists(log) and os.path.exists(target) and os.path.samefile(log, target):
+            return  # there it is
         plain = os.path.isfile(target) and not os.path.islink(target)
         if plain or not os.path.lexists(target) or is_our_link(target, log):
             os.symlink(log, target + ".new~")
@@ -992,7 +1007,7 @@ class Worker:
         key = message["do"]
         try:
             self.journal.reserve()
-            outputs = self.open_outputs(self.context(key))
+            outputs = self.open_outputs(self.context(key), key)
             staged, self.staged = self.staged, ()
             try:
                 self.journal.append(*staged, claim(key, time.time()))
@@ -1011,11 +1026,11 @@ class Worker:
         except (OSError, ValueError) as error:
             self.not_spawned(key, error)
 
-    def open_outputs(self, context: dict[str, Any]) -> list[Output]:
-        """The files for what the next task writes."""
+    def open_outputs(self, context: dict[str, Any], key: str = "") -> list[Output]:
+        """The files for what the next task writes, which is called `key` where that is known."""
         outputs = [self.out, self.err] if context.get("err") else [self.out]
         for output in outputs:
-            output.open()
+            output.open(context["logs"], key.split(".", 1)[1]) if key else output.open()
         return outputs
 
     def retire_in_time(self) -> None:

@@ -155,6 +155,20 @@ def test_what_the_kernel_would_cut_short_is_not_started(worker: Worker, bad: dic
     assert worker.hear("e")["code"] == 3
 
 
+def test_between_silent_and_speaking_tasks_each_has_what_it_wrote_and_no_more(worker: Worker) -> None:
+    """After one that has written the next one's file has its final name from the start; what lies there gives way."""
+    logs = worker.base / "logs" / "1"
+    for number, word in enumerate(("a", "b", "", "c", "", "", "d", "e")):
+        if word == "e":
+            log_path(worker, number).write_text("of an attempt that nobody knows of any more")
+        worker.sh(number, f"test -z '{word}' || echo {word}")
+        end = worker.hear("e")
+        assert end.get("log") == (str(log_path(worker, number)) if word else None)
+    assert {path.name: path.read_text() for path in logs.iterdir()} == {
+        f"{number}.1.log": f"{word}\n" for number, word in ((0, "a"), (1, "b"), (3, "c"), (6, "d"), (7, "e"))
+    }
+
+
 def test_an_exit_is_in_the_journal_before_the_daemon_hears_of_it(worker: Worker) -> None:
     """Also where it went there together with the claim of the next task."""
     worker.say(*({"do": f"1.{number}.1", "argv": ["/bin/true"], "env": {}} for number in range(20)))
