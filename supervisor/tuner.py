@@ -1,4 +1,4 @@
-"""Once a second: read the machine, ask the governor, carry out what it says, tell the feed.
+"""Once a second, while there is a job: read the machine, ask the governor, carry out what it says, tell the feed.
 
 Puts in order and keeps the governor's state; it decides nothing itself. Four times a second it looks at available
 memory alone, while tasks run, and ends at once what the governor names.
@@ -35,6 +35,8 @@ from gristmill.supervisor.pool import Pool
 log = logging.getLogger(__name__)
 
 PERIOD = 1.0
+IDLE_PERIOD = 2.0
+"""Seconds between two looks while there is no job, and nobody who watches."""
 GLANCES = 4
 """Looks at available memory a period, while tasks run."""
 NOTED_S = 60.0
@@ -54,6 +56,7 @@ class Tuner:
         self._sampler, self._observer, self._conditions = sampler, observer, conditions
         self._time = Timekeeper(time.monotonic(), time.time())
         self._at = time.monotonic()
+        self._period = PERIOD
         self._shown = 0
         self.state = governor.State()
         self.reading: Reading | None = None
@@ -91,8 +94,9 @@ class Tuner:
         """Until the next beat, or until there is work: how many may work is decided then, for most of what comes is of
         a kind that is known. One that is set by the user needs no look for that."""
         self._ledger.begun.clear()
+        self._period = PERIOD if self._ledger.jobs or self._feed.watched else IDLE_PERIOD
         try:
-            await asyncio.wait_for(self._ledger.begun.wait(), beat.pause(PERIOD))
+            await asyncio.wait_for(self._ledger.begun.wait(), beat.pause(self._period))
         except TimeoutError:
             return
         soon = self._at + PERIOD / GLANCES - time.monotonic()  # over less, nobody's rates can be told
@@ -171,7 +175,8 @@ class Tuner:
         )
 
     def _watch_time(self) -> None:
-        passage = self._time.look(time.monotonic(), time.time())
+        passage = self._time.look(time.monotonic(), time.time(), self._period)
+        self._period = PERIOD
         if passage.jump:
             self._ledger.shift(passage.jump)
             way = f"{figures.about(abs(passage.jump))} {'forward' if passage.jump > 0 else 'back'}"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 JUMP_S = 2.0
 """The clock was set if it is off by more than this since the look before; less is how clocks are kept right."""
 STALL_S = 3.0
-"""A look that comes so much later than the one before had to wait."""
+"""A look that was due after a second, and comes so much later than the one before, had to wait."""
 
 
 class Passage(NamedTuple):
@@ -23,9 +23,9 @@ class Timekeeper:
     def __init__(self, steady: float, wall: float) -> None:
         self._steady, self._wall = steady, wall
 
-    def look(self, steady: float, wall: float) -> Passage:
-        """`steady` is the clock that only grows, `wall` the one that people set."""
+    def look(self, steady: float, wall: float, period: float = 1.0) -> Passage:
+        """`steady` is the clock that only grows, `wall` the one that people set; a look was due after `period`."""
         passed, shown = steady - self._steady, wall - self._wall
         self._steady, self._wall = steady, wall
         jump = shown - passed
-        return Passage(jump if abs(jump) > JUMP_S else 0.0, passed if passed > STALL_S else 0.0)
+        return Passage(jump if abs(jump) > JUMP_S else 0.0, passed if passed > STALL_S + period - 1 else 0.0)

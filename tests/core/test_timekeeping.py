@@ -24,3 +24,9 @@ def test_what_happened_between_two_looks(steady: float, wall: float, passage: Pa
     keeper = Timekeeper(1000.0, 5e8)
     assert keeper.look(1000.0 + steady, 5e8 + wall) == passage
     assert keeper.look(1001.0 + steady, 5e8 + 1 + wall) == Passage(), "it is said once"
+
+
+def test_a_look_that_was_due_later_is_not_late() -> None:
+    keeper = Timekeeper(0.0, 0.0)
+    assert keeper.look(4.5, 4.5, 3.0) == Passage()
+    assert keeper.look(10.0, 10.0, 3.0) == Passage(stall=5.5)
