@@ -21,6 +21,10 @@ class Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
 Scalar = str | int | float | bool
 Text = Annotated[str, Meta(extra={"wants": "text in quotes"})]
 Count = Annotated[int, Meta(ge=1, le=10**9, extra={"wants": "a whole number from 1 to 1,000,000,000, without quotes"})]
+Toggle = Annotated[bool, Meta(extra={"wants": "true or false, without quotes"})]
+Tries = Annotated[int, Meta(ge=1, le=1000, extra={"wants": "a whole number from 1 to 1000, without quotes"})]
+Niceness = Annotated[int, Meta(ge=0, le=19, extra={"wants": "a whole number from 0 (as usual) to 19 (most polite)"})]
+Where = Annotated[Literal["local", "slurm", "ray", "auto"], Meta(extra={"wants": '"local", "slurm", "ray" or "auto"'})]
 Duration = Annotated[
     str | int | float,
     Meta(
@@ -65,11 +69,8 @@ class GridTable(Table, frozen=True):
     """
 
     zip: Annotated[
-        bool,
-        Meta(
-            description="Pair the i-th values of all parameters instead of combining all with all. Default: false.",
-            extra={"wants": "true or false, without quotes"},
-        ),
+        Toggle,
+        Meta(description="Pair the i-th values of all parameters instead of combining all with all. Default: false."),
     ] = False
     include: Annotated[
         Points | UnsetType, Meta(description="Points added after the others, each naming every parameter.")
@@ -133,12 +134,11 @@ class ResourcesTable(Table, frozen=True):
         Size | UnsetType, Meta(description='Memory that a task needs at its peak, such as "2 GiB". Default: learned.')
     ] = UNSET
     strict: Annotated[
-        bool,
+        Toggle,
         Meta(
             description="Whether the kernel refuses a task's processes more address space than memory each, so that "
             "they fail by themselves (RLIMIT_AS). Not for programs that map much more than they use, as CUDA's do. "
-            "Default: false.",
-            extra={"wants": "true or false, without quotes"},
+            "Default: false."
         ),
     ] = False
     gpus: Annotated[
@@ -169,10 +169,7 @@ class ResourcesTable(Table, frozen=True):
 class RetryTable(Table, frozen=True):
     """Whether a task that failed is tried again."""
 
-    attempts: Annotated[
-        Annotated[int, Meta(ge=1, le=1000, extra={"wants": "a whole number from 1 to 1000, without quotes"})],
-        Meta(description="Tries of a task in all, the first included. Default: 1."),
-    ] = 1
+    attempts: Annotated[Tries, Meta(description="Tries of a task in all, the first included. Default: 1.")] = 1
     backoff: Annotated[
         Duration, Meta(description='Pause before the second try; doubles each time, with jitter. Default: "10s".')
     ] = "10s"
@@ -209,8 +206,7 @@ class LimitsTable(Table, frozen=True):
         ),
     ] = UNSET
     failures: Annotated[
-        Annotated[int, Meta(ge=1, le=1000, extra={"wants": "a whole number from 1 to 1000, without quotes"})]
-        | UnsetType,
+        Tries | UnsetType,
         Meta(
             description="When so many tasks have failed with the same last words (in which numbers, paths and quoted "
             "names do not count), the job fails: nothing more of it is started, what runs goes on. Default: no limit."
@@ -273,11 +269,10 @@ class SnapshotTable(Table, frozen=True):
         Meta(description='Files below cwd by patterns, or "git": all that git tracks, as it is then. Required.'),
     ] = UNSET
     cwd: Annotated[
-        bool,
+        Toggle,
         Meta(
             description="Whether tasks run in the copy; else it is {snapshot}, and Python imports from it first. "
-            "Default: false.",
-            extra={"wants": "true or false, without quotes"},
+            "Default: false."
         ),
     ] = False
 
@@ -304,6 +299,9 @@ class SlurmTable(Table, frozen=True):
         Meta(description="Lines of bash that a node runs before tasks, in a login shell, so that module is known. "
                          "Default: none.", examples=["module load python/3.11"]),
     ] = UNSET
+
+
+Batch = Annotated[SlurmTable, Meta(extra={"wants": 'a table: [slurm] and below it partition = "long"'})]
 
 
 class JobFile(Table, frozen=True):
@@ -381,15 +379,14 @@ class JobFile(Table, frozen=True):
         Meta(description="Higher goes first. Default: 0."),
     ] = 0
     where: Annotated[
-        Annotated[Literal["local", "slurm", "ray", "auto"], Meta(extra={"wants": '"local", "slurm", "ray" or "auto"'})]
-        | UnsetType,
+        Where | UnsetType,
         Meta(
             description='Where its tasks run: on this machine ("local"), in an engine ("slurm", "ray"), or "auto": '
             "here, and beyond what is not done here in a set time. Default: as the settings have it, else \"local\"."
         ),
     ] = UNSET
     slurm: Annotated[
-        Annotated[SlurmTable, Meta(extra={"wants": 'a table: [slurm] and below it partition = "long"'})] | UnsetType,
+        Batch | UnsetType,
         Meta(description="What is passed on to Slurm with its tasks. Default: as the settings have it."),
     ] = UNSET
     after: Annotated[
@@ -431,8 +428,7 @@ class JobFile(Table, frozen=True):
         Meta(description='If it has not begun so long after it was dropped, it fails, such as "2d". Default: never.'),
     ] = UNSET
     nice: Annotated[
-        Annotated[int, Meta(ge=0, le=19, extra={"wants": "a whole number from 0 (as usual) to 19 (most polite)"})]
-        | UnsetType,
+        Niceness | UnsetType,
         Meta(description="Niceness of the processes, 0…19. Default: the daemon's setting."),
     ] = UNSET
     timeout: Annotated[
@@ -450,7 +446,7 @@ class JobFile(Table, frozen=True):
         Meta(description='Where standard error goes: into the "log", or a file of its "own". Default: "log".'),
     ] = "log"
     pty: Annotated[
-        bool,
+        Toggle,
         Meta(
             description="Whether a task finds a terminal (24 rows, 80 columns) where it writes to, for programs that "
             "show progress or colours on a terminal alone. Nothing is typed there. Default: false."

@@ -63,12 +63,11 @@ class SettingsFile(keys.Table, frozen=True):
                          "Default: 0.5."),
     ] = UNSET
     nice: Annotated[
-        Annotated[int, Meta(ge=0, le=19, extra={"wants": "a whole number from 0 (as usual) to 19 (most polite)"})]
-        | UnsetType,
+        keys.Niceness | UnsetType,
         Meta(description="Niceness of tasks whose job does not say otherwise, 0…19. Default: 10."),
     ] = UNSET
     ionice: Annotated[
-        Annotated[bool, Meta(extra={"wants": "true or false, without quotes"})] | UnsetType,
+        keys.Toggle | UnsetType,
         Meta(description="Whether tasks let others go first at the disk. Default: true."),
     ] = UNSET
     memory_reserve: Annotated[
@@ -103,7 +102,7 @@ class SettingsFile(keys.Table, frozen=True):
         Meta(description='GPUs that tasks may have: "all", "none", or some, by number or UUID. Default: "all".'),
     ] = UNSET
     gpus_shared: Annotated[
-        Annotated[bool, Meta(extra={"wants": "true or false, without quotes"})] | UnsetType,
+        keys.Toggle | UnsetType,
         Meta(description="Whether tasks are also started on GPUs on which other people's processes run. "
                          "Default: false."),
     ] = UNSET
@@ -124,8 +123,7 @@ class SettingsFile(keys.Table, frozen=True):
         Meta(description="Of what it tells. Default: all of them."),
     ] = UNSET
     where: Annotated[
-        Annotated[Literal["local", "slurm", "ray", "auto"], Meta(extra={"wants": '"local", "slurm", "ray" or "auto"'})]
-        | UnsetType,
+        keys.Where | UnsetType,
         Meta(description="Where tasks of jobs run that do not say it themselves. Default: \"local\"."),
     ] = UNSET
     beyond: Annotated[
@@ -156,12 +154,11 @@ class SettingsFile(keys.Table, frozen=True):
         Meta(description='Python on the nodes, 3.6 or newer, for the program that starts tasks. Default: "python3".'),
     ] = UNSET
     slurm: Annotated[
-        Annotated[keys.SlurmTable, Meta(extra={"wants": 'a table: [slurm] and below it partition = "long"'})]
-        | UnsetType,
+        keys.Batch | UnsetType,
         Meta(description="What is passed on to Slurm with tasks of all jobs."),
     ] = UNSET
     public: Annotated[
-        Annotated[bool, Meta(extra={"wants": "true or false, without quotes"})] | UnsetType,
+        keys.Toggle | UnsetType,
         Meta(description="Whether all users of the machine may see in `grist who` how much of it this daemon uses: "
                          "figures alone, no names. Default: false."),
     ] = UNSET
