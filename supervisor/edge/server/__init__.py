@@ -13,9 +13,6 @@ import logging
 import os
 import resource
 import socket
-import stat
-import struct
-from asyncio.trsock import TransportSocket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -24,12 +21,14 @@ import msgspec
 
 from gristmill.supervisor.core.errors import FolderError, GristError, RequestError
 from gristmill.supervisor.core.protocol import LINE_LIMIT
+from gristmill.supervisor.edge.server.connection import UNREAD_LIMIT, Connection, peer, refusal, turn_away
+from gristmill.supervisor.edge.server.place import bind, identity
+
+__all__ = ["UNREAD_LIMIT", "Connection", "Server"]
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
-UNREAD_LIMIT = 1 << 18
-"""Bytes that may wait for a slow reader before updates pass it by."""
 CONNECTIONS = 4096
 """Connections at most, however many descriptors there are; of those half belong to workers and files."""
 ACCEPTS = 64
@@ -39,58 +38,6 @@ REST_S = 0.01
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 GRACE_S = 0.5
 """Seconds that requests in hand have to end in when the daemon stops."""
-
-
-class Connection:
-    """One client."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self._writer = reader, writer
-        self.stale = self.asked = self.watches = False
-
-    def worth(self) -> int:
-        """How much is lost by hanging up on it while it is silent: 0, 1 or 2."""
-        return 2 if self.watches and not self.stale else 1 if self.asked else 0
-
-    @property
-    def pid(self) -> int:
-        """The process that speaks."""
-        return peer(self._writer.get_extra_info("socket"))[0]
-
-    @property
-    def has_room(self) -> bool:
-        """Whether little enough is unread."""
-        return self._writer.transport.get_write_buffer_size() <= UNREAD_LIMIT and not self._writer.is_closing()
-
-    def push(self, line: bytes) -> bool:
-        """Sends a line unless too much is unread already."""
-        self.watches = True
-        if not self.has_room:
-            return False
-        self._writer.write(line)
-        return True
-
-    def answer(self, line: bytes) -> None:
-        """Sends an answer, however much is unread."""
-        self._writer.write(line)
-
-    async def read(self) -> None:
-        """Waits until the client has room for more; others get their turn in any case."""
-        await self._writer.drain()
-        await asyncio.sleep(0)
-
-    async def close(self) -> None:
-        """Hangs up once the client has read what was said; raises OSError when it left before that."""
-        self._writer.close()
-        await self._writer.wait_closed()
-
-    def drop(self, why: str = "") -> None:
-        """Hangs up now, with a last word for who can still hear it."""
-        if why and not self._writer.transport.get_write_buffer_size():
-            self._writer.write(refusal(None, why))
-        self._writer.close()
-        if self._writer.transport.get_write_buffer_size():
-            self._writer.transport.abort()
 
 
 Handler = Callable[[Connection, dict[str, Any]], Awaitable[Any]]
@@ -255,68 +202,7 @@ class Server:
             return refusal(number, f"the daemon could not do it: {error}")
 
 
-def refusal(number: Any, why: str, code: int = 2) -> bytes:
-    """The line that says no; what can't be written as UTF-8 is shown as escapes."""
-    why = why.encode("utf-8", "backslashreplace").decode()
-    return msgspec.json.encode({"id": number, "ok": False, "error": why, "code": code}) + b"\n"
-
-
 def room() -> int:
     """How many connections there may be: half of what may be open, so that workers and files find their part."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return CONNECTIONS if soft == resource.RLIM_INFINITY else max(8, min(CONNECTIONS, soft // 2))
-
-
-def turn_away(client: socket.socket, why: str) -> None:
-    """One line for somebody who does not get in, where it can be said without waiting."""
-    try:
-        client.send(refusal(None, why), socket.MSG_DONTWAIT)
-    except OSError as error:
-        log.debug("a stranger did not wait for the refusal: %s", error)
-
-
-def bind(path: Path) -> socket.socket:
-    """A socket at `path`, for its user alone, on which nobody listens yet; raises FolderError with the mend."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        check_place(path)
-        os.fchmod(sock.fileno(), 0o600)  # the file gets this mode when it is made: a umask would be every thread's
-        sock.bind(os.fspath(path))
-    except OSError as error:
-        sock.close()
-        why = error.strerror or str(error)
-        raise FolderError(f"{path}: {why} – name another, shorter folder with --state") from error
-    except FolderError:
-        sock.close()
-        raise
-    return sock
-
-
-def identity(path: Path) -> tuple[int, int] | None:
-    """Which file that is, None where there is none to be seen."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None  # gone, or its folder is: binding it anew says what is the matter
-    return status.st_dev, status.st_ino
-
-
-def check_place(path: Path) -> None:
-    """Clears a stale socket away; raises FolderError where others could put theirs in its place, or have."""
-    folder = os.stat(path.parent)
-    if folder.st_uid != os.geteuid() or stat.S_IMODE(folder.st_mode) & 0o077:
-        raise FolderError(f"{path.parent}: is not yours alone, and the socket would lie in it – chmod 700 as its owner")
-    try:
-        kind = os.lstat(path).st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(kind):
-        raise FolderError(f"{path}: is in the way: it is no socket – move it elsewhere")
-    path.unlink()
-
-
-def peer(sock: socket.socket | TransportSocket) -> tuple[int, int]:
-    """The process and the user at the other end, as the kernel says; 0 for a process that can't be seen from here."""
-    found = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, _ = struct.unpack("3i", found)
-    return int(pid), int(uid)
