@@ -13,11 +13,12 @@ from typing import Any, TypeAlias
 
 from gristmill.supervisor import gathering, why
 from gristmill.supervisor.core import items, progress
+from gristmill.supervisor.core.answers import WhyView
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.governor import Running
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.portrait import portray
-from gristmill.supervisor.core.protocol import SCHEMA, JobView, TaskView, WhyView
+from gristmill.supervisor.core.protocol import SCHEMA, JobView, TaskView
 from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState, note
 from gristmill.supervisor.edge import results, store
 from gristmill.supervisor.edge.server import Connection

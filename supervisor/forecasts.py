@@ -14,10 +14,10 @@ import msgspec
 
 from gristmill.supervisor import beat
 from gristmill.supervisor.core import gate
+from gristmill.supervisor.core.answers import ForecastView, OutlookView
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.forecast import Error, Line, Span, changed, forecast
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.protocol import ForecastView, OutlookView
 from gristmill.supervisor.core.task import JobState
 from gristmill.supervisor.edge.server import Connection
 from gristmill.supervisor.edge.store import Store, save_meta

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from gristmill.supervisor import beat
 from gristmill.supervisor.core import causes, progress
+from gristmill.supervisor.core.answers import CausesView
 from gristmill.supervisor.core.causes import Failure
 from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.protocol import CausesView
 from gristmill.supervisor.core.task import TASK_FINAL, TaskState
 from gristmill.supervisor.edge import tail
 from gristmill.supervisor.edge.store import Store

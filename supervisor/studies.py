@@ -16,18 +16,18 @@ from typing import Any
 
 from gristmill.supervisor import fuses
 from gristmill.supervisor.core import sweep
-from gristmill.supervisor.core.errors import RequestError
-from gristmill.supervisor.core.governor import Reading
-from gristmill.supervisor.core.job import Job
-from gristmill.supervisor.core.life import Lives
-from gristmill.supervisor.core.protocol import (
+from gristmill.supervisor.core.answers import (
     CausesView,
     LifeView,
-    MachineView,
     SweepView,
     TimelineView,
     VitalsView,
 )
+from gristmill.supervisor.core.errors import RequestError
+from gristmill.supervisor.core.governor import Reading
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.life import Lives
+from gristmill.supervisor.core.protocol import MachineView
 from gristmill.supervisor.core.sweep import Ended
 from gristmill.supervisor.core.task import TaskState
 from gristmill.supervisor.edge.server import Connection

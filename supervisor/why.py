@@ -7,11 +7,17 @@ import math
 import msgspec
 
 from gristmill.supervisor.core import launch
+from gristmill.supervisor.core.answers import (
+    AllowView,
+    KindView,
+    PointView,
+    WhyView,
+)
 from gristmill.supervisor.core.governor import Decision, Fit, Reading, State, Waiting
 from gristmill.supervisor.core.governor import memory as room
 from gristmill.supervisor.core.governor.rates import Rates
 from gristmill.supervisor.core.journal import Key
-from gristmill.supervisor.core.protocol import AllowView, DecisionView, KindView, LimitView, PointView, WhyView
+from gristmill.supervisor.core.protocol import DecisionView, LimitView
 from gristmill.supervisor.ledger import Ledger
 
 KINDS_SHOWN = 50

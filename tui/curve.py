@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from gristmill.supervisor.core import reasons
-from gristmill.supervisor.core.protocol import PointView
+from gristmill.supervisor.core.answers import PointView
 from gristmill.tui.marks import Marks, Run, Runs
 
 GUIDE, ERROR, CURVE, POINT, WORKING = range(1, 6)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gristmill.supervisor.core import figures
-from gristmill.supervisor.core.protocol import CoreView, DiskView, VitalsView
+from gristmill.supervisor.core.answers import CoreView, DiskView, VitalsView
 from gristmill.tui.columns import cut, rule
 from gristmill.tui.marks import Marks, Run, Runs
 

@@ -11,7 +11,14 @@ from collections.abc import Callable, Sequence
 from textwrap import wrap
 
 from gristmill.supervisor.core import figures
-from gristmill.supervisor.core.protocol import AxisView, CausesView, CauseView, LifeView, SweepView, TimelineView
+from gristmill.supervisor.core.answers import (
+    AxisView,
+    CausesView,
+    CauseView,
+    LifeView,
+    SweepView,
+    TimelineView,
+)
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui import plot
 from gristmill.tui.columns import Column, cut, fit, spread

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from textwrap import wrap
 
 from gristmill.supervisor.core import figures, reasons
-from gristmill.supervisor.core.protocol import AllowView, DecisionView, KindView, WhyView
+from gristmill.supervisor.core.answers import AllowView, KindView, WhyView
+from gristmill.supervisor.core.protocol import DecisionView
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui.columns import Column, cut, fit, rule
 from gristmill.tui.marks import SIGNS, Marks, Runs

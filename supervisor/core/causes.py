@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gristmill.supervisor.core.protocol import CauseView
+from gristmill.supervisor.core.answers import CauseView
 
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|'[^']*'|\"[^\"]*\"|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|/[^\s:]+/")
 NUMBERS_MOST = 20

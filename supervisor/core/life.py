@@ -10,7 +10,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from gristmill.supervisor.core.protocol import LifeView
+from gristmill.supervisor.core.answers import LifeView
 
 POINTS = 120
 EARLY_S = 0.3

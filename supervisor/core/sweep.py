@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gristmill.supervisor.core import items
+from gristmill.supervisor.core.answers import AxisView, SweepView, ValueView
 from gristmill.supervisor.core.parameters import text
-from gristmill.supervisor.core.protocol import AxisView, SweepView, ValueView
 from gristmill.supervisor.core.spec import Items, Value
 
 VALUES_MOST = 24

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gristmill.supervisor.core.protocol import CoreView, DiskView
+from gristmill.supervisor.core.answers import CoreView, DiskView
 
 FRESH_S = 0.3
 """Two looks closer to each other than this tell nothing."""

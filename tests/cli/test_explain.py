@@ -10,16 +10,13 @@ import pytest
 
 from gristmill.supervisor.cli.explain import bar, show_why
 from gristmill.supervisor.cli.fate import Known, explain, waiting
-from gristmill.supervisor.core.protocol import (
+from gristmill.supervisor.core.answers import (
     AllowView,
-    DecisionView,
-    JobView,
     KindView,
-    LimitView,
     PointView,
-    TaskView,
     WhyView,
 )
+from gristmill.supervisor.core.protocol import DecisionView, JobView, LimitView, TaskView
 from gristmill.supervisor.core.task import JobState, TaskState
 
 NOW = 1_800_000_000.0

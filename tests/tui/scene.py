@@ -10,22 +10,19 @@ import random
 from pathlib import Path
 from typing import Any
 
-from gristmill.supervisor.core.protocol import (
+from gristmill.supervisor.core.answers import (
     AxisView,
     CausesView,
     CauseView,
     CoreView,
     DiskView,
-    JobView,
     LifeView,
-    LimitView,
-    PastView,
     SweepView,
-    TaskView,
     TimelineView,
     ValueView,
     VitalsView,
 )
+from gristmill.supervisor.core.protocol import JobView, LimitView, PastView, TaskView
 
 from .stage import Daemon, job, reasons, worker
 

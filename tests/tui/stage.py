@@ -18,20 +18,22 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from gristmill.supervisor.core.protocol import (
+from gristmill.supervisor.core.answers import (
     AllowView,
+    KindView,
+    PointView,
+    WhyView,
+)
+from gristmill.supervisor.core.protocol import (
     ConditionView,
     DaemonView,
     DecisionView,
     JobView,
-    KindView,
     LimitView,
     MachineView,
     PastView,
-    PointView,
     TaskView,
     Update,
-    WhyView,
     WorkerView,
 )
 from gristmill.tui.app import MillApp

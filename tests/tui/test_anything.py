@@ -10,15 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.supervisor.core.protocol import (
+from gristmill.supervisor.core.answers import (
     AxisView,
     CausesView,
     CauseView,
-    ConditionView,
-    LimitView,
     SweepView,
     ValueView,
 )
+from gristmill.supervisor.core.protocol import ConditionView, LimitView
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui import study
 from gristmill.tui.app import MillApp

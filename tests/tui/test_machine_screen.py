@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.supervisor.core.protocol import CoreView, VitalsView
+from gristmill.supervisor.core.answers import CoreView, VitalsView
 from gristmill.tui import machine
 from gristmill.tui.columns import width_of
 from gristmill.tui.marks import ASCII, TO_ASCII, UNICODE, Marks

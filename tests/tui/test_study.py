@@ -2,7 +2,13 @@
 
 import pytest
 
-from gristmill.supervisor.core.protocol import CausesView, CauseView, LifeView, SweepView, TimelineView
+from gristmill.supervisor.core.answers import (
+    CausesView,
+    CauseView,
+    LifeView,
+    SweepView,
+    TimelineView,
+)
 from gristmill.tui import study
 from gristmill.tui.columns import width_of
 from gristmill.tui.marks import ASCII, TO_ASCII, UNICODE, Marks, Runs

@@ -3,8 +3,9 @@
 import pytest
 
 from gristmill.supervisor.core import reasons as words
+from gristmill.supervisor.core.answers import AllowView, KindView, PointView
 from gristmill.supervisor.core.governor.decision import Binding
-from gristmill.supervisor.core.protocol import AllowView, DecisionView, KindView, PointView
+from gristmill.supervisor.core.protocol import DecisionView
 from gristmill.tui import curve, why
 from gristmill.tui.columns import width_of
 from gristmill.tui.marks import ASCII, UNICODE, Marks, Runs

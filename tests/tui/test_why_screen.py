@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from textual.widget import Widget
 
-from gristmill.supervisor.core.protocol import DecisionView, KindView, LimitView, PointView
+from gristmill.supervisor.core.answers import KindView, PointView
+from gristmill.supervisor.core.protocol import DecisionView, LimitView
 from gristmill.tui.app import MillApp
 from gristmill.tui.screens.why import Plan, WhyScreen, plan
 from gristmill.tui.widgets.details import JobHead

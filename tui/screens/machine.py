@@ -11,8 +11,8 @@ import msgspec
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from gristmill.supervisor.core.answers import VitalsView
 from gristmill.supervisor.core.errors import GristError
-from gristmill.supervisor.core.protocol import VitalsView
 from gristmill.tui import machine
 from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send

@@ -14,8 +14,8 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.events import Resize
 
+from gristmill.supervisor.core.answers import WhyView
 from gristmill.supervisor.core.errors import GristError
-from gristmill.supervisor.core.protocol import WhyView
 from gristmill.tui import curve, why
 from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send

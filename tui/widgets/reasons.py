@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from textual.strip import Strip
 
-from gristmill.supervisor.core.protocol import DecisionView, WhyView
+from gristmill.supervisor.core.answers import WhyView
+from gristmill.supervisor.core.protocol import DecisionView
 from gristmill.tui import curve, why
 from gristmill.tui.columns import cut, rule
 from gristmill.tui.marks import Runs

@@ -12,8 +12,13 @@ from typing import Any, Protocol, cast
 import msgspec
 from textual.strip import Strip
 
+from gristmill.supervisor.core.answers import (
+    CausesView,
+    LifeView,
+    SweepView,
+    TimelineView,
+)
 from gristmill.supervisor.core.errors import GristError
-from gristmill.supervisor.core.protocol import CausesView, LifeView, SweepView, TimelineView
 from gristmill.tui import study
 from gristmill.tui.columns import cut, rule
 from gristmill.tui.errands import is_out, send
