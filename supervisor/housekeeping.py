@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -55,10 +56,12 @@ class Housekeeper:
     """Removes what ended jobs left."""
 
     def __init__(
-        self, ledger: Ledger, record: Store, state: Path, settings: Callable[[], Settings], clock: Callable[[], float]
+        self, ledger: Ledger, record: Store, state: Path, settings: Callable[[], Settings], clock: Callable[[], float],
+        usual: retention.Usual = retention.USUAL,
     ) -> None:
         self._ledger, self._store, self._settings, self._clock = ledger, record, settings, clock
         self._attic, self._finder = Attic(state), Finder(ledger, record)
+        self._usual, self._looked_at = usual, -math.inf
         self._marked = [int(number) for number in (record.queries.meta(MARK) or "").split()]
         self._wanted = asyncio.Event()
         self.operations: Mapping[str, Any] = {"clean": self._clean}
@@ -76,7 +79,11 @@ class Housekeeper:
                 await self.look()
 
     async def look(self) -> None:
-        """Marks what the settings do not keep."""
+        """Marks what the settings do not keep, or, once a day, what is not usually kept where they say nothing."""
+        if self._settings().keep_usual:
+            if 0 <= self._clock() - self._looked_at < self._usual.every_s:
+                return
+            self._looked_at = self._clock()
         choice = await self._unkept()
         if choice.go:
             await self._mark(choice.go)
@@ -94,7 +101,8 @@ class Housekeeper:
             choice = self._sift(await self._store.ask("ended", self._clock() - older, MOST))
         else:
             settings = self._settings()
-            if settings.keep is None and settings.keep_size is None:
+            bounds = (settings.keep, settings.keep_size)
+            if not settings.keep_usual and not any(isinstance(bound, int | float) for bound in bounds):
                 raise RequestError("the settings keep all: name JOBs, say --older 30d, or set keep or keep_size")
             choice = await self._unkept()
         if request.get("strict") and choice.stay:
@@ -128,9 +136,14 @@ class Housekeeper:
     async def _unkept(self) -> Choice:
         settings = self._settings()
         found: dict[int, str] = {}
-        if settings.keep is not None:
+        if settings.keep_usual:
+            found = dict(await self._store.ask("ended", self._clock() - self._usual.age_s, MOST))
+            if found:
+                beyond = await asyncio.to_thread(self._beyond, self._usual.most_bytes)
+                found = {number: name for number, name in found.items() if number in beyond}
+        if isinstance(settings.keep, int | float):
             found |= dict(await self._store.ask("ended", self._clock() - settings.keep, MOST))
-        if settings.keep_size is not None:
+        if isinstance(settings.keep_size, int):
             found |= await asyncio.to_thread(self._beyond, settings.keep_size)
         return self._sift(list(found.items())[:MOST])
 

@@ -16,8 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.epilog = (
         "Records, logs, results and frozen scripts are removed. Job files in done/ and failed/ stay, and so does a\n"
-        "job that another waits for. Without JOB and --older the settings keep and keep_size decide, which are looked\n"
-        "at every ten minutes as well."
+        "job that another waits for. Without JOB and --older the settings keep and keep_size decide (default:\n"
+        "90 days, and longer what fits into 10 GiB), also by themselves."
     )
     parser.add_argument("jobs_named", nargs="*", metavar="JOB", help="an id, a name (the newest of it) or `last`")
     parser.add_argument("--older", metavar="TIME", help="all that ended so long ago, such as 30d; 0s for all")

@@ -6,10 +6,24 @@ Reads no clock and removes nothing; see `housekeeping`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from gristmill.supervisor.core import gate
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.spec import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What is kept where the settings do not say: all that ended in the last `age_s` seconds, and of what ended before
+    so much as fits into `most_bytes` together with all that is newer. Looked after every `every_s` seconds."""
+
+    age_s: float = 90 * 86400.0
+    most_bytes: int = 10 << 30
+    every_s: float = 86400.0
+
+
+USUAL = Usual()
 
 
 def needed(waiting: Iterable[Job]) -> dict[Ref, int]:

@@ -82,7 +82,7 @@ class SettingsFile(keys.Table, frozen=True):
     keep: Annotated[
         keys.Duration | UnsetType,
         Meta(description='How long records, logs, results and frozen scripts of ended jobs are kept, such as "30d", or '
-                         '"all": for ever. Default: "all".'),
+                         '"all": for ever. Without keep and keep_size: 90 days, and longer what fits into 10 GiB.'),
     ] = UNSET
     keep_size: Annotated[
         Annotated[
@@ -91,7 +91,7 @@ class SettingsFile(keys.Table, frozen=True):
         ]
         | UnsetType,
         Meta(description='What those of all ended jobs may take together; past it the longest ended are removed. "all" '
-                         'for no bound. Default: "all".'),
+                         'for no bound. Without keep and keep_size: see keep.'),
     ] = UNSET
     gpus: Annotated[
         Annotated[
@@ -196,9 +196,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ionice: bool = True
     memory_reserve: Reserve = Reserve(250_000_000, 0.05)
     disk_reserve: Reserve | None = None
-    keep: float | None = None
+    keep: float | UnsetType | None = UNSET
     """Seconds for which what ended jobs left is kept, None for ever."""
-    keep_size: int | None = None
+    keep_size: int | UnsetType | None = UNSET
     """Bytes that they may take together, None for any number."""
     gpus: tuple[int | str, ...] | None = None
     """The cards that are ours to use, None for all."""
@@ -219,6 +219,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node_python: str = "python3"
     slurm: Batch = Batch()
     public: bool = False
+
+    @property
+    def keep_usual(self) -> bool:
+        """Whether nobody has said what is kept: then it is what `retention.USUAL` says."""
+        return self.keep is UNSET and self.keep_size is UNSET
 
     def disk_kept(self, total: int) -> int:
         """Bytes of a disk of this size that are kept free."""

@@ -160,7 +160,8 @@ def test_how_long_and_how_much_of_ended_jobs_is_kept() -> None:
     said = settings.parse('keep = "30d"\nkeep_size = "5 GiB"\n', "s.toml")
     assert settings.settle(said) == Settings(keep=30 * 86400.0, keep_size=5 << 30)
     both = settings.settle(said, settings.parse('keep = "all"\nkeep_size = "all"\n', "s.toml"))
-    assert (both.keep, both.keep_size) == (None, None)
+    assert (both.keep, both.keep_size, both.keep_usual) == (None, None, False)
+    assert settings.settle({}).keep_usual
     assert [settings.worded(key, value) for key, value in said.items()] == ["keep 30d 00h", "keep_size 5.0G"]
     assert settings.worded("keep", None) == "keep all"
 

@@ -77,7 +77,7 @@ def test_clean_goes_by_age_and_a_dry_run_touches_nothing(turning: Mill) -> None:
     before = files(turning), rows(turning)
     assert turning.grist("clean", "--older", "30d") == "0 jobs removed\n"
     assert "1 job would be removed" in turning.grist("clean", "--older", "0s", "--dry-run")
-    assert "settings keep all" in turning.grist("clean", code=2)
+    assert turning.grist("clean") == "0 jobs removed\n"  # by the usual rule it is too young
     assert "has no unit" in turning.grist("clean", "--older", "30", code=2)
     assert (files(turning), rows(turning)) == before
     assert "1 job removed: 1 old" in turning.grist("clean", "--older", "0s")
@@ -98,6 +98,13 @@ def test_the_settings_say_what_is_kept_and_a_killed_daemon_finishes_what_it_bega
     mill.until(lambda: rows(mill)[0] == 1, "records stay")
     mill.until(lambda: "logs/1" not in files(mill) and "logs/2" not in files(mill), "logs stay")
     assert "logs/3/0.1.log" in files(mill)
+
+
+def test_settings_that_keep_all_are_heeded_and_said(mill: Mill) -> None:
+    (mill.jobs / ".gristmill").mkdir()
+    (mill.jobs / ".gristmill" / "settings.toml").write_text('keep = "all"\n')
+    mill.start()
+    assert "settings keep all" in mill.grist("clean", code=2)
 
 
 @pytest.mark.timeout(600)
