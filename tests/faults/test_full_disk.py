@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +62,59 @@ def test_no_room(mill: Mill, shim: Shim, place: str, killed: bool) -> None:
     mill.drop("after.toml", 'command = "echo words"\n')
     assert mill.ended("after")["state"] == "done"
     assert mill.grist("log", "after") == "words\n"
+
+
+ROW = """
+import os, time
+def step(index):
+    with open("done", "ab", buffering=0) as file:
+        file.write(b"%d\\n" % index)
+    if index == 400:
+        open("there", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.02)
+    return index
+"""
+CALLS = 1500
+"""More than two steps of room in a journal hold, which is set aside before they are claimed."""
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("killed", [False, True], ids=["", "killed while full"])
+def test_no_room_while_calls_stand_in_a_row(mill: Mill, shim: Shim, place: str, killed: bool) -> None:
+    """None of them is lost or made twice, and what each returned is there in the end."""
+    (mill.base / "steps.py").write_text(ROW)
+    python = mill.base / "python"  # that of calls has none of our variables, by which the shim is told
+    python.write_text("\n".join([
+        "#!/bin/sh", *(f"export {name}={shlex.quote(value)}" for name, value in shim.env.items()),
+        f'exec {shlex.quote(sys.executable)} "$@"',
+    ]))
+    python.chmod(0o700)
+    mill.start("--limit", "1")
+    mill.drop_claimed("row.toml", f"""call = "steps:step"
+isolation = "reuse"
+python = "./python"
+items = {{ total = {CALLS} }}
+""")
+    mill.until((mill.base / "there").exists, "they are not called")
+    full = [shim.fill(mill.state / name) for name in PLACES[place]]
+    (mill.base / "go").touch()
+    if place in ("run folders", "all"):  # what is written elsewhere may fit into what is there
+        mill.until(lambda: any(map(shim.hits, full)), "nobody met the full disk")
+    if killed:
+        mill.kill()
+        mill.begin("--limit", "1")
+    mill.after(0.5)
+    for fault in full:
+        shim.heal(fault)
+    if killed:
+        mill.ready()
+    job = mill.ended("row")
+    assert (job["state"], job["items_done"]) == ("done", CALLS)
+    assert sorted(map(int, (mill.base / "done").read_text().split())) == list(range(CALLS))
+    rows = [json.loads(line) for line in mill.grist("results", "row", "--json").splitlines()]
+    assert [row["result"] for row in rows] == list(range(CALLS))
+    mill.until(lambda: mill.status()["daemon"]["state"] == "ok", "the state is not left by itself")
 
 
 def test_a_database_without_room_holds_new_tasks_and_says_so(mill: Mill, shim: Shim) -> None:
