@@ -19,6 +19,7 @@ from gristmill.supervisor.core.governor import Running
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.protocol import SCHEMA, JobView, TaskView
+from gristmill.supervisor.core.secrets import veiled
 from gristmill.supervisor.core.task import TASK_FINAL, JobState, Task, TaskState, note
 from gristmill.supervisor.edge import results, store
 from gristmill.supervisor.edge.server import Connection
@@ -134,7 +135,7 @@ class Api:
             reason=task.reason, attempts=task.attempts, worker=task.worker, pid=task.pid,
             exit_code=task.exit_code, signal=task.signal, started_at=task.started_at, ended_at=task.ended_at,
             cpu_s=task.cpu_s, memory_peak_bytes=task.memory_peak_bytes, log=log,
-            params=items.params(job.spec.items, task.start) if task.count == 1 else {},
+            params=veiled(items.params(job.spec.items, task.start)) if task.count == 1 else {},
             gpus=[one for one in task.gpus.split(",") if one],
             stands_for=task.stands_for, progress=done, ran_s=None if now is None else round(now.age, 3),
             left_s=None if now is None or done is None else progress.left(now.age, done),

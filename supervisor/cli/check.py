@@ -14,7 +14,7 @@ from gristmill.supervisor.core import items, jobfile, launch
 from gristmill.supervisor.core.errors import GristError, JobFileError, Problem
 from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.sanitise import safe
-from gristmill.supervisor.core.secrets import masked
+from gristmill.supervisor.core.secrets import without
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.edge import environment, folder, snapshot, textfile
 
@@ -104,12 +104,13 @@ def describe(file: str, spec: Spec, everything: bool) -> None:
             print("  …")
         span = (0, 1) if chosen else items.span(spec.items, number)  # the first range of a job never seen is one item
         start = launch.launch(spec, job=0, number=number, span=span, attempt=1, script=spec.script or "{script}")
+        params = items.params(spec.items, span[0]) if span[1] == 1 else {}
         words = start.argv[2] if start.argv[:2] == ("/bin/sh", "-c") else " ".join(start.argv)
         if spec.call is not None:
             given = [*map(repr, start.args), *(f"{name}={value!r}" for name, value in start.kwargs.items())]
             words = f"{spec.call.target}({', '.join(given)})"
         fed = f"  < {start.stdin!r}" if start.stdin is not None else ""
-        print(f"  {number}: {safe(masked(words))}{safe(fed)}")
+        print(f"  {number}: {safe(without(words, params))}{safe(without(fed, params))}")
     for remark in spec.slurm.remarks if spec.slurm is not None else ():
         words = f": {remark.words}" if remark.words else ""
         print(f"  line {remark.line}: {safe(remark.option)}: {remark.fate}{safe(words)}")

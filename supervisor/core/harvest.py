@@ -10,6 +10,7 @@ import json
 from typing import Any, TypeAlias
 
 from gristmill.supervisor.core import items
+from gristmill.supervisor.core.secrets import veiled
 from gristmill.supervisor.core.spec import Items
 
 Row: TypeAlias = dict[str, Any]
@@ -20,13 +21,13 @@ def rows(rule: Items, task: str, start: int, count: int, result: Any) -> list[Ro
     """The rows of what one task gave back, decoded; `task` as `JOB/NUMBER`."""
     if count == 1:
         one = isinstance(result, list) and len(result) == 1 and rule.per_task != 1  # a range that has one item left
-        params = items.params(rule, start)
+        params = veiled(items.params(rule, start))
         return [{"item": start, "params": params, "task": task, "result": result[0] if one else result}]
     whole = {"item": start, "params": {}, "task": task, "result": result, "start": start, "count": count}
     if not (isinstance(result, list) and len(result) == count):
         return [whole]
     return [
-        {"item": item, "params": items.params(rule, item), "task": task, "result": part}
+        {"item": item, "params": veiled(items.params(rule, item)), "task": task, "result": part}
         for item, part in enumerate(result, start)
     ]
 

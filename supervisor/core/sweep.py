@@ -16,6 +16,7 @@ import msgspec
 from gristmill.supervisor.core import items
 from gristmill.supervisor.core.answers import AxisView, SweepView, ValueView
 from gristmill.supervisor.core.parameters import text
+from gristmill.supervisor.core.secrets import veiled
 from gristmill.supervisor.core.spec import Items, Value
 
 VALUES_MOST = 24
@@ -65,6 +66,8 @@ class Sweep:
     def __init__(self, rule: Items, wanted: str = "") -> None:
         self._rule, self._wanted = rule, wanted
         self._labels = {name: label for name, values in _axes(rule) if (label := _labelled(values)) is not None}
+        for name, label in self._labels.items():
+            label.update({same: str(veiled({name: value})[name]) for same, value in label.items()})
         self._sums: dict[str, dict[str, _Sum]] = {
             name: {text: _Sum() for text in dict.fromkeys(labels.values())} for name, labels in self._labels.items()
         }

@@ -6,7 +6,7 @@ import pytest
 
 from gristmill.supervisor.core import jobfile, launch, shellenv
 from gristmill.supervisor.core.errors import GristError, JobFileError
-from gristmill.supervisor.core.secrets import masked, secret
+from gristmill.supervisor.core.secrets import masked, secret, veiled, without
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,18 @@ def test_secrets(name: str) -> None:
     assert secret(name)
 
 
-@pytest.mark.parametrize("name", ["PATH", "HOME", "KEYBOARD", "PYTHONPATH", "LD_LIBRARY_PATH", "SEED"])
+@pytest.mark.parametrize(
+    "name", ["PATH", "HOME", "KEYBOARD", "PYTHONPATH", "LD_LIBRARY_PATH", "SEED", "tokenizer", "author", "author_id"]
+)
 def test_what_is_none(name: str) -> None:
     assert not secret(name)
+
+
+def test_parameters_are_shown_without_secrets_and_numbers_of_tokens_are_none() -> None:
+    line = "A_TOKEN=x run --auth-token 'y z' 3"
+    given = {"api_key": "abc", "max_tokens": 128, "tokens": "64", "lr": 0.1, "line": line}
+    assert veiled(given) == {**given, "api_key": "…", "line": "A_TOKEN=… run --auth-token … 3"}
+    assert without("run abc 'abc' --max-tokens 128", given) == "run … '…' --max-tokens 128"
 
 
 def test_secrets_in_a_command_are_left_out() -> None:
