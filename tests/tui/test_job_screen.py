@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gristmill.supervisor.core.protocol import TaskView
+from gristmill.supervisor.core.protocol import SnapshotView, TaskView
 from gristmill.tui.pages import PAGE, TaskPages
 
 from .scene import NOW, fill
@@ -214,3 +214,16 @@ async def test_a_study_is_asked_for_again_when_something_has_ended_and_not_befor
         daemon.now = lambda: NOW + 60
         daemon.push(job(4, "sweep", items_done=15, items_failed=3))
         await eye.until(lambda: len(daemon.ops("causes")) == 2, "asks again")
+
+
+async def test_it_says_whether_code_is_frozen_and_what_is_not_honoured(daemon: Daemon, mill: Opened) -> None:
+    async with mill() as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter")
+        await eye.sees("Tasks  1,000")
+        assert "frozen" not in eye.text
+        code = SnapshotView(folder="/s", files=12, bytes=34_000, commit="abcdef0123456", changed=["a.py", "b.py"])
+        daemon.push(job(4, "sweep", notes=["--partition: there is one machine", "--qos: none"], snapshot=code))
+        await eye.sees("code frozen 12 files, 33K, commit abcdef012 and 2 changed files")
+        daemon.push(job(4, "sweep", notes=["--partition: there is one machine", "--qos: none"]))
+        await eye.sees("not honoured --partition: there is one machine (and 1 more: grist explain 4)")

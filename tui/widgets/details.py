@@ -23,7 +23,8 @@ def _pairs(*pairs: tuple[str, str]) -> Runs:
 
 
 def job_head(job: JobView, now: float, marks: Marks, width: int) -> list[Runs]:
-    """Four lines: state and progress, counts and time left, when and how big, why."""
+    """Four lines: state and progress, counts and time left, when and how big, why; and perhaps one of how it was
+    accepted."""
     part = (job.items_done + job.items_failed) / job.items if job.items else 0.0
     top: Runs = ((f" {job.name} ", "strong"), ("  ", "text"), *marks.state(job.state), ("   ", "text"))
     bar_room = max(10, min(40, width - sum(len(text) for text, _ in top) - 26))
@@ -42,7 +43,20 @@ def job_head(job: JobView, now: float, marks: Marks, width: int) -> list[Runs]:
                    ("attempts", str(job.attempts) if job.attempts > 1 else ""))  # fmt: skip
     why: Runs = (((f" {job.reason}"), "fail" if job.state == "failed" else "text"),) if job.reason else (
         (f" {job.command}", "muted"),)  # fmt: skip
-    return [spread(top, ((left, "accent"),), width), tuple(counts), facts, why]
+    return [spread(top, ((left, "accent"),), width), tuple(counts), facts, why, *_accepted(job)]
+
+
+def _accepted(job: JobView) -> list[Runs]:
+    """A fifth line, where there is something to be said of what was accepted: frozen code, and what is not honoured."""
+    said: list[tuple[str, str]] = []
+    if (code := job.snapshot) is not None:
+        of = f", commit {code.commit[:9]}" if code.commit else ""
+        more = f" and {len(code.changed)} changed files" if code.changed else ""
+        said += [(" code frozen ", "muted"), (f"{code.files} files, {figures.size(code.bytes)}{of}{more}  ", "text")]
+    if job.notes:
+        more = f" (and {len(job.notes) - 1} more: grist explain {job.id})" if len(job.notes) > 1 else ""
+        said += [(" not honoured ", "muted"), (f"{job.notes[0]}{more}", "warn")]
+    return [tuple(said)] if said else []
 
 
 class JobHead(Lines):
@@ -56,10 +70,11 @@ class JobHead(Lines):
     def show(self, job: JobView | None, now: float, note: str = "") -> None:
         """Show this job, or a line that says why there is none."""
         self.job, self.now, self.note = job, now, note
+        self.styles.height = 4 if job is None else 4 + len(_accepted(job))
         self.renew()
 
     def draw(self, width: int, height: int) -> list[Strip]:
-        """The four lines."""
+        """The lines."""
         if self.job is None:
             return [self.strip(((f" {self.note}", "muted"),))]
         lines = job_head(self.job, self.now, self.look.marks, width)
