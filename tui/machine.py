@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.answers import CoreView, DiskView, VitalsView
+from gristmill.supervisor.core.protocol import EngineView
 from gristmill.tui.columns import cut, rule
 from gristmill.tui.marks import Marks, Run, Runs
 
@@ -145,7 +146,25 @@ def disks(found: Sequence[DiskView], width: int, marks: Marks) -> list[Runs]:
     return lines or [(("  no disk could be looked at", "muted"),)]
 
 
-def whole(view: VitalsView, width: int, height: int, marks: Marks) -> list[Runs]:
+def beyond(found: Sequence[EngineView], width: int, marks: Marks) -> list[Runs]:
+    """Each engine elsewhere: what it has of ours, what it is made of, and what keeps it from more."""
+    tones = {"ok": "text", "silent": "fail", "busy": "warn"}
+    lines = []
+    for engine in found:
+        used = None if engine.cpus_idle is None or not engine.cpus else 1 - engine.cpus_idle / engine.cpus
+        room = max(8, min(20, width - NAME - 52))
+        bar: Runs = () if used is None else (*marks.progress(used, room, "run"), ("  ", "text"))
+        ours = f"{figures.count(engine.running)} running  {figures.count(engine.queued)} in its queue  "
+        lines.append(_line(engine.name, (*bar, (ours, "strong"), (engine.words, "muted")), width, marks))
+        if engine.reason:
+            lines.append(_line("", ((f"{engine.state}: {engine.reason}", tones[engine.state]),), width, marks))
+        lines += [_line("", ((note, "warn"),), width, marks) for note in engine.notes]
+    return lines
+
+
+def whole(
+    view: VitalsView, width: int, height: int, marks: Marks, engines: Sequence[EngineView] = ()
+) -> list[Runs]:
     """All of it, in the order of how often it is looked for."""
 
     def part(title: str, aside: str, lines: list[Runs]) -> list[Runs]:
@@ -157,6 +176,7 @@ def whole(view: VitalsView, width: int, height: int, marks: Marks) -> list[Runs]
         *part("Pressure", "share of the last second in which somebody waited", pressure(view, width, marks)),
         *part("Disks", "", disks(view.disks, width, marks)),
         *part("GPUs", "", gpus),
+        *(part("Beyond", "engines that run tasks elsewhere", beyond(engines, width, marks)) if engines else []),
     ]
     first = part("Whose", "of the cores that we may use", whose(view, width, marks))
     room = max(2, height - len(first) - len(rest) - 1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from gristmill.supervisor.core.protocol import (
     DaemonView,
     DecisionView,
+    EngineView,
     JobView,
     LimitView,
     MachineView,
@@ -59,6 +60,8 @@ class Mill:
     history: tuple[Reading, ...] = ()
     jobs_more: int = 0
     """Jobs that wait in the daemon's record, and are not listed yet."""
+    engines: tuple[EngineView, ...] = ()
+    """Those beyond this machine that have tasks of ours, or are to have them."""
 
     @property
     def queued(self) -> int:
@@ -99,7 +102,7 @@ def fold(mill: Mill | None, update: Update) -> Mill:
     history = (*past, reading)[-HISTORY:]
     workers = tuple(sorted(update.workers, key=lambda worker: worker.worker))
     return Mill(update.seq, update.time, update.daemon, limit, machine, workers, jobs, decisions, history,
-                update.jobs_more)  # fmt: skip
+                update.jobs_more, tuple(update.engines))  # fmt: skip
 
 
 def _remember(ours: tuple[Reading, ...], told: list[PastView]) -> tuple[Reading, ...]:

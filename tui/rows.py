@@ -157,6 +157,21 @@ def _task_tries(task: TaskView, _: Context, __: int) -> Runs:
     return _text(str(task.attempts), "warn" if task.attempts > 1 else "muted") if task.attempts else ()
 
 
+def task_place(task: TaskView) -> str:
+    """Where a task runs, if not in a worker here: host, or engine as long as it waits, and what that calls it."""
+    if task.where == "local":
+        return ""
+    return " ".join(filter(None, (task.host or task.where, task.engine_id)))
+
+
+def _task_where(task: TaskView, context: Context, width: int) -> Runs:
+    place = task_place(task) or "here"
+    if len(place) > width:  # of a long number the end tells it from others
+        place = f"{task.host or task.where} {context.marks.cut}"
+        place += task.engine_id[-max(1, width - len(place)) :]
+    return _text(place, "muted")
+
+
 TASKS: Layout[TaskView] = Layout((
     Cell(Column("TASK", 6, right=True), lambda task, _, __: _text(str(task.number), "strong")),
     Cell(Column("STATE", 7), lambda task, context, _: context.marks.state(task.state)),
@@ -168,3 +183,9 @@ TASKS: Layout[TaskView] = Layout((
     Cell(Column("PEAK", 5, right=True, rank=2), lambda task, _, __: _text(figures.size(task.memory_peak_bytes))),
     Cell(Column("WHY", 8, most=400, rank=5), _task_note),
 ))  # fmt: skip
+TASKS_BEYOND: Layout[TaskView] = Layout((
+    *TASKS.cells[:3],
+    Cell(Column("WHERE", 13, most=20, rank=3), _task_where),
+    *TASKS.cells[3:],
+))
+"""The same of a job whose tasks need not run on this machine."""

@@ -68,6 +68,8 @@ def show_jobs(answer: dict[str, Any], now: float) -> None:
     print(f"workers {limit['busy']} of {limit['workers']} busy: {safe(limit['reason'])}")
     print(f"machine: CPU {machine['cpu_percent']:.0f} % of {machine['cores']:g} cores, memory "
           f"{figures.size(machine['memory_available_bytes'])} of {figures.size(machine['memory_total_bytes'])} free")
+    for engine in answer.get("engines", []):
+        print(_engine(engine))
     if not answer["jobs"]:
         print("no jobs yet: drop a job file into the folder")
         return
@@ -83,6 +85,13 @@ def show_jobs(answer: dict[str, Any], now: float) -> None:
     print_table(rows)
     if more := answer.get("jobs_more"):
         print(f"… and {more:,} more jobs that wait: status --json tells of all")
+
+
+def _engine(engine: dict[str, Any]) -> str:
+    """An engine elsewhere in one line: what it has of ours, and what keeps it from more."""
+    state = "" if engine["state"] == "ok" else f"; {engine['state']}: {safe(engine['reason'])}"
+    words = f"; {safe(engine['words'])}" if engine["words"] else ""
+    return f"{engine['name']}: {engine['running']} running, {engine['queued']} in its queue{words}{state}"
 
 
 def conditions(daemon: dict[str, Any], now: float) -> list[str]:
@@ -104,18 +113,25 @@ def show_tasks(answer: dict[str, Any], now: float) -> None:
           f"{job['items_done']} of {job['items']} items done, {job['items_failed']} failed")
     if job.get("reason"):
         print(safe(job["reason"]))
-    rows = [("TASK", "STATE", "ITEMS", "TRY", "EXIT", "TIME", "CPU", "PEAK", "PARAMETERS", "REASON")]
+    rows = [("TASK", "STATE", "ITEMS", "WHERE", "TRY", "EXIT", "TIME", "CPU", "PEAK", "PARAMETERS", "REASON")]
     for task in answer["tasks"]:
         began, ended = task["started_at"], task["ended_at"]
         span = figures.clock_span((ended or now) - began) if began else ""
         params = " ".join(f"{key}={value}" for key, value in task.get("params", {}).items())
         rows.append((
             task["id"], MARKS.get(task["state"], task["state"]), figures.item_range(task["start"], task["count"]),
-            str(task["attempts"] or ""), figures.exit_word(task["exit_code"], task["signal"]), span,
+            _place(task), str(task["attempts"] or ""), figures.exit_word(task["exit_code"], task["signal"]), span,
             f"{task['cpu_s']:.1f}s" if task["cpu_s"] is not None else "", figures.size(task["memory_peak_bytes"]),
             safe(params)[:40], _about(task)[:60],
         ))
     print_table(rows)
+
+
+def _place(task: dict[str, Any]) -> str:
+    """Where a task runs, if not here: its host or engine, and what the engine calls it."""
+    if task.get("where", "local") == "local":
+        return ""
+    return safe(" ".join(filter(None, (task["host"] or task["where"], task["engine_id"]))))[:30]
 
 
 def _about(task: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from gristmill.supervisor.core.answers import (
     ValueView,
     VitalsView,
 )
-from gristmill.supervisor.core.protocol import JobView, LimitView, PastView, TaskView
+from gristmill.supervisor.core.protocol import EngineView, JobView, LimitView, PastView, TaskView
 
 from .stage import Daemon, job, reasons, worker
 
@@ -62,6 +62,36 @@ def fill(daemon: Daemon, folder: Path) -> None:
         path.write_text(_log(number))
         state = "running" if number > 9 else "failed"
         daemon.logs[f"4/{number}"] = {"path": str(path), "live": number > 9, "state": state, "attempt": 1}
+
+
+def fill_beyond(daemon: Daemon) -> None:
+    """The scene of a job whose tasks run in Slurm and here, while Ray does not answer."""
+    daemon.now = lambda: NOW
+    daemon.jobs = {8: job(8, "embed", where="auto", items=9, tasks=9, items_done=3, items_failed=1, tasks_running=3,
+                          eta_s=340, submitted_at=NOW - 700, started_at=NOW - 690)}  # fmt: skip
+    daemon.tasks["8"] = [_task_beyond(number) for number in range(9)]
+    daemon.studies["vitals", ""] = _vitals()
+    daemon.engines = [
+        EngineView(name="slurm", words="12 nodes, 384 cores, 96 idle; partitions main, long", nodes=12, cpus=384,
+                   cpus_idle=96, running=2, queued=2, notes=["partition long is down"]),
+        EngineView(name="ray", state="silent", words="2 nodes, 64 cores", nodes=2, cpus=64,
+                   reason="Ray at head:8265 does not answer: Connection refused"),
+    ]  # fmt: skip
+
+
+def _task_beyond(number: int) -> TaskView:
+    state = ("done", "done", "failed", "done", "running", "running", "running", "queued", "queued")[number]
+    away = number not in (0, 4)
+    began = NOW - 600 + 60 * number
+    return TaskView(
+        id=f"8/{number}", number=number, start=number, count=1, state=state, attempts=1,
+        where="slurm" if away else "local", host=f"n{1 + number % 2}" if away and state != "queued" else "",
+        engine_id=f"4711_{number}" if away else "", worker=None if away else 1, pid=None if away else 900 + number,
+        exit_code=None if number > 3 else int(number == 2),
+        reason="exit 1" if number == 2 else "slurm: Priority" if state == "queued" else "",
+        started_at=None if state == "queued" else began, ended_at=began + 90 if number < 4 else None,
+        memory_peak_bytes=None if state == "queued" else 2 * GIB,
+    )  # fmt: skip
 
 
 def _jobs() -> list[JobView]:

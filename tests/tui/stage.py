@@ -28,6 +28,7 @@ from gristmill.supervisor.core.protocol import (
     ConditionView,
     DaemonView,
     DecisionView,
+    EngineView,
     JobView,
     LimitView,
     MachineView,
@@ -108,6 +109,7 @@ class Daemon:
         self.subscriptions = 0
         self.jobs: dict[int, JobView] = {}
         self.workers: list[WorkerView] = []
+        self.engines: list[EngineView] = []
         self.tasks: dict[str, list[TaskView]] = {}
         self.logs: dict[str, dict[str, Any]] = {}
         self.refusals: dict[str, str] = {}
@@ -149,7 +151,8 @@ class Daemon:
         """What is said now."""
         return Update(
             event=event, seq=self.seq, time=self.now(), jobs=jobs, removed=removed or [], workers=self.workers,
-            decisions=self.decisions, jobs_more=self.jobs_more, history=self.history if event == "snapshot" else [],
+            engines=self.engines, decisions=self.decisions, jobs_more=self.jobs_more,
+            history=self.history if event == "snapshot" else [],
             daemon=DaemonView(pid=1, version="0.1", uptime_s=60, reason=self.held, conditions=self.conditions,
                               state="held" if self.held or any(one.holds for one in self.conditions) else "ok"),
             limit=self.limit,

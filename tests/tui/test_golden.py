@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from .walk import STEPS, walk, walking
+from .scene import fill_beyond
+from .walk import STEPS, settled, walk, walking
 
 GOLDEN = Path(__file__).parent / "golden"
 SIZES = ((60, 20), (80, 24), (160, 45))
@@ -34,6 +35,25 @@ async def test_every_screen_looks_as_it_did(tmp_path: Path, width: int, height: 
     async with walking(tmp_path, width, height) as (eye, daemon):
         await walk(eye, daemon, lambda name: seen.update({name: eye.text + "\n"}))
     assert list(seen) == [name for name, *_ in STEPS]
+    _compare(seen, width, height)
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES, ids=[f"{width}x{height}" for width, height in SIZES])
+async def test_tasks_elsewhere_are_shown_with_host_and_number(tmp_path: Path, width: int, height: int) -> None:
+    seen: dict[str, str] = {}
+    async with walking(tmp_path, width, height, wrong=False, scene=fill_beyond) as (eye, daemon):
+        for name, keys, shown in (
+            ("beyond-job", ("n", "enter", *"jjjjj"), "5 ●RUN"), ("beyond-task", ("tab",), "n2 4711_5"),
+            ("", ("escape", "3"), "Pressure"), ("beyond-machine", ("end",), "Beyond"),
+        ):  # fmt: skip
+            await eye.press(*keys)
+            await settled(eye, daemon, shown)
+            if name:
+                seen[name] = eye.text + "\n"
+    _compare(seen, width, height)
+
+
+def _compare(seen: dict[str, str], width: int, height: int) -> None:
     wrong: list[str] = []
     for name, text in seen.items():
         path = GOLDEN / f"{name}-{width}x{height}.txt"

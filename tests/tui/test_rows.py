@@ -10,7 +10,7 @@ from gristmill.supervisor.core.protocol import JobView, TaskView
 from gristmill.tui import plot
 from gristmill.tui.columns import Column, cut, fit, width_of
 from gristmill.tui.marks import ASCII, SIGNS, UNICODE, Marks, Runs
-from gristmill.tui.rows import JOBS, TASKS, WORKERS, Context, Layout, job_bar
+from gristmill.tui.rows import JOBS, TASKS, TASKS_BEYOND, WORKERS, Context, Layout, job_bar
 from gristmill.tui.widgets.highlight import highlight
 
 from .stage import job, worker
@@ -127,3 +127,13 @@ def test_what_was_searched_is_lit_across_colours() -> None:
     assert "".join(text for text, _ in shown) == line.text
     assert highlight(line, "LOss", lit).text == line.text
     assert highlight(line, "none", lit) is line
+
+
+def test_of_a_long_number_elsewhere_the_end_is_shown() -> None:
+    task = TaskView(id="1/3", number=3, start=3, count=1, state="running", where="ray", host="node7",
+                    engine_id="grist-62fa8b10-1.1/3")  # fmt: skip
+    cell, context = TASKS_BEYOND.cells[3], Context(0.0, UNICODE)
+    assert text(cell.show(task, context, 30)) == "node7 grist-62fa8b10-1.1/3"
+    assert text(cell.show(task, context, 13)) == "node7 …-1.1/3"
+    here = TaskView(id="1/3", number=3, start=3, count=1, state="running")
+    assert text(cell.show(here, context, 13)) == "here"

@@ -36,11 +36,15 @@ KEYS = {"!": "exclamation_mark", "?": "question_mark"}
 
 @contextlib.asynccontextmanager
 async def walking(
-    folder: Path, width: int, height: int, *, wrong: bool = True, **options: Any
+    folder: Path, width: int, height: int, *, wrong: bool = True, scene: Callable[[Daemon], None] | None = None,
+    **options: Any,
 ) -> AsyncIterator[tuple[Eye, Daemon]]:
-    """The app on the scene, with a clock that stands still; `wrong`: with a condition that is told."""
+    """The app on the scene, or another, with a clock that stands still; `wrong`: with a condition that is told."""
     daemon = Daemon(folder / "s")
-    fill(daemon, folder)
+    if scene is None:
+        fill(daemon, folder)
+    else:
+        scene(daemon)
     decisions = [
         DecisionView(time=NOW - 420, before=8, after=7, reason="memory: 88 % taken, 2.9 GB of reserve 3.2 GB left"),
         DecisionView(time=NOW - 233, before=7, after=6, reason="memory: 86 % taken, one task has grown by 0.4 GB"),
@@ -69,9 +73,14 @@ async def walk(eye: Eye, daemon: Daemon, look: Callable[[str], None]) -> None:
         if wide and name in WIDE:
             keys, shown = WIDE[name]  # noqa: PLW2901 - what it is on this screen
         await eye.press(*(KEYS.get(key, key) for key in keys))
-        await eye.sees(shown if not eye.app.use_ascii else shown.removeprefix("9 ✗"))
-        daemon.push()
-        await eye.until(lambda: eye.app.mill is not None and eye.app.mill.seq == daemon.seq, "the newest update")
-        await eye.until(lambda: not [one for one in eye.app.workers if one.group != "link"], "all answers are there")
-        await eye.pilot.pause()
+        await settled(eye, daemon, shown if not eye.app.use_ascii else shown.removeprefix("9 ✗"))
         look(name)
+
+
+async def settled(eye: Eye, daemon: Daemon, shown: str) -> None:
+    """Waits until something is on the screen, and all of the newest update."""
+    await eye.sees(shown)
+    daemon.push()
+    await eye.until(lambda: eye.app.mill is not None and eye.app.mill.seq == daemon.seq, "the newest update")
+    await eye.until(lambda: not [one for one in eye.app.workers if one.group != "link"], "all answers are there")
+    await eye.pilot.pause()

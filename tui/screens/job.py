@@ -21,7 +21,7 @@ from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send
 from gristmill.tui.pages import PAGE, TaskPages
 from gristmill.tui.present import OPEN, Mill
-from gristmill.tui.rows import TASKS, Context
+from gristmill.tui.rows import TASKS, TASKS_BEYOND, Context
 from gristmill.tui.screens.chosen import ListScreen
 from gristmill.tui.widgets.details import JobHead, TaskDetails
 from gristmill.tui.widgets.preview import Preview
@@ -101,7 +101,9 @@ class JobScreen(ListScreen):
     def _show_tasks(self, mill: Mill) -> None:
         name = f"  {self.state} only" if self.state else ""
         title = (("Tasks", "title"), (f"  {figures.count(len(self.pages))}{name}", "muted"))
-        self.home().show(self.pages, Context(mill.time, self.mill_app.marks), title)
+        table = self.home()
+        table.columns = TASKS if self.view is None or self.view.where == "local" else TASKS_BEYOND
+        table.show(self.pages, Context(mill.time, self.mill_app.marks), title)
         self._show_side()
 
     @property

@@ -13,6 +13,7 @@ from textual.binding import BindingType
 
 from gristmill.supervisor.core.answers import VitalsView
 from gristmill.supervisor.core.errors import GristError
+from gristmill.supervisor.core.protocol import EngineView
 from gristmill.tui import machine
 from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send
@@ -27,6 +28,7 @@ class Body(Scrolled):
     """The text of it, as of the last answer."""
 
     view: VitalsView | None = None
+    engines: tuple[EngineView, ...] = ()
     note = "asking the daemon …"
 
     def text(self, width: int) -> list[Runs]:
@@ -34,7 +36,8 @@ class Body(Scrolled):
         said: list[Runs] = [((f"  {self.note}", "warn" if self.view is not None else "muted"),)] if self.note else []
         if self.view is None:
             return said
-        return [*said, *machine.whole(self.view, width, self.size.height - len(said), self.look.marks)]
+        return [*said, *machine.whole(self.view, width, self.size.height - len(said), self.look.marks,
+                                        self.engines)]  # fmt: skip
 
 
 class MachineScreen(MillScreen):
@@ -70,6 +73,7 @@ class MachineScreen(MillScreen):
         graphs.styles.height = 6 if height < 40 else 9
         if graphs.display:
             graphs.show(mill, 3 if width >= 120 else 2)
+        self.home().engines = mill.engines
         if self._asked_for != (mill.seq, mill.time) and not is_out(self, "vitals") and not self.mill_app.is_frozen:
             self._asked_for = (mill.seq, mill.time)
             send(self, self._fetch, "vitals", "the machine in detail")

@@ -9,7 +9,7 @@ from gristmill.supervisor.core.protocol import JobView, TaskView
 from gristmill.tui.columns import cut, rule, spread
 from gristmill.tui.marks import Marks, Runs
 from gristmill.tui.present import OPEN
-from gristmill.tui.rows import job_bar, parameters, task_exit, task_time
+from gristmill.tui.rows import job_bar, parameters, task_exit, task_place, task_time
 from gristmill.tui.widgets.lines import Lines
 
 
@@ -40,7 +40,8 @@ def job_head(job: JobView, now: float, marks: Marks, width: int) -> list[Runs]:
                    ("dropped", figures.wall_clock(job.submitted_at, now)), ("ran", figures.clock_span(spent)),
                    ("per task", figures.clock_span(job.wall_s_mean)), ("peak", figures.size(job.memory_peak_bytes)),
                    ("needs", figures.size(job.memory_need_bytes)),
-                   ("attempts", str(job.attempts) if job.attempts > 1 else ""))  # fmt: skip
+                   ("attempts", str(job.attempts) if job.attempts > 1 else ""),
+                   ("where", job.where if job.where != "local" else ""))  # fmt: skip
     why: Runs = (((f" {job.reason}"), "fail" if job.state == "failed" else "text"),) if job.reason else (
         (f" {job.command}", "muted"),)  # fmt: skip
     return [spread(top, ((left, "accent"),), width), tuple(counts), facts, why, *_accepted(job)]
@@ -81,6 +82,13 @@ class JobHead(Lines):
         return [self.strip(cut(line, width, self.look.marks.cut)) for line in lines]
 
 
+def _runner(task: TaskView) -> tuple[str, Runs]:
+    """What has it, or had: a worker here, or an engine."""
+    if task.where != "local":
+        return task.where, ((task_place(task), "text"),)
+    return "worker", ((f"{task.worker}  pid {task.pid}" if task.worker is not None and task.pid else "", "text"),)
+
+
 class TaskDetails(Lines):
     """One task, beside the list of tasks."""
 
@@ -108,7 +116,7 @@ class TaskDetails(Lines):
             ("CPU time", ((figures.clock_span(task.cpu_s), "text"),)),
             ("memory peak", ((figures.size(task.memory_peak_bytes), "text"),)),
             ("exit", task_exit(task)),
-            ("worker", ((f"{task.worker}  pid {task.pid}" if task.worker is not None and task.pid else "", "text"),)),
+            _runner(task),
             ("log", ((task.log or "", "muted"),)),
             ("why", ((task.reason, "text"),)),
         ]
