@@ -21,7 +21,7 @@ from gristmill.supervisor.executors import Executor
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.outpost import Outpost
 
-PROGRAM = Path(__file__).parent / "executors" / "node.py"
+PROGRAMS = [Path(__file__).parent / "executors" / name for name in ("node.py", "callee.py", "raydriver.py")]
 
 
 class Beyond:
@@ -34,7 +34,7 @@ class Beyond:
         """`folder` is the one in the jobs folder; the settings may name another. `tag` names this daemon among others
         that share it."""
         self._ledger, self._settings = ledger, settings
-        self.chunks = Chunks((Path(settings().shared).expanduser() if settings().shared else folder) / tag, PROGRAM)
+        self.chunks = Chunks((Path(settings().shared).expanduser() if settings().shared else folder) / tag, PROGRAMS)
         self.outposts: dict[str, Outpost] = {}
         for executor in executors:
             made = Outpost(executor, ledger, self.chunks, conditions, settings, environ, tag)

@@ -65,28 +65,46 @@ def write(chunks: Chunks, plan: Plan) -> Spec:
         "nice": spec.nice or 0, "wait": spec.leftovers == "wait", "most": spec.limits.log_bytes,
         "err": spec.stderr == "own",
     }  # fmt: skip
+    python = settings.node_python
+    if spec.call is not None:
+        context["call"] = _call(spec)
+        if spec.call.python or spec.venv or spec.conda:
+            python = environment.interpreter(spec, plan.environ)
     head = {"v": 1, "pack": plan.pack, "slots": plan.slots, "most": plan.most, "context": context}
     prologue = "\n".join(filter(None, (settings.slurm.prologue, spec.batch.prologue)))
     chunks.fill(plan.name, head, (_order(spec, plan.job, task) for task in plan.tasks),
-                slot_script(str(chunks.path(plan.name)), settings.node_python, prologue))  # fmt: skip
+                slot_script(str(chunks.path(plan.name)), python, prologue, own=spec.call is None))  # fmt: skip
     return spec
+
+
+def _call(spec: Spec) -> dict[str, Any]:
+    """What a node is told of the function that tasks call (see `callee`)."""
+    assert spec.call is not None
+    kept = spec.call.recycle
+    return {
+        "target": spec.call.target, "preload": spec.call.preload, "path": [*freeze.ahead(spec), freeze.folder(spec)],
+        "recycle": None if kept is None else [kept.tasks, kept.memory_bytes],
+    }  # fmt: skip
 
 
 def _order(spec: Spec, job: int, task: Task) -> dict[str, Any]:
     start = launch(spec, job=job, number=task.number, span=(task.start, task.count), attempt=task.attempts,
                    script=spec.script)  # fmt: skip
     order: dict[str, Any] = {"do": str(task.key), "env": start.env, "argv": start.argv}
+    if spec.call is not None:
+        order |= {"args": start.args, "kwargs": start.kwargs}
     if start.stdin is not None:
         order["stdin"] = start.stdin
     return order
 
 
-def slot_script(folder: str, python: str, prologue: str) -> str:
+def slot_script(folder: str, python: str, prologue: str, own: bool = True) -> str:
     """What an engine starts for a slot: `sh FOLDER/slot SLOT`. With a prologue in a login shell of bash's, where there
-    is `module`; a prologue that fails is told on standard error, and starts nothing."""
+    is `module`; a prologue that fails is told on standard error, and starts nothing. `own`: the node's Python is for us
+    alone; one that makes calls has all that its user's has."""
     here, home = shlex.quote(folder), shlex.quote(folder.rpartition("/")[0])
     program = python if python.isalnum() else shlex.quote(python)
-    last = f'exec {program} -I -S {home}/node.py {here} "$1"\n'
+    last = f'exec {program} {"-I -S " if own else ""}{home}/node.py {here} "$1"\n'
     if not prologue:
         return f"#!/bin/sh\n{last}"
     return (f'#!/bin/sh\nif [ -z "$GRIST_PROLOGUE" ]; then export GRIST_PROLOGUE=1; exec bash -l {here}/slot "$1"; fi\n'

@@ -19,7 +19,7 @@ from typing import Any
 
 from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.errors import GristError
-from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.job import HERE, Job
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.core.tools import Function, Tools, functions
@@ -131,6 +131,9 @@ class Workshops:
 
     def take_on(self, job: Job) -> None:
         """Finds the workshop that a job of calls needs, or plans one."""
+        if job.where not in HERE:  # nodes import for themselves
+            job.cold = False
+            return
         try:
             tools = self._tools(job)
         except GristError as error:  # what was there at acceptance is gone

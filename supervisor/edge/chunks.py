@@ -7,11 +7,12 @@ Owns making, looking through and removing them. A chunk `JOB.SERIAL` is the fold
     slot         the shell script that an engine starts, with the number of a slot
     rec/N.claim  who may start task N of the chunk: a node, or the daemon, so that nobody does
     rec/N.end    the daemon's mark that task N is to be ended; rec/N.json: how it ended
+    ray/         what Ray's own part says of slots (`raydriver`)
     log/         what tasks wrote, and results too large for a record; it stays until the job is removed
 
-and `JOB/` holds what its chunks share: `node.py`, the frozen script and code. Such folders may lag by a minute (NFS
-keeps attributes, and that a name was not there): so files appear whole, by a rename or a link, and are looked for by
-listing, never one by one. All of this takes its time there, and is for a thread.
+and `JOB/` holds what its chunks share: the programs of nodes, the frozen script and code. Such folders may lag by a
+minute (NFS keeps attributes, and that a name was not there): so files appear whole, by a rename or a link, and are
+looked for by listing, never one by one. All of this takes its time there, and is for a thread.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from gristmill.supervisor.core.remote import Seen
 class Chunks:
     """The chunks of one daemon in one shared folder."""
 
-    def __init__(self, base: Path, program: Path) -> None:
-        """`program` is what runs on the nodes; each job gets a copy, which no upgrade changes under its feet."""
-        self.base, self._program = base, program
+    def __init__(self, base: Path, programs: Sequence[Path]) -> None:
+        """`programs` are what runs on the nodes; each job gets a copy, which no upgrade changes under its feet."""
+        self.base, self._programs = base, programs
 
     def path(self, name: str) -> Path:
         """The folder of a chunk."""
@@ -59,7 +60,8 @@ class Chunks:
         """The folder of a job, and in it the copies of its frozen script and code, made where they are not yet."""
         home = self.base / str(job)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _copy(self._program, home / "node.py")
+        for program in self._programs:
+            _copy(program, home / program.name)
         copies = []
         for source, name in ((script, f"script{os.path.splitext(script)[1]}" if script else ""), (tree, "code")):
             if source is not None:
@@ -184,8 +186,8 @@ class Chunks:
         """Removes of a chunk what nobody needs once all of its records are in the store: all but its logs. Its number
         is not given again."""
         folder = self.path(name)
-        for entry in ("rec", "tasks", "index", "slot", "chunk.json", "engine"):
-            if entry == "rec":
+        for entry in ("rec", "ray", "tasks", "index", "slot", "chunk.json", "engine"):
+            if entry in ("rec", "ray"):
                 shutil.rmtree(folder / entry, ignore_errors=True)
             else:
                 (folder / entry).unlink(missing_ok=True)

@@ -34,7 +34,7 @@ def named(*parts: str) -> str:
     return "_".join(part for part in found if part)
 
 
-ENGINE_ID = named("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID") or named("SLURM_JOB_ID") or named("RAY_JOB_ID")
+ENGINE_ID = named("GRIST_ENGINE_ID") or named("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID") or named("SLURM_JOB_ID")
 HOST = os.environ.get("SLURMD_NODENAME") or socket.gethostname().split(".")[0]
 
 
@@ -76,13 +76,14 @@ def sync_folder(path: str) -> None:
 
 def processes() -> Iterator[Tuple[int, int, int]]:
     """(pid, parent, bytes in memory) of all processes that we may see."""
-    page = os.sysconf("SC_PAGE_SIZE")
+    page, own = os.sysconf("SC_PAGE_SIZE"), os.getpid()
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open("/proc/%s/stat" % name, "rb") as file:
                     fields = file.read().rpartition(b")")[2].split()
-                yield int(name), int(fields[1]), int(fields[21]) * page
+                if fields[0] != b"Z" or int(fields[1]) == own:  # else it has ended, and is another's to take in
+                    yield int(name), int(fields[1]), int(fields[21]) * page
             except (OSError, IndexError, ValueError):
                 pass  # it has just ended
 
@@ -149,8 +150,11 @@ def environment(context: Dict[str, Any], order: Dict[str, Any], paths: Dict[str,
 class Task:
     """One task from its claim to its record."""
 
-    def __init__(self, folder: str, context: Dict[str, Any], index: int, order: Dict[str, Any]) -> None:
-        self.folder, self.context, self.order = folder, context, order
+    def __init__(
+        self, folder: str, context: Dict[str, Any], index: int, order: Dict[str, Any], maker: Any = None
+    ) -> None:
+        """`maker` makes the call that it is, None for a command."""
+        self.folder, self.context, self.order, self.maker = folder, context, order, maker
         self.base = os.path.join(folder, "rec", str(index))
         key = order["do"].split(".", 1)[1]
         log = os.path.join(folder, "log", key)
@@ -158,6 +162,10 @@ class Task:
         self.why: Optional[str] = None
         self.kill_at: Optional[float] = None
         self.rss, self.cpu, self.born = 0, 0.0, time.monotonic()
+
+    def is_taken(self) -> bool:
+        """Whether somebody was here before us, and can be seen."""
+        return os.path.exists(self.base + ".claim") or os.path.exists(self.base + ".json")
 
     def claim(self) -> bool:
         """Whether the task is ours to run."""
@@ -168,14 +176,18 @@ class Task:
         sync_folder(os.path.dirname(self.base))
         return won
 
-    def run(self, told: Callable[[float], bool]) -> None:
-        """Runs it; `told` waits for a signal, so many seconds at most. Writes the record."""
+    def run(self, told: Callable[[float], bool], unfit: str = "") -> None:
+        """Runs it, unless nothing of its job can be run: `unfit` says why. `told` waits for a signal, so many seconds
+        at most. Writes the record."""
         self.born, began, ooms = time.monotonic(), time.time(), count_ooms()
         record: Dict[str, Any] = {"v": VERSION, "e": self.order["do"], "host": HOST, "id": ENGINE_ID}
         record.update(code=None, signal=None)
         notes: List[str] = []
         try:
-            status = self.watch(self.start(), told)
+            if unfit:
+                raise ValueError(unfit)
+            process = self.start()
+            status = self.watch(process, told)
         except (OSError, ValueError) as error:
             record["code"] = 127 if isinstance(error, FileNotFoundError) else 126
             notes.append("cannot start: %s" % error)
@@ -188,6 +200,11 @@ class Task:
                 record["code"] = os.WEXITSTATUS(status)
             now = count_ooms()
             short = ooms is not None and now is not None and now > ooms
+            if self.maker is not None:
+                self.maker.over(process)
+                self.cpu, self.rss = self.cpu + process.cpu, max(self.rss, process.rss)
+                if process.words:
+                    record["raised"] = process.words
             if short and self.why is None and 9 in (record["signal"], (record["code"] or 0) - 128):
                 record["oom"] = True
         record.setdefault("why", self.why)
@@ -196,7 +213,7 @@ class Task:
         self.keep(record, notes)
         self.write(record, told)
 
-    def start(self) -> "subprocess.Popen[bytes]":
+    def start(self) -> Any:
         """The task's process."""
         context, kinds = self.context, ("log", "err") if self.context.get("err") else ("log",)
         outputs = [os.open(self.paths[kind], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for kind in kinds]
@@ -211,6 +228,10 @@ class Task:
                 os.write(source, given.encode("utf-8", "surrogateescape"))
                 os.lseek(source, 0, os.SEEK_SET)
             os.chdir(context["cwd"])  # the engine would run it somewhere else, and call that a success
+            if self.maker is not None:
+                call = {name: self.order[name] for name in ("args", "kwargs")}
+                call.update(env=env, cwd=context["cwd"], result=self.paths["result"])
+                return self.maker.start(call, [source, outputs[0], outputs[-1]])
             nice = context.get("nice") or 0
             return subprocess.Popen(
                 self.order["argv"], env=env, stdin=source, stdout=outputs[0], stderr=outputs[-1], close_fds=True,
@@ -220,7 +241,7 @@ class Task:
             for fd in [source, *outputs]:
                 os.close(fd)
 
-    def watch(self, process: "subprocess.Popen[bytes]", told: Callable[[float], bool]) -> int:
+    def watch(self, process: Any, told: Callable[[float], bool]) -> int:
         """Waits for the process and for what it leaves; its wait status."""
         deadline = None if self.context["timeout"] is None else self.born + self.context["timeout"]
         status: Optional[int] = None
@@ -230,13 +251,12 @@ class Task:
             status = self.reap(process, status)
             now = time.monotonic()
             if status is not None:
-                left = offspring()
-                if not left:
+                if not self.kin():
                     return status
                 if self.kill_at is None and not self.context.get("wait"):
                     self.end(None, min(self.context["grace"], 2.0))
             if now >= measure_at:
-                self.rss = max(self.rss, sum(size for _, size in offspring()))
+                self.rss = max(self.rss, sum(size for _, size in self.kin()))
                 look = min(10.0, 2 * look)
                 measure_at = now + look
             if self.why is None and deadline is not None and now >= deadline:
@@ -258,16 +278,23 @@ class Task:
         self.kill_at = time.monotonic() + grace
         self.send(signal.SIGTERM, signal.SIGCONT)
 
+    def kin(self) -> List[Tuple[int, int]]:
+        """(pid, bytes) of all that is the task's."""
+        spared = () if self.maker is None else self.maker.spared
+        return [(pid, size) for pid, size in offspring() if pid not in spared]
+
     def send(self, *numbers: int) -> None:
-        for pid, _ in offspring():
+        for pid, _ in self.kin():
             for number in numbers:
                 try:
                     os.kill(pid, number)
                 except OSError:
                     pass  # it has just ended
 
-    def reap(self, process: "subprocess.Popen[bytes]", status: Optional[int]) -> Optional[int]:
+    def reap(self, process: Any, status: Optional[int]) -> Optional[int]:
         """Takes in all that have ended; the status of the task's own process once it is among them."""
+        if status is None and self.maker is not None:
+            status = process.look()
         while True:
             try:
                 pid, found, usage = os.wait4(-1, os.WNOHANG)
@@ -275,10 +302,13 @@ class Task:
                 return status
             if not pid:
                 return status
+            if pid == process.pid:
+                process.returncode = found
+                if status is not None:
+                    continue  # of a process that made other calls before
+                status = found
             self.cpu += usage.ru_utime + usage.ru_stime
             self.rss = max(self.rss, usage.ru_maxrss * 1024)
-            if pid == process.pid:
-                status = process.returncode = found
 
     def keep(self, record: Dict[str, Any], notes: List[str]) -> None:
         """What it wrote: its log where there is something in it, its result."""
@@ -372,11 +402,36 @@ def main(folder: str, slot: int) -> None:
     os.chdir(folder)
     with open("chunk.json", encoding="utf-8") as file:
         chunk = json.load(file)
+    context = chunk["context"]
+    maker = make_calls(context) if "call" in context else None
     for index, order in orders(folder, slot * chunk["pack"], chunk["pack"]):
-        task = Task(folder, chunk["context"], index, order)
-        if told(0) or not task.claim():
+        task = Task(folder, context, index, order, maker)
+        if told(0) or task.is_taken():
             continue
-        task.run(told)
+        unfit = "" if maker is None else maker.prepare(told)
+        os.chdir(folder)
+        if unfit is not None and task.claim():
+            task.run(told, unfit)
+    if maker is not None:
+        maker.close()
+
+
+def make_calls(context: Dict[str, Any]) -> Any:
+    """What makes the calls that tasks are: `callee.py`, beside us."""
+    import importlib.util
+
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "callee.py")
+    spec = importlib.util.spec_from_file_location("_grist_callee", path)
+    assert spec is not None and spec.loader is not None
+    callee: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(callee)
+    env = environment(context, {"env": {}}, {"result": "", "progress": ""})
+
+    def born() -> None:
+        os.setsid()
+        call_off(context.get("nice") or 0)
+
+    return callee.maker(context["call"], env, context["cwd"], born)
 
 
 if __name__ == "__main__":
