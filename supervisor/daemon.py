@@ -49,6 +49,7 @@ from gristmill.supervisor.edge.server import Server
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.edge.subtree import Subtree
 from gristmill.supervisor.edge.vitals import Vitals
+from gristmill.supervisor.executors.ray import Ray
 from gristmill.supervisor.executors.slurm import Slurm
 from gristmill.supervisor.feed import Feed
 from gristmill.supervisor.forecasts import Forecasts
@@ -316,7 +317,8 @@ class Daemon:
         tag = record.queries.meta("tag") or f"{random.SystemRandom().getrandbits(32):08x}"
         record.write(store.save_meta("tag", tag))
         self.beyond = Beyond(
-            [Slurm(self._environ, lambda: self._files.settings)], self.ledger, self.conditions,
+            [engine(self._environ, lambda: self._files.settings) for engine in (Slurm, Ray)],
+            self.ledger, self.conditions,
             lambda: self._files.settings, self._environ, self.settings.jobs / ".gristmill" / "beyond", tag,
         )
         self.beyond.workers, self.beyond.usual_s = lambda: self.dispatcher.limit, self.tuner.usual_s

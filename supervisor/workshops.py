@@ -131,7 +131,8 @@ class Workshops:
 
     def take_on(self, job: Job) -> None:
         """Finds the workshop that a job of calls needs, or plans one."""
-        if job.where not in HERE:  # nodes import for themselves
+        last = job.spec.finish
+        if job.where not in HERE and (last is None or last.call is None):  # nodes import for themselves
             job.cold = False
             return
         try:

@@ -157,6 +157,16 @@ class SettingsFile(keys.Table, frozen=True):
         keys.Batch | UnsetType,
         Meta(description="What is passed on to Slurm with tasks of all jobs."),
     ] = UNSET
+    ray: Annotated[
+        keys.Text | UnsetType,
+        Meta(description="Address of a Ray cluster's dashboard, whose job server takes tasks. Default: "
+                         "RAY_API_SERVER_ADDRESS, else \"http://127.0.0.1:8265\".",
+             examples=["http://head.cluster:8265"]),
+    ] = UNSET
+    ray_python: Annotated[
+        keys.Text | UnsetType,
+        Meta(description='Python on the head of that cluster, the one that has Ray. Default: "python3".'),
+    ] = UNSET
     public: Annotated[
         keys.Toggle | UnsetType,
         Meta(description="Whether all users of the machine may see in `grist who` how much of it this daemon uses: "
@@ -218,6 +228,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lost_after: float = 60.0
     node_python: str = "python3"
     slurm: Batch = Batch()
+    ray: str = ""
+    """The address of Ray's dashboard, "" for where Ray's own tools look."""
+    ray_python: str = "python3"
     public: bool = False
 
     @property

@@ -130,6 +130,8 @@ SETTINGS: dict[str, str] = {
     "lost_after": 'lost_after = "3m"',
     "node_python": 'node_python = "/usr/bin/python3.6"',
     "slurm": '[slurm]\npartition = "long"\nextra = ["--constraint=haswell"]',
+    "ray": 'ray = "http://head.cluster:8265"',
+    "ray_python": 'ray_python = "/opt/ray/bin/python"',
     "public": "public = true",
 }
 """By key."""

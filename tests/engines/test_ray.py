@@ -1,0 +1,240 @@
+"""Tasks in Ray, the real one: what it runs, loses and is told to end, while daemons, nodes and its head come and go.
+
+Each scenario counts tries by what the tasks themselves wrote down, and prints a line: tries, lost, run twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill.supervisor.core.remote import Need
+from gristmill.supervisor.core.settings import Settings
+from gristmill.supervisor.core.spec import Spec
+from gristmill.supervisor.executors import BusyError, Chunk, SilentError
+from gristmill.supervisor.executors.ray import Ray
+from tests.engines import raylab, spaces
+from tests.engines.raylab import RayLab
+from tests.mill import Mill
+
+pytestmark = [
+    pytest.mark.skipif(bool(raylab.absent()), reason=raylab.absent()),
+    pytest.mark.alone,  # Ray takes a gigabyte, and both cores while it comes up
+    pytest.mark.timeout(400),
+]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[RayLab]:
+    """A Ray with two nodes of two cores."""
+    with tempfile.TemporaryDirectory(prefix="ray") as base, RayLab(Path(base)) as made:
+        try:
+            made.up("n1", "n2")
+        except AssertionError as error:
+            pytest.skip(f"Ray itself does not come up here: {error}")
+        yield made
+
+
+class RayMill(Mill):
+    """A mill whose engine is the lab's Ray; what its tasks do, they write into `marks`."""
+
+    def __init__(self, base: Path, lab: RayLab) -> None:
+        super().__init__(base)
+        self.lab, self.marks = lab, base / "marks"
+        self.env |= {"RAY_API_SERVER_ADDRESS": lab.url, "RAY_AUTH_TOKEN": lab.token,
+                     "RAY_gcs_rpc_server_reconnect_timeout_s": str(raylab.RECONNECT_S)}  # fmt: skip
+        (self.jobs / ".gristmill").mkdir()
+        (self.jobs / ".gristmill" / "settings.toml").write_text('lost_after = "2s"\nlimit = 1\n')
+
+    def array(self, name: str, total: int, line: str, more: str = "") -> None:
+        """Drops a job of so many tasks, each of which says that it began, and then runs a line of the shell."""
+        command = f"echo $GRIST_START >> {self.marks}; {line}"
+        head = f'command = {json.dumps(command)}\nwhere = "ray"\n{more}\n'
+        self.drop(f"{name}.toml", f"{head}[items]\ntotal = {total}\n")
+
+    def begun(self) -> list[int]:
+        """The items that began, one for each time."""
+        return [int(line) for line in self.marks.read_text().split()] if self.marks.exists() else []
+
+    def account(self, name: str, retried: int = 0) -> str:
+        """Tries, lost, run twice, of a job that has ended; a line for people."""
+        tasks, begun = self.tasks(name), self.begun()
+        lost = sum(task["state"] == "lost" or not task["attempts"] for task in tasks)
+        twice = len(begun) - len(set(begun)) - retried
+        print(f"\n{name:<24} tries {len(begun):>3}   lost {lost}   run twice {twice}")
+        assert (lost, twice) == (0, 0), tasks
+        return f"{len(begun)} of {len(tasks)}"
+
+
+    def asleep(self) -> int:
+        """How many `sleep` there are in the lab that tasks started."""
+        return len(self.lab.pids("sleep 471", "sleep"))
+
+    def __enter__(self) -> RayMill:
+        return self
+
+
+@pytest.fixture
+def mill(tmp_path: Path, lab: RayLab) -> Iterator[RayMill]:
+    """A mill with its daemon running."""
+    with RayMill(tmp_path, lab) as made:
+        made.start()
+        yield made
+
+
+# ── what it runs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_array_ends_as_its_tasks_did(mill: RayMill) -> None:
+    ends = 'case $GRIST_START in 3) exit 3;; 5) kill -9 $$;; 7) sleep 60;; esac; echo "on $GRIST_HOST: $WORD"'
+    mill.array("mixed", 24, ends, 'timeout = "1.5s"\nenv = { WORD = "heard" }')
+    mill.ended("mixed")
+    states = {task["start"]: (task["state"], task["exit_code"], task["signal"]) for task in mill.tasks("mixed")}
+    assert states[3] == ("failed", 3, None)
+    assert states[5] == ("failed", None, 9)
+    assert states[7][0] == "timeout"
+    assert {states[item] for item in range(24) if item not in (3, 5, 7)} == {("done", 0, None)}
+    stopped = next(task for task in mill.tasks("mixed") if task["start"] == 7)
+    assert stopped["ended_at"] - stopped["started_at"] < 3
+    assert "heard" in mill.grist("log", "mixed/0")
+    assert "/0" in mill.tasks("mixed")[0]["engine_id"]
+    assert mill.tasks("mixed")[0]["host"] == os.uname().nodename.split(".")[0]
+    assert "2 nodes, 4 cores" in mill.grist("status")
+    mill.account("mixed")
+
+
+def test_calls_are_made_where_the_module_was_loaded_once(mill: RayMill) -> None:
+    loads = mill.base / "loads"
+    mill.base.joinpath("cubes.py").write_text(
+        "import os\nloaded = []\n"
+        f"def load():\n    loaded.append(os.getpid()); open({str(loads)!r}, 'a').write('x')\n"
+        "def make(n):\n    print('cube of', n)\n    if n == 3: raise ValueError('no three')\n"
+        "    return {'cube': n ** 3, 'own': loaded == [os.getpid()]}\n")  # fmt: skip
+    for isolation in ("fork", "reuse"):
+        mill.drop(f"{isolation}.toml", f'call = "cubes:make"\npreload = "cubes:load"\nisolation = "{isolation}"\n'
+                  f'cwd = "{mill.base}"\nwhere = "ray"\n[grid]\nn = [1, 2, 3, 4]\n')  # fmt: skip
+    for isolation in ("fork", "reuse"):
+        mill.ended(isolation)
+        rows = [json.loads(line) for line in mill.grist("results", isolation, "--json").splitlines()]
+        assert [row["result"]["cube"] for row in rows] == [1, 8, 64]
+        assert {row["result"]["own"] for row in rows} == {isolation == "reuse"}
+        failed = next(task for task in mill.tasks(isolation) if task["state"] == "failed")
+        assert failed["reason"] == "ValueError: no three"
+        assert "cube of 3" in (text := mill.grist("log", failed["id"]))
+        assert "no three" in text
+        assert "callee.py" not in text
+    assert len(loads.read_text()) == 8  # one a slot; of tasks of which nothing is known, each has a slot of its own
+
+
+# ── twice, and not at all ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _ray(lab: RayLab, **environ: str) -> Ray:
+    return Ray({"RAY_API_SERVER_ADDRESS": lab.url, "RAY_AUTH_TOKEN": lab.token, **environ}, Settings)
+
+
+def _chunk(folder: Path, label: str, slots: int, line: str, **need: Any) -> Chunk:
+    """A chunk whose slots run a line of the shell, with no tasks in it."""
+    home = folder / label
+    inner = home / "1"
+    inner.mkdir(parents=True)
+    (inner / "slot").write_text(line)
+    driver = Path(__file__).parents[2] / "supervisor" / "executors" / "raydriver.py"
+    (home / driver.name).write_bytes(driver.read_bytes())
+    return Chunk("1.1", label, inner, slots, Need(**need), Spec(name="x", kind="command", command="true", cwd="/"))
+
+
+async def _until_over(ray: Ray, engine_id: str) -> None:
+    end = time.monotonic() + spaces.DEADLINE_S
+    while await ray.poll({"1.1": engine_id}):
+        assert time.monotonic() < end
+        await asyncio.sleep(0.2)
+
+
+async def test_what_is_submitted_twice_is_run_once(lab: RayLab, tmp_path: Path) -> None:
+    ray, marks = _ray(lab), tmp_path / "marks"
+    chunk = _chunk(tmp_path, "grist-twice-1.1", 6, f"echo $1 >> {marks}; sleep 0.2")
+    first = await ray.submit(chunk)
+    assert await ray.submit(chunk) == first == (await ray.adopt(["grist-twice-1.1", "grist-other"])).pop(chunk.label)
+    await _until_over(ray, first)
+    assert sorted(marks.read_text().split()) == [str(slot) for slot in range(6)]
+    print(f"\n{'submitted twice':<24} tries   6   lost 0   run twice 0")
+
+
+async def test_silence_is_told_from_a_refusal(lab: RayLab, tmp_path: Path) -> None:
+    with pytest.raises(SilentError, match="refuses our token"):
+        await _ray(lab, RAY_AUTH_TOKEN="0" * 32).capacity()
+    with pytest.raises(SilentError, match="does not answer"):
+        await _ray(lab, RAY_API_SERVER_ADDRESS="http://127.0.0.1:9").poll({"1.1": "x"})
+    with pytest.raises(BusyError, match=r"no node of Ray's has 99 cores \(the largest has 2\)"):
+        await _ray(lab).submit(_chunk(tmp_path, "grist-wide-1.1", 1, "true", cpus=99))
+
+
+# ── ended by us ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_cancel_leaves_no_child(mill: RayMill) -> None:
+    mill.array("long", 6, "setsid sleep 4711 & sleep 4712; wait")
+    spaces.until(lambda: mill.asleep() == 8, "four tasks with two processes each")
+    mill.running("long", 4)
+    one = mill.running("long")[0]["id"]
+    mill.grist("cancel", one)
+    mill.until(lambda: next(t for t in mill.tasks("long") if t["id"] == one)["state"] == "canceled", "one is not ended")
+    spaces.until(lambda: len(mill.begun()) == 5, "a task in its place")
+    mill.grist("cancel", "long")
+    assert mill.ended("long")["state"] == "canceled"
+    spaces.until(lambda: not mill.asleep(), "end of what tasks started")
+    assert {task["state"] for task in mill.tasks("long")} == {"canceled"}
+    mill.account("long")
+
+
+# ── who goes away meanwhile ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_daemon_that_was_killed_finds_its_tasks_again(mill: RayMill) -> None:
+    mill.array("adopted", 12, "sleep 1; echo $GRIST_START > $GRIST_RESULT")
+    mill.running("adopted", 2)
+    mill.kill(signal.SIGKILL)
+    spaces.until(lambda: len(mill.begun()) >= 8, "tasks that go on without a daemon")
+    mill.start()
+    assert mill.ended("adopted")["state"] == "done"
+    rows = [json.loads(line) for line in mill.grist("results", "adopted", "--json").splitlines()]
+    assert sorted(row["result"] for row in rows) == list(range(12))
+    mill.account("adopted")
+
+
+def test_tasks_of_a_lost_node_go_elsewhere_and_those_of_a_lost_head_wait_for_another(mill: RayMill) -> None:
+    gate = mill.base / "gate"
+    wait = f"while ! test -e {gate}; do sleep 0.1; done"
+    mill.array("node", 4, wait, 'retry = { attempts = 3, backoff = "0s", on = ["lost"] }')
+    mill.running("node", 4)
+    mill.lab.kill("n2")
+    mill.until(lambda: [t for t in mill.tasks("node") if "is dead or unavailable" in t["reason"] or t["attempts"] == 2],
+               "no task of the node is missed")  # fmt: skip
+    gate.touch()
+    assert mill.ended("node")["state"] == "done"
+    mill.account("node", retried=2)
+
+    gate.unlink()
+    mill.marks.unlink()
+    mill.array("head", 4, wait, 'retry = { attempts = 3, backoff = "0s", on = ["lost"] }')
+    mill.running("head", 2)
+    begun = len(mill.begun())
+    mill.lab.kill("head")
+    mill.until(lambda: "does not answer" in mill.grist("status"), "nobody says that the engine is silent")
+    assert {task["state"] for task in mill.tasks("head")} <= {"running", "queued", "starting"}  # silence is no news
+    spaces.until(lambda: not mill.lab.pids("gate"), "end of tasks whose head is gone")
+    mill.lab.head()
+    mill.lab.node("n3")
+    gate.touch()
+    assert mill.ended("head")["state"] == "done"
+    mill.account("head", retried=begun)
