@@ -13,8 +13,10 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from msgspec import structs
 
 from gristmill.supervisor import errand
 from gristmill.supervisor.core import remote
@@ -386,7 +388,7 @@ class Outpost:
         written = await self._in_thread(lambda: str(path) if path.exists() else "")
         log.warning("task %d/%d: %s", job.id, key.number, fate.words)
         if fate.exit is not None:
-            self._endings.exited(job, key.number, replace(fate.exit, log=written or None))
+            self._endings.exited(job, key.number, structs.replace(fate.exit, log=written or None))
         elif fate.again and task.reason != CANCELING:
             self._ledger.put_back(job, key.number, fate.words, self.executor.rest_s)
         else:
