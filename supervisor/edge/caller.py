@@ -189,13 +189,14 @@ class Caller(worker.Worker):
             self.dressed = context
         self.wardrobe.dress(order["env"])
         self.bound(context, order)
+        before = time.monotonic()
         stdin = self.null if order.get("stdin") is None else worker.input_file(order["stdin"])
         try:
             hand = self.fork(context, [stdin, *(output.fd for output in outputs)], order)
         finally:
             if stdin != self.null:
                 os.close(stdin)
-        self.task = worker.Task(key, hand.pid, context, outputs)
+        self.task = worker.Task(key, hand.pid, context, outputs, time.monotonic() - before)
 
     def employ(self, context: dict[str, Any]) -> Hand:
         """A fresh runner that is to be used again; raises OSError as `fork` does."""

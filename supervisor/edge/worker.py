@@ -766,14 +766,15 @@ class Task:
     cpu = 0.0
     rss = 0
 
-    def __init__(self, key: str, pid: int, context: dict[str, Any], outputs: list[Output]) -> None:
+    def __init__(self, key: str, pid: int, context: dict[str, Any], outputs: list[Output], ago: float = 0.0) -> None:
+        """It began to be started so many seconds ago: one that sleeps for three seconds takes no less than that."""
         self.key = key
         self.pid = pid
         self.grace = context["grace"]
         self.nice = context["nice"]
         self.wait = context.get("wait", False)  # for what the task leaves running, rather than end it
-        self.started = time.time()
-        self.born = time.monotonic()
+        self.started = time.time() - ago
+        self.born = time.monotonic() - ago
         self.deadline = None if context["timeout"] is None else self.born + context["timeout"]
         name = key.split(".", 1)[1]
         self.result_path = f"{context['results']}/{name}.json"
@@ -1057,6 +1058,7 @@ class Worker:
         takes = self.open_terminals(outputs) if context.get("pty") else [output.fd for output in outputs]
         self.birthright.queue_last(context.get("ionice", False))
         self.birthright.go_first(True)
+        before = time.monotonic()
         try:
             self.birth.give((stdin, takes[0], takes[-1]))
             variables = environment.dress(message["env"])
@@ -1076,7 +1078,7 @@ class Worker:
             self.birthright.go_first(False)
             for terminal in self.terminals.values():
                 terminal.begin()
-        self.task = Task(key, pid, context, outputs)
+        self.task = Task(key, pid, context, outputs, time.monotonic() - before)
         if "copy" in message:
             self.task.copies = tuple(os.path.join(context["cwd"], path) if path else "" for path in message["copy"])
             self.task.copies_append = message.get("append", False)

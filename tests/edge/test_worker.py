@@ -128,6 +128,16 @@ def test_exit_codes_arrive_as_they_are(worker: Worker, code: int) -> None:
     assert (end["code"], end["signal"]) == (code, None)
 
 
+def test_a_task_has_begun_before_its_start_came_back(tmp_path: Path) -> None:
+    """On a busy machine that may be long after its program runs: a sleep of three seconds took less than three."""
+    context = {"grace": 1.0, "nice": 0, "timeout": 9.0, "results": str(tmp_path), "logs": str(tmp_path)}
+    now, clock = time.time(), time.monotonic()
+    task = code.Task("1.0.1", 1, context, [], ago=2.0)
+    assert task.started - now == pytest.approx(-2.0, abs=1.0)
+    assert task.born - clock == pytest.approx(-2.0, abs=1.0)
+    assert task.deadline == task.born + 9.0
+
+
 def test_a_signal_is_a_signal(worker: Worker) -> None:
     worker.sh(0, "kill -9 $$")
     end = worker.hear("e")
