@@ -199,7 +199,9 @@ class Job:
             return 1
         most = AHEAD_MOST if self.spec.call is None or self.spec.call.recycle is None else AHEAD_CALLS
         most = most if most * wall_s <= AHEAD_S else int(AHEAD_S / wall_s)
-        unfinished = len(self.again) + self.handout.promises + self.hands if self.guided is None else most
+        if self.guided is not None:
+            return most  # its ranges become shorter themselves
+        unfinished = len(self.again) + self.handout.promises + self.hands
         return min(most, -(-unfinished // (self.workers + 1)) or 1)
 
     def ready(self, now: float) -> bool:
