@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -23,11 +24,15 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from gristmill.supervisor.edge.client import Client
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.bench.daemon import Daemon
 
 MODULE = '''
 import json
 import os
+import signal
 import sys
 import time
 
@@ -61,29 +66,16 @@ if __name__ == "__main__":
 '''
 
 
-class Daemon:
-    """A daemon in a folder of its own, with a fixed number of workers, beside a module that does the work."""
+class Mill(Daemon):
+    """A daemon beside a module that does the work."""
 
     def __init__(self, base: Path, workers: int, module: str) -> None:
-        self.base, self.jobs, self.state = base, base / "jobs", base / "state"
-        self.jobs.mkdir(parents=True)
+        super().__init__(base, workers)
         (base / "work.py").write_text(module)
-        command = [sys.executable, "-m", "gristmill.supervisor.cli", "daemon", "--quiet", "--allow-root",
-                   "--jobs", str(self.jobs), "--state", str(self.state), "--limit", str(workers)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        assert self.process.stdout is not None
-        if self.process.stdout.readline() != "ready\n":
-            raise SystemExit("the daemon did not start")
 
-    def run(self, name: str, what: str, items: str) -> tuple[float, int]:
-        """(seconds from the first start to the last end, tasks); raises SystemExit where the job did not go well."""
-        with Client(self.state / "socket") as client:
-            text = f'name = "{name}"\n{what}\n[items]\n{items}\n[resources]\nmemory = "16 MiB"\n'
-            job = client.ask("add", file="bench.toml", text=text)["id"]
-            while (seen := client.ask("job", job=str(job), limit=0)["job"])["ended_at"] is None:
-                client.ask("changed", timeout=5)
-        if seen["state"] != "done":
-            raise SystemExit(f"{name}: {seen['state']}: {seen['reason']}")
+    def ranges(self, name: str, what: str, items: str) -> tuple[float, int]:
+        """(seconds from the first start to the last end, tasks)."""
+        seen = self.job(f'name = "{name}"\n{what}\n[items]\n{items}\n[resources]\nmemory = "16 MiB"\n')
         return seen["ended_at"] - seen["started_at"], seen["tasks"]
 
     def rows(self) -> int:
@@ -95,13 +87,6 @@ class Daemon:
         """Bytes that the daemon keeps to itself."""
         text = Path("/proc", str(self.process.pid), "smaps_rollup").read_text()
         return 1024 * sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_"))
-
-    def close(self) -> None:
-        with Client(self.state / "socket") as client:
-            client.ask("shutdown")
-        self.process.wait(30)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
 
 
 CALL = 'call = "work:{name}"\nisolation = "reuse"'
@@ -128,16 +113,16 @@ def cost(base: Path, seconds: float, rounds: int) -> None:
     """Part 1."""
     each = 0.002
     items = round(seconds / each)
-    daemon = Daemon(base, 1, module_of(each))
+    daemon = Mill(base, 1, module_of(each))
     try:
         for name, what in (("calls", CALL.replace("{name}", "loop")), ("commands", COMMAND)):
-            daemon.run(name, what, f"total = {items // 4}\nper_task = \"auto\"")
+            daemon.ranges(name, what, f"total = {items // 4}\nper_task = \"auto\"")
             more, tasks = [], 0
             for _ in range(rounds):
                 began = time.perf_counter()
                 subprocess.run([sys.executable, "work.py", "0", str(items)], cwd=base, check=True)
                 plain = time.perf_counter() - began
-                ours, tasks = daemon.run(name, what, f"total = {items}\nper_task = \"auto\"")
+                ours, tasks = daemon.ranges(name, what, f"total = {items}\nper_task = \"auto\"")
                 more.append(100 * (ours / plain - 1))
             print(f"| ranges as {name} | {tasks} | {statistics.median(more):+.2f} % "
                   f"({min(more):+.2f} – {max(more):+.2f}) |", flush=True)
@@ -147,9 +132,9 @@ def cost(base: Path, seconds: float, rounds: int) -> None:
 
 def kept(base: Path, items: int) -> None:
     """Part 2."""
-    daemon = Daemon(base, 16, module())
+    daemon = Mill(base, 16, module())
     try:
-        daemon.run("before", CALL.replace("{name}", "nap"), 'total = 1000\nper_task = "auto"')
+        daemon.ranges("before", CALL.replace("{name}", "nap"), 'total = 1000\nper_task = "auto"')
         before, before_rows = daemon.memory(), daemon.rows()
         most_rows, most = 0, 0
         over = threading.Event()
@@ -161,7 +146,7 @@ def kept(base: Path, items: int) -> None:
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        seconds, tasks = daemon.run("many", CALL.replace("{name}", "nap"), f'total = {items}\nper_task = "auto"')
+        seconds, tasks = daemon.ranges("many", CALL.replace("{name}", "nap"), f'total = {items}\nper_task = "auto"')
         over.set()
         watcher.join()
         print(f"{items:,} items in {tasks:,} tasks and {seconds:.1f} s on 16 workers: {most_rows} rows at most, "
@@ -175,14 +160,14 @@ def tails(base: Path, workers: int, rounds: int) -> None:
     """Part 3."""
     items = 5000 * workers
     ideal = (0.02 * 0.1 + 0.002 * 0.9) * items / workers
-    daemon = Daemon(base, workers, module(heavy=items * 9 // 10))
+    daemon = Mill(base, workers, module(heavy=items * 9 // 10))
     try:
         choices = {"chosen": "\"auto\"", "an even share": str(items // workers), "500 each": "500", "50 each": "50"}
         for name, per_task in choices.items():
             taken = []
             call = CALL.replace("{name}", "uneven")
             for _ in range(rounds):
-                seconds, tasks = daemon.run(name.replace(" ", "-"), call, f"total = {items}\nper_task = {per_task}")
+                seconds, tasks = daemon.ranges(name.replace(" ", "-"), call, f"total = {items}\nper_task = {per_task}")
                 taken.append(seconds / ideal)
             print(f"| {name} | {tasks} | {statistics.median(taken):.2f} "
                   f"({min(taken):.2f} – {max(taken):.2f}) |", flush=True)
@@ -197,6 +182,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--items", type=int, default=10_000_000)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the daemon is ended as well
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}, {options.rounds} rounds\n")
     with tempfile.TemporaryDirectory() as base:
         print(f"| one worker, {options.seconds:g} s of work | tasks | more than a plain loop (min – max) |")
