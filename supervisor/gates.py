@@ -77,7 +77,7 @@ class Gates:
     def _judge(self, job: Job, now: float, local: datetime, names: dict[str, list[int]]) -> None:
         limit = job.spec.limits.time_s
         if limit is not None and job.started_at is not None and now > job.started_at + limit:
-            for task in self._ledger.fail(job, f"timeout: took longer than {figures.clock_span(limit)}", end=True):
+            for task in self._ledger.fail(job, f"timeout: took longer than {figures.length(limit)}", end=True):
                 self._end(task)
             return
         wait_s = self._start(job) - now if job.spec.gate.start else 0.0

@@ -282,8 +282,9 @@ class Ledger(Roll):
         for task in fresh:
             self._put(job, task)
         self._touch(job)
+        to_do = job.waiting  # before the first of them begins
         await self.flush()
-        return job.waiting
+        return to_do
 
     # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -7,6 +7,8 @@ import sys
 import time
 
 from gristmill.supervisor.cli.place import Place, place_of
+from gristmill.supervisor.core import units
+from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.edge.client import Client
 
@@ -19,7 +21,19 @@ TAKEN_S = 10.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("jobs_named", nargs="*", metavar="JOB", help="default: all that have not ended yet")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after this; exit code 4")
+    parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help="give up after this, or 2h: exit code 4")
+
+
+def seconds(text: str) -> float:
+    """`90`, `90s` or `2h` in seconds; raises what argparse takes for a fault of the user's."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return units.seconds(text, zero=True)
+    except Fault as fault:
+        raise argparse.ArgumentTypeError(f"{fault.what} – {fault.mend}") from fault
 
 
 def run(args: argparse.Namespace) -> int:

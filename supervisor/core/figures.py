@@ -48,6 +48,11 @@ def clock_span(seconds: float | None) -> str:
     return f"{whole // DAY}d {whole % DAY // HOUR:02d}h"
 
 
+def length(seconds: float) -> str:
+    """A length that somebody has set, in a sentence: `0.5 s`, `12 s`, from a minute on as `clock_span`."""
+    return f"{seconds:g} s" if seconds < MINUTE else clock_span(seconds)
+
+
 def about(seconds: float | None) -> str:
     """A time to come, no finer than it can be known: `~40s`, `~48m`, `~2h10m`, `~3d`."""
     if seconds is None:

@@ -136,7 +136,7 @@ def judge(
     known of a job that it names. One that has `begun` waits for its hours only."""
     if not begun:
         if gate.expires_s is not None and age_s > gate.expires_s:
-            return Verdict("never", f"expired: not begun within {figures.clock_span(gate.expires_s)}")
+            return Verdict("never", f"expired: not begun within {figures.length(gate.expires_s)}")
         for words, refs in needs(gate):
             for ref in refs:
                 verdict = _after(words, ref, fate(ref))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.supervisor.cli import VERBS, main, parser_for
+from gristmill.supervisor.cli import VERBS, main, parser_for, wait
 from gristmill.supervisor.cli.add import job_text
 from gristmill.supervisor.core import jobfile
 from gristmill.supervisor.core.tomltext import literal, quoted
@@ -112,3 +113,10 @@ def test_a_command_added_is_the_command_that_is_run(word: str, tmp_path: Path) -
 
     assert launch(spec, job=1, number=0, span=(0, 1), attempt=1, script=None).argv == ("echo", word)
     assert quoted(literal(word))
+
+
+@pytest.mark.parametrize(("text", "expected"), [("90", 90.0), ("0.5", 0.5), ("90s", 90.0), ("2h", 7200.0)])
+def test_a_wait_ends_after_seconds_or_any_length_that_a_job_file_may_have(text: str, expected: float) -> None:
+    assert wait.seconds(text) == expected
+    with pytest.raises(argparse.ArgumentTypeError, match="soon"):
+        wait.seconds("soon")

@@ -134,6 +134,12 @@ async def test_time_is_up_for_a_job_so_long_after_its_first_start(house: House) 
     assert [one.number for one in house.ended] == [task.number]
 
 
+async def test_a_short_time_is_told_as_it_was_set(house: House) -> None:
+    job = await house.drop("late", 'start = "1h"', 'expires = "500ms"')
+    await house.at(BEGIN + timedelta(seconds=1))
+    assert job.reason == "expired: not begun within 0.5 s"
+
+
 async def test_a_long_line_of_jobs_is_looked_at_in_one_go(house: House) -> None:
     jobs = [await house.drop("j0")] + [await house.drop(f"j{n}", f'after = "j{n - 1}"') for n in range(1, 300)]
     await house.at(BEGIN)
