@@ -321,6 +321,7 @@ class Daemon:
             self.ledger, self.conditions,
             lambda: self._files.settings, self._environ, self.settings.jobs / ".gristmill" / "beyond", tag,
         )
+        self.intake.reader.usual_place = lambda: self._files.settings.where
         self.beyond.workers, self.beyond.usual_s = lambda: self.dispatcher.limit, self.tuner.usual_s
         self.pool.orders.end_elsewhere = self.beyond.end
         self.feed.engines = self.beyond.views
@@ -352,6 +353,7 @@ class Daemon:
                                 lambda: studies.vitals(read, self.feed.machine, self.tuner.reading,
                                                        self.deck.lines()))  # fmt: skip
         self.keeper = Housekeeper(self.ledger, record, self.settings.state, lambda: self._files.settings, time.time)
+        self.keeper.elsewhere = self.beyond.chunks.remove
         self.forecasts = Forecasts(self.ledger, record, lambda: self.dispatcher.limit, self.tuner.usual_s, time.time)
         self.crier = Crier(self.ledger, self.feed, Board(board.base(self._environ)), self.settings.state,
                            lambda: self._files.settings, self.conditions)  # fmt: skip

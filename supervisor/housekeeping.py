@@ -64,6 +64,8 @@ class Housekeeper:
         self._usual, self._looked_at = usual, -math.inf
         self._marked = [int(number) for number in (record.queries.meta(MARK) or "").split()]
         self._wanted = asyncio.Event()
+        self.elsewhere: Callable[[int], None] = lambda _: None
+        """Removes what a job left in the shared folder."""
         self.operations: Mapping[str, Any] = {"clean": self._clean}
 
     async def run(self) -> None:
@@ -206,6 +208,7 @@ class Housekeeper:
         with self._store.reading() as queries:
             for job in jobs:
                 code = queries.frozen_code(job)
+                self.elsewhere(job)
                 self._attic.remove(job, queries.script(job), [*queries.result_files(job), *([code] if code else ())])
 
     async def _give_back(self) -> None:

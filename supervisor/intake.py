@@ -62,7 +62,7 @@ class Intake:
         self._shelves = Shelves(folder.path, folder.spool)
         self._filing = Filing(folder, self._shelves, record, ledger)
         self._looker = ThreadPoolExecutor(1, "look")
-        self._reader = Reader(str(folder.path.parent), scripts, environ)
+        self.reader = Reader(str(folder.path.parent), scripts, environ)
         self._watch = Watch(self._hint_from_thread)
         self._arrivals = Arrivals()
         self._hinted: dict[bytes, bool] = {}
@@ -106,7 +106,7 @@ class Intake:
     def close(self) -> None:
         """Stops listening for hints."""
         self._watch.close()
-        self._reader.close()
+        self.reader.close()
         self._looker.shutdown(wait=False, cancel_futures=True)
 
     def _in_thread(self, what: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
@@ -218,7 +218,7 @@ class Intake:
         name, data = handed_in(file, text)
         batch = self._batch()
         mine = Claimed(claim(batch, name), name, data, False)
-        (outcome,) = await self._reader.read([mine])
+        (outcome,) = await self.reader.read([mine])
         if isinstance(outcome, JobFileError):
             raise outcome
         self._in_hand.add(mine.claim)
@@ -240,7 +240,7 @@ class Intake:
         self._in_hand |= claims
         try:
             while claimed:
-                outcomes = await self._reader.read(claimed)
+                outcomes = await self.reader.read(claimed)
                 now, claimed = claimed[: len(outcomes)], claimed[len(outcomes) :]
                 await self._take_in(now, outcomes)
         finally:

@@ -27,7 +27,7 @@ from gristmill.supervisor.core.journal import Exit, Key
 from gristmill.supervisor.core.remote import Glimpse, Missing, Place
 from gristmill.supervisor.core.settings import Settings
 from gristmill.supervisor.core.task import NO_START, Task, note
-from gristmill.supervisor.edge.chunks import Chunks, last_lines
+from gristmill.supervisor.edge.chunks import Chunks
 from gristmill.supervisor.endings import Endings
 from gristmill.supervisor.executors import BusyError, Capacity, Chunk, Executor, RefusedError, SilentError
 from gristmill.supervisor.ledger import CANCELING, Ledger
@@ -57,6 +57,8 @@ class Open:
     pack: int
     tasks: dict[int, Key]
     missing: Missing
+    ghosts: Missing
+    """Slots that the engine takes to run, though all of their tasks have records."""
     engine_id: str = ""
     most: int | None = None
     looked_at: float = 0.0
@@ -88,6 +90,8 @@ class Outpost:
         self.wake = asyncio.Event()
         self.wanted: Callable[[], list[tuple[Job, int]]] = list
         """The jobs whose tasks are for this engine, each with how many of them, in the order of their turns."""
+        self.leaving: dict[str, tuple[str, float]] = {}
+        """Chunks that are over for us, until the engine has let them go as well: its id of them, and since when."""
         self._left: dict[str, list[Task]] = {}
         self._ends: dict[str, set[int]] = {}
         self._failures, self.silence = 0, ""
@@ -107,7 +111,7 @@ class Outpost:
         while True:
             self.wake.clear()
             await self._round()
-            if not (self.open or self._left or self.wanted()):
+            if not (self.open or self._left or self.leaving or self.wanted()):
                 await self.wake.wait()
                 continue
             due = min(self._look_at, self._poll_at) if self.open else self._poll_at
@@ -124,7 +128,7 @@ class Outpost:
             await self._adopt()
             if self._ends:
                 await self._end()
-            if self.open and now >= self._poll_at:
+            if (self.open or self.leaving) and now >= self._poll_at:
                 await self._poll()
             if self.open and now >= self._look_at:
                 await self._look()
@@ -168,7 +172,8 @@ class Outpost:
                 continue
             known = await self._in_thread(self._chunks.engine_id, name)
             job = self._ledger.jobs[tasks[0].job]
-            made = Open(name, job.id, head["slots"], head["pack"], keys, self._missing(), known, head.get("most"))
+            made = Open(name, job.id, head["slots"], head["pack"], keys, self._missing(), self._missing(), known,
+                        head.get("most"))  # fmt: skip
             self.open[name] = made
             log.info("adopted %d tasks of job %d in %s, chunk %s (%s)", len(keys), job.id, self.executor.name, name,
                      known or "not known to it as yet")  # fmt: skip
@@ -196,8 +201,12 @@ class Outpost:
     def _label(self, name: str) -> str:
         return f"grist-{self._tag}-{name}"
 
+    @property
+    def _grace_s(self) -> float:
+        return max(self.executor.grace_s, self._settings().lost_after)
+
     def _missing(self) -> Missing:
-        return Missing(max(self.executor.grace_s, self._settings().lost_after))
+        return Missing(self._grace_s)
 
     # ── handing over ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -251,7 +260,7 @@ class Outpost:
         if not tasks:
             return True
         one = Open(name, job.id, -(-len(tasks) // pack), pack, {at: task.key for at, task in enumerate(tasks)},
-                   self._missing(), most=most, looked_at=self._ledger.clock())  # fmt: skip
+                   self._missing(), self._missing(), most=most, looked_at=self._ledger.clock())  # fmt: skip
         self.open[name] = one
         written = self._ledger.handing_over(tasks)
         try:
@@ -295,10 +304,16 @@ class Outpost:
     async def _poll(self) -> None:
         """Asks the engine for all chunks at once."""
         asked = {one.name: one.engine_id for one in self.open.values() if one.engine_id}
-        if not asked:
+        going = {name: engine_id for name, (engine_id, _) in self.leaving.items()}
+        if not asked and not going:
             return
-        found = await self.executor.poll(asked)
+        found = await self.executor.poll(asked | going)
         self._heard()
+        for name, engine_id in going.items():
+            if name not in found:
+                del self.leaving[name]
+            elif time.monotonic() - self.leaving[name][1] > self._grace_s:
+                await self.executor.cancel(engine_id, None)  # all have records, whatever it thinks that it runs
         self._look_at = 0.0  # what it does not know any more has its record by now, or is missing
         for name in asked:
             self.open[name].glimpse = found.get(name, Glimpse())
@@ -363,6 +378,9 @@ class Outpost:
         there = frozenset(index for index in one.tasks if glimpse.knows(index // one.pack)
                           and not (index // one.pack in glimpse.stuck and index in one.claimed))  # fmt: skip
         gone = one.missing.look(frozenset(one.tasks), there, now)
+        running = frozenset(glimpse.running) - {index // one.pack for index in one.tasks}
+        if ghosts := one.ghosts.look(running, frozenset(), now):
+            await self.executor.cancel(one.engine_id, ghosts)
         stuck = [index for index in there if index // one.pack in glimpse.stuck]
         if not gone and not stuck:
             return
@@ -381,7 +399,7 @@ class Outpost:
         """A task that has begun left no record of how it ended, or one that says that the engine ended it."""
         job, slot = self._ledger.jobs[key.job], index // one.pack
         told = (await self.executor.explain(one.engine_id, [slot])).get(slot)
-        tail = await self._in_thread(last_lines, self._chunks.path(one.name) / "engine.log")
+        tail = await self._in_thread(self._chunks.complaints, one.name, index)
         task = job.live[key.number]
         fate = remote.fate(self.executor.name, told, task.host, task.started_at, self._ledger.clock(), tail)
         path = self._chunks.log(one.name, key)
@@ -432,6 +450,8 @@ class Outpost:
         """A chunk without tasks that have no record is cleared away, once all that it said is in the store."""
         if one.tasks or self.open.pop(one.name, None) is None:
             return
+        if one.engine_id and one.glimpse is not None:
+            self.leaving[one.name] = one.engine_id, time.monotonic()
         self.wake.set()
         self._ledger.flush().add_done_callback(lambda written: self._clear(one.name, written))
 

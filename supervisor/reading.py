@@ -12,7 +12,7 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
@@ -45,6 +45,8 @@ class Reader:
     def __init__(self, cwd: str, scripts: Path, environ: Mapping[str, str]) -> None:
         self._cwd, self._scripts, self._environ = cwd, scripts, environ
         self._thread = ThreadPoolExecutor(1, "intake")
+        self.usual_place: Callable[[], str] = lambda: "local"
+        """Where jobs run that do not say it."""
 
     def close(self) -> None:
         """Lets the thread go."""
@@ -96,6 +98,8 @@ class Reader:
         spec = jobfile.parse(
             text, file, cwd=self._cwd, home=home, executable=item.executable, read=_text_of
         )
+        if not spec.where and (usual := self.usual_place()) != "local":
+            spec = msgspec.structs.replace(spec, where=usual)
         complaints = environment.examine(spec, self._environ)
         if complaints:
             problems = [Problem(*jobfile.locate(text, file, c.path), c.what, c.mend) for c in complaints]

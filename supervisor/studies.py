@@ -12,10 +12,11 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gristmill.supervisor import fuses
-from gristmill.supervisor.core import sweep
+from gristmill.supervisor.core import batchfile, sweep
 from gristmill.supervisor.core.answers import (
     CausesView,
     LifeView,
@@ -53,8 +54,15 @@ class Studies:
         self._busy = asyncio.Lock()
         self.operations: Mapping[str, Any] = {
             "sweep": self._sweep, "causes": self._causes, "timeline": self._timeline, "life": self._life,
-            "vitals": self._machine,
+            "vitals": self._machine, "sbatch": self._sbatch,
         }
+
+    async def _sbatch(self, _: Connection, request: dict[str, Any]) -> dict[str, str]:
+        """A job as a script for Slurm."""
+        job = await self._finder.of(request)
+        path = job.spec.script
+        source = "" if path is None else await asyncio.to_thread(lambda: Path(path).read_text(errors="replace"))
+        return {"text": batchfile.script(job.spec, job.id, job.footprint, job.memory_need, source)}
 
     async def _sweep(self, _: Connection, request: dict[str, Any]) -> SweepView:
         job, wanted = await self._finder.of(request), str(request.get("result") or "")

@@ -20,6 +20,8 @@ VERBS = {
     "tui": "open the screens of a running daemon",
     "web": "show the screens in a browser, on this machine alone",
     "add": "add a job from the command line",
+    "submit": "hand job files to the daemon, here or on another machine",
+    "export": "write a job as a plain script for Slurm",
     "check": "say what a job file would run, or what is wrong with it",
     "status": "show jobs, or the tasks of one job",
     "explain": "say why so many workers run, or why a job or task waits, runs or ended so",

@@ -25,6 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--after-any", metavar="JOB", action="append", help="once that job has ended in any way")
     parser.add_argument("--after-failed", metavar="JOB", action="append", help="once that job has failed")
     parser.add_argument("--start", metavar="TIME", help="not before: 22:00, 2h, '2026-12-24 08:00'")
+    parser.add_argument("--where", choices=("local", "slurm", "ray", "auto"),
+                        help="where it runs: on this machine, in an engine, or auto")  # fmt: skip
     parser.add_argument("--cwd", metavar="DIR", help="where it runs (default: here)")
     parser.add_argument("--env", metavar="NAME[=VALUE]", action="append", default=[],
                         help="a variable of this shell, or one that is given here")  # fmt: skip
@@ -95,6 +97,7 @@ def choice_text(args: argparse.Namespace, venv: str | None) -> str:
     lines = [f"venv = {quoted(venv)}"] if venv else []
     lines += [] if args.priority is None else [f"priority = {args.priority}"]
     lines += [] if args.timeout is None else [f"timeout = {quoted(args.timeout)}"]
+    lines += [] if args.where is None else [f"where = {quoted(args.where)}"]
     return "".join(line + "\n" for line in lines)
 
 

@@ -14,6 +14,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "grist add -- python3 train.py --lr 0.1", "grist add --name merge --after sweep 'cat out/* > all.txt'",
         "grist add --edit  # a commented job, in your editor",
     ),
+    "submit": ("grist submit sweep.toml", "grist submit --host login.cluster --jobs thesis/jobs sweep.toml"),
+    "export": ("grist export sbatch sweep -o sweep.sbatch",),
     "check": ("grist check sweep.toml", "grist check --all sweep.toml"),
     "status": (
         "grist status", "grist status sweep --state failed", "grist status --watch",

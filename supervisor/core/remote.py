@@ -7,6 +7,7 @@ Owns those decisions. Asks no engine and opens no folder (`executors`, `edge.chu
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,9 @@ from gristmill.supervisor.core.journal import Exit, read_exit
 
 SKEW_S = 90.0
 """For so long a shared folder may show what it was: a record that turns up is no older than the last look and this."""
+
+
+_MEMORY = re.compile(r"(?i)exceeded .*memory limit|oom.?kill")
 
 
 class Place(NamedTuple):
@@ -132,7 +136,7 @@ def overflow(waiting: int, wall_s: float | None, workers: float, patience_s: flo
     return max(0, waiting - math.ceil(workers * patience_s / wall_s))
 
 
-def pause(failures: int, least_s: float, most_s: float = 60.0) -> float:
+def pause(failures: int, least_s: float, most_s: float = 30.0) -> float:
     """Seconds until an engine that did not answer so many times in a row is asked again."""
     return min(most_s, least_s * 2.0 ** min(failures, 16))
 
@@ -168,6 +172,8 @@ def fate(engine: str, ended: Ended | None, host: str, began: float | None, now: 
     """What to make of the engine's word on a task that began (`began`) on `host`, if it has one; `tail` is what the
     engine itself wrote of the chunk."""
     at = f" on {host}" if host else ""
+    if _MEMORY.search(tail) and (ended is None or ended.how is End.ENDED):
+        ended = Ended(End.MEMORY, "out of memory, as claimed or learned")
     if ended is None or ended.how in (End.ENDED, End.NODE):
         said = f": {engine} says {ended.words}" if ended is not None and ended.words else ""
         return Fate(f"it left no record{at}{said}" + (f" ({tail})" if tail else ""))

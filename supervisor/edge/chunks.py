@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import struct
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,8 @@ from typing import Any
 
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.remote import Seen
+
+LOG_BYTES = 1 << 18
 
 
 class Chunks:
@@ -165,6 +168,18 @@ class Chunks:
                 found[index] = json.loads((self.path(name) / "rec" / f"{index}.claim").read_bytes())
         return found
 
+    def complaints(self, name: str, index: int) -> str:
+        """What the engine itself wrote about the slot of a task, which has begun: the lines of its log that name it."""
+        number = str(self.claims(name, [index]).get(index, {}).get("job", ""))
+        try:
+            with open(self.path(name) / "engine.log", "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_BYTES))
+                lines = file.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        named = re.compile(rf"(?<![0-9]){re.escape(number)}(?![0-9])")
+        return "; ".join(dict.fromkeys(line.strip() for line in lines if number and named.search(line)))[-300:]
+
     def mark_ends(self, name: str, indexes: Iterable[int]) -> None:
         """Marks tasks as to be ended, for nodes where the engine does not end single ones."""
         for index in indexes:
@@ -196,17 +211,6 @@ class Chunks:
         """Removes all that a job left there."""
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.base / str(job))
-
-
-def last_lines(path: Path, most: int = 300) -> str:
-    """The end of a text file, "" where it says nothing."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - most))
-            return " ".join(file.read().decode(errors="replace").split())
-    except OSError:
-        return ""
 
 
 def _write(path: Path, data: bytes | Sequence[bytes]) -> None:

@@ -60,6 +60,8 @@ _BUILTIN = frozenset(
 _OF_LOGIN = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ")
 """Variables that a login sets, whose values are the same for all of a user's processes."""
 _PATH_OF_LOGIN = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+ENGINES = ("slurm", "ray")
+"""Where tasks run that never run here."""
 _HOMES_OF_CONDA = ("miniconda3", "miniforge3", "anaconda3", "mambaforge", "micromamba")
 
 
@@ -146,7 +148,7 @@ def interpreter(spec: Spec, environ: Mapping[str, str]) -> str:
 def examine(spec: Spec, environ: Mapping[str, str]) -> list[Complaint]:
     """What the job names and the machine lacks: folders, environments, programs; empty if all is there."""
     complaints = [*_folder(spec.cwd), *_venv(spec), *_conda(spec, environ)]
-    if not complaints:
+    if not complaints and spec.where not in ENGINES:  # whose nodes may have what is not here
         complaints += [*_program(spec, environ), *_finish(spec, environ)]
     return complaints
 

@@ -171,7 +171,8 @@ class Task:
         """Whether the task is ours to run."""
         if os.path.exists(self.base + ".json"):
             return False
-        said = {"v": VERSION, "host": HOST, "id": ENGINE_ID, "pid": os.getpid(), "t": time.time()}
+        said = {"v": VERSION, "host": HOST, "id": ENGINE_ID, "job": os.environ.get("SLURM_JOB_ID", ""),
+                "pid": os.getpid(), "t": time.time()}  # fmt: skip
         won = write(self.base + ".claim", json.dumps(said).encode(), True)
         sync_folder(os.path.dirname(self.base))
         return won

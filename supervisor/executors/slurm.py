@@ -32,7 +32,7 @@ class Slurm:
 
     name = "slurm"
     rest_s = 5.0
-    grace_s = 30.0
+    grace_s = 5.0
     start_s = 1.0
 
     def __init__(self, environ: Mapping[str, str], settings: Callable[[], Settings]) -> None:

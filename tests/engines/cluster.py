@@ -49,6 +49,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 SlurmdTimeout={slurmd_timeout}
 SlurmctldTimeout=30
+MessageTimeout=5
 MinJobAge={min_job_age}
 KillWait=5
 InactiveLimit=0
@@ -80,7 +81,7 @@ def missing() -> str:
 class Cluster:
     """One Slurm in a folder, whose path is short and open to all."""
 
-    def __init__(self, base: Path, nodes: int = 2, cpus: int = 2, **how: object) -> None:
+    def __init__(self, base: Path, nodes: int = 2, cpus: int = 4, **how: object) -> None:
         self.base, self.nodes = base.resolve(), nodes
         ports = [_free_port() for _ in range(1)]
         self.port = ports[0]
@@ -88,7 +89,7 @@ class Cluster:
         self.env = {**os.environ, "SLURM_CONF": str(self.base / "slurm.conf")}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         options = {
-            "sched": SCHED, "slurmd_timeout": 30, "min_job_age": 300, "max_jobs": 20000, "memory": 2000,
+            "sched": SCHED, "slurmd_timeout": 30, "min_job_age": 10, "max_jobs": 20000, "memory": 2000,
             **how,
         }
         for inner in ("munge", "state", "spool", "run", "log"):
@@ -157,6 +158,17 @@ class Cluster:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def steps(self, node: str) -> list[int]:
+        """Descriptors of all that runs on a node, which is this machine: the steps of its slurmd, and their tasks."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                environ = (entry / "environ").read_bytes()
+                step = b"slurmstepd" in (entry / "cmdline").read_bytes()
+                if f"SLURMD_NODENAME={node}\0".encode() in environ or (step and f"-N\0{node}".encode() in environ):
+                    found.append(os.pidfd_open(int(entry.name)))
+        return found
 
     def _strays(self) -> Iterator[int]:
         """Those that our daemons left, such as slurmstepd: our configuration is in their environment."""

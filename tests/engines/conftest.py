@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,13 +17,20 @@ from tests.mill import Mill
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Cluster]:
-    """A cluster of two nodes with two cores each, for all tests."""
+    """A cluster of two nodes with four slots each, for all tests."""
+    with made() as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
+def made() -> Iterator[Cluster]:
+    """A cluster of one's own."""
     if why := cluster.missing():
         pytest.skip(why)
     base = Path(tempfile.mkdtemp(prefix="gm", dir="/tmp"))
     try:
-        with Cluster(base) as made:
-            yield made
+        with Cluster(base) as one:
+            yield one
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
@@ -30,6 +38,8 @@ def slurm() -> Iterator[Cluster]:
 @pytest.fixture
 def mill(tmp_path: Path, slurm: Cluster) -> Iterator[Mill]:
     """A mill that stands still, and knows the cluster."""
-    with Mill(tmp_path) as made:
-        made.env = {**made.env, "SLURM_CONF": slurm.env["SLURM_CONF"]}
-        yield made
+    with Mill(tmp_path) as one:
+        one.env = {**one.env, "SLURM_CONF": slurm.env["SLURM_CONF"]}
+        (one.jobs / ".gristmill").mkdir(0o700)
+        (one.jobs / ".gristmill" / "settings.toml").write_text('lost_after = "2s"\n')
+        yield one
