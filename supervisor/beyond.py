@@ -21,6 +21,7 @@ from gristmill.supervisor.executors import Executor
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.outpost import Outpost
 
+RANGES_FIRST = 4
 PROGRAMS = [Path(__file__).parent / "executors" / name for name in ("node.py", "callee.py", "raydriver.py")]
 
 
@@ -96,11 +97,18 @@ class Beyond:
     def _count(self, job: Job) -> int:
         waiting = job.handout.left(job.demand()) + len(job.again)
         if job.where != "auto":
-            return waiting if job.guided is None or job.footprint.pace.ends else min(waiting, max(0, 4 - len(job.live)))
+            return waiting if job.guided is None else min(waiting, max(0, self._ranges(job) - len(job.live)))
         if job.spec.limits.workers is not None or job.spec.resources.counters:
             return 0  # more machines would not help
         wall_s = job.footprint.wall_s if job.footprint.ends else self.usual_s(job.kind)
         return remote.overflow(waiting, wall_s, self.workers(), self._settings().beyond_after)
+
+    def _ranges(self, job: Job) -> int:
+        """How many ranges of a job may be in an engine at once: a few until it is known how long they are to be, then
+        two for each core, so that the last ones are not all handed out while they are still long."""
+        capacity = self.outposts[job.where].capacity
+        cpus = (capacity.cpus if capacity is not None else None) or RANGES_FIRST
+        return 2 * cpus if job.footprint.pace.unit else RANGES_FIRST
 
     def _waits(self, engine: str) -> str:
         outpost = self.outposts[engine]

@@ -19,7 +19,7 @@ from gristmill.supervisor.core.settings import Settings
 from gristmill.supervisor.core.spec import Batch
 from gristmill.supervisor.executors import BusyError, Capacity, Chunk, RefusedError, SilentError
 
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 """Seconds that a command may take: a controller that restarts lets them wait."""
 ARRAY_MOST = 1001
 """What MaxArraySize is where Slurm does not say it."""

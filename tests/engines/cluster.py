@@ -202,6 +202,11 @@ class Cluster:
             self.run("scontrol", "update", f"nodename=n{number}", "state=resume")
         self.until(lambda: self.states() <= {"idle", "mixed", "allocated", "completing"}, "nodes that work")
 
+    def settle(self) -> None:
+        """Waits until the controller has saved its state since now."""
+        saved, now = self.base / "state" / "job_state", time.time()
+        self.until(lambda: saved.exists() and saved.stat().st_mtime > now, "the controller to save its state")
+
     @staticmethod
     def until(what: Callable[[], object], why: str) -> None:
         """Waits until it is so; fails at the deadline."""

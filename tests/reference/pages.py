@@ -56,6 +56,7 @@ cwd = "~/project"                   # default: the folder that holds jobs/
 venv = "~/envs/torch"               # or conda = "torch"
 env = {{ MODE = "fast" }}
 snapshot = ["*.py"]                 # code frozen now, or "git": `python3 {{snapshot}}/train.py` runs the copy
+where = "slurm"                     # or "auto": here first, and beyond what would take too long; default: "local"
 priority = 5
 after = ["prepare"]                 # once that job has ended well; also after_any, after_failed
 only = "nights"                     # tasks begin in these hours; start = "22:00": not before
