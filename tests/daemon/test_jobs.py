@@ -217,7 +217,7 @@ def test_retry_runs_the_failed_tasks_again_and_the_file_comes_back(turning: Mill
     assert turning.ended("again")["items_failed"] == 2
     turning.until((turning.jobs / "failed" / "again.toml").exists, "not in failed/")
     (turning.base / "mended").touch()
-    assert "2 tasks queued again" in turning.grist("retry", "again")
+    assert "2 tasks queued again, 2 to do" in turning.grist("retry", "again")
     turning.until(lambda: turning.job("again")["state"] == "done", "the retried job is not done")
     assert [t["attempts"] for t in turning.tasks("again")] == [1, 1, 1]
     turning.until((turning.jobs / "done" / "again.toml").exists, "not in done/")
