@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 
 from gristmill.supervisor import beat
 from gristmill.supervisor.core.arrival import Arrivals
-from gristmill.supervisor.core.conditions import Conditions, Kind
+from gristmill.supervisor.core.conditions import Conditions, Kind, rejection
 from gristmill.supervisor.core.errors import FolderError, JobFileError, Problem
-from gristmill.supervisor.core.filenames import claim, job_like, shown
+from gristmill.supervisor.core.filenames import claim, error_of, job_like, shown
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.sanitise import safe
@@ -43,6 +43,8 @@ MEND_EVERY = 1.0
 """Seconds between two tries of a folder that can't be used."""
 LOOK_MOST = 5000
 """Files that are looked at together while some of them can be taken: of a flood the oldest, for each takes memory."""
+REJECTED_S = 600.0
+"""Seconds for which a rejection is told where people look, unless the file comes again and is good."""
 REST = 0.02
 """Seconds until the next look where hints came during the last one, or twice as long as looking took: hints come by the
 thousand."""
@@ -73,6 +75,7 @@ class Intake:
         self._behind = True
         self._looked_s, self._narrow = 0.0, True
         self.rejected = 0
+        self._told = b""
         self.file_away = self._filing.run
         self.bring_back = self._filing.bring_back
 
@@ -267,9 +270,14 @@ class Intake:
                 (item.claim.partition("/")[0], item.name, place, jobs[item.claim].id)
                 for (item, _), place in zip(good, places, strict=True)
             ])
-        bad = [(item, str(error)) for item, error in pairs if isinstance(error, JobFileError)]
-        await asyncio.to_thread(self._reject, bad)
-        self.rejected += len(bad)
+        bad = [(item, error) for item, error in pairs if isinstance(error, JobFileError)]
+        if bad:
+            place = await asyncio.to_thread(self._reject, bad)
+            self.rejected, self._told = self.rejected + len(bad), bad[-1][0].name
+            words = rejection(bad[-1][1], f"{self._folder.path.name}/{shown(error_of(place))}", len(bad))
+            self._conditions.set(Kind.REJECTED, words, holds=False, for_s=REJECTED_S)
+        if self._told in {item.name for item, _ in good}:  # mended
+            self._conditions.clear(Kind.REJECTED)
         for item, _ in good:
             job = jobs[item.claim]
             log.info("accepted %s as job %d: %d items", safe(shown(item.name)), job.id, job.spec.items.total)
@@ -300,9 +308,12 @@ class Intake:
         self._shelves.tidy({batch for batch, *_ in placed})
         return changed
 
-    def _reject(self, bad: list[tuple[Claimed, str]]) -> None:
-        for item, why in bad:
+    def _reject(self, bad: list[tuple[Claimed, JobFileError]]) -> bytes:
+        """Moves them, with their reasons beside them; returns the place of the last."""
+        target = b""
+        for item, error in bad:
             batch = item.claim.partition("/")[0]
-            target = self._shelves.reject(batch, item.name, why)
-            log.warning("rejected %s:\n%s", safe(shown(target)), why)
+            target = self._shelves.reject(batch, item.name, str(error))
+            log.warning("rejected %s:\n%s", safe(shown(target)), error)
         self._shelves.tidy({item.claim.partition("/")[0] for item, _ in bad})
+        return target

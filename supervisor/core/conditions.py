@@ -10,7 +10,9 @@ import math
 from collections.abc import Callable
 from enum import StrEnum
 
+from gristmill.supervisor.core.errors import JobFileError
 from gristmill.supervisor.core.protocol import ConditionView
+from gristmill.supervisor.core.sanitise import safe
 
 
 class Kind(StrEnum):
@@ -36,7 +38,16 @@ class Kind(StrEnum):
     GPU = "gpu"
     NOTIFY = "notify"
     WHO = "who"
+    REJECTED = "rejected"
     ENGINE = "engine"
+
+
+def rejection(error: JobFileError, place: str, files: int) -> str:
+    """The reason of `REJECTED`, a line: what is wrong with the last of so many files, and where all of that stands."""
+    faults, more = len(error.problems) - 1, files - 1
+    also = (f"{faults} more" if faults else "", f"{more} other file{'s' * (more > 1)}" if more else "")
+    first = error.problems[0].located(error.file)
+    return safe(f"rejected: {'; '.join(filter(None, (first, *also)))} (see {place})")
 
 
 class Conditions:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gristmill.supervisor.core.conditions import Conditions, Kind
+from gristmill.supervisor.core.conditions import Conditions, Kind, rejection
+from gristmill.supervisor.core.errors import JobFileError, Problem
 from gristmill.supervisor.core.protocol import ConditionView
 
 
@@ -67,3 +68,19 @@ def test_what_may_be_tried_again_is_still_shown_meanwhile(told: Told) -> None:
     assert told.conditions.views()[0].holds
     told.conditions.clear(Kind.PROCESSES)
     assert not told.conditions.views()
+
+
+@pytest.mark.parametrize(("faults", "files", "expected"), [
+    (1, 1, "rejected: a.toml:1:2: unknown key x – write y (see jobs/rejected/a.toml.error)"),
+    (3, 1, "rejected: a.toml:1:2: unknown key x – write y; 2 more (see jobs/rejected/a.toml.error)"),
+    (2, 2, "rejected: a.toml:1:2: unknown key x – write y; 1 more; 1 other file (see jobs/rejected/a.toml.error)"),
+    (1, 9, "rejected: a.toml:1:2: unknown key x – write y; 8 other files (see jobs/rejected/a.toml.error)"),
+])  # fmt: skip
+def test_a_rejection_is_told_in_one_line(faults: int, files: int, expected: str) -> None:
+    error = JobFileError("a.toml", (Problem(1, 2, "unknown key x", "write y"),) * faults)
+    assert rejection(error, "jobs/rejected/a.toml.error", files) == expected
+
+
+def test_what_a_file_says_reaches_no_terminal_as_it_is() -> None:
+    error = JobFileError("a\x1b[2J.toml", (Problem(0, 0, "is \n odd", "write it"),))
+    assert "\x1b" not in rejection(error, "x", 1) and "\n" not in rejection(error, "x", 1)

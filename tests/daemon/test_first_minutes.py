@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import re
 import shlex
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,10 +89,24 @@ def test_check_tells_faults_as_compilers_do(mill: Mill) -> None:
 
 @pytest.mark.parametrize("words", [("sweep",), ()])
 def test_a_file_that_was_copied_in_a_moment_ago_is_waited_for(words: tuple[str, ...], turning: Mill) -> None:
-    (turning.jobs / "sweep.toml").write_text('command = "false"\n')
-    assert "job 1 sweep failed" in turning.grist("wait", *words, code=1)
-    (turning.jobs / "sweep.toml").write_text('command = "true"\n')
-    assert "job 2 sweep done" in turning.grist("wait", *words), "not the one of before"
+    for command, code, said in (("false", 1, "job 1 sweep failed"), ("true", 0, "job 2 sweep done")):
+        with (turning.jobs / "sweep.toml").open("w") as file:  # nothing takes it while it is written
+            file.write(f'command = "{command}"\n')
+            file.flush()
+            waits = turning.spawn("wait", *words, stdout=subprocess.PIPE)
+            turning.until(functools.partial(connected, waits.pid), "nobody waits")
+        assert waits.stdout is not None
+        with waits.stdout:
+            assert said in waits.stdout.read(), "not the one of before"
+        assert waits.wait(60) == code
+
+
+def connected(pid: int) -> bool:
+    """Whether a process has a socket open."""
+    try:
+        return any(os.readlink(fd).startswith("socket:") for fd in Path("/proc", str(pid), "fd").iterdir())
+    except OSError:
+        return False  # one was closed while it was looked at
 
 
 def test_a_file_that_is_rejected_is_not_waited_for_long(turning: Mill) -> None:

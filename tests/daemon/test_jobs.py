@@ -309,3 +309,15 @@ def test_a_task_of_the_daemons_group_does_not_hear_its_signals(turning: Mill, nu
     assert Path("/proc", str(task["pid"])).exists()
     turning.grist("cancel", "long")
     turning.ended("long")
+
+
+def test_a_rejected_file_is_told_in_the_status_until_it_comes_again_and_is_good(turning: Mill) -> None:
+    turning.drop("sweep.toml", 'command = "echo {x}"\ntimout = 3\n')
+    said = turning.until(lambda: "rejected: " in (text := turning.grist("status")) and text, "nothing is told")
+    assert "sweep.toml:" in said and "1 more (see jobs/rejected/sweep.toml.error)" in said
+    turning.drop("other.toml", 'command = "true"\n')
+    turning.ended("other")
+    assert "rejected: " in turning.grist("status")
+    turning.drop("sweep.toml", 'command = "echo"\n')
+    turning.ended("sweep")
+    assert "rejected: " not in turning.grist("status")

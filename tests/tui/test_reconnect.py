@@ -20,7 +20,7 @@ async def test_without_a_daemon_it_says_how_to_start_one_and_comes_alive(tmp_pat
         await eye.sees("Everywhere")
         await eye.press("escape")
         await daemon.start()
-        await eye.sees("● live", "No jobs. Drop a file into the jobs folder")
+        await eye.sees("● live", "No jobs. What you drop into /home/me/jobs runs")
         await eye.misses("grist up")
     await daemon.stop()
 

@@ -13,6 +13,7 @@ from textual.events import Resize
 
 from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.protocol import JobView, WorkerView
+from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui.commands import bindings, footer
 from gristmill.tui.present import (
     JOB_ORDERS,
@@ -91,7 +92,7 @@ class Overview(ListScreen):
         super().on_mount()
         self.set_class(True, "nobody")
         self.query_one("#footer", Footer).commands = footer("nobody")
-        self.query_one("#jobs", Table).empty = "No jobs. Drop a file into the jobs folder, and it runs."
+        self.query_one("#jobs", Table).empty = f"No jobs. What you drop into {safe(self.mill_app.jobs_dir)} runs."
         workers = cast("Table[WorkerView]", self.table("workers"))
         workers.empty = "No workers yet."
         workers.tag = lambda worker: worker.task
