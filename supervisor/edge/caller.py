@@ -5,28 +5,35 @@ how a call begins, and how it is heard of its end. With `once` the runner's own 
 Otherwise a `row` of calls stands before the runner, and what becomes of them is read in the journal; it answers where
 there is more to be said of a call, and is used again unless that answer, or what was done to it, says that it had
 better not be. Standard library only, Python ≥ 3.8.
+
+One file, for all of it moves one state, the call in hand: what a runner is told and answers is `hand`'s and `row`'s.
 """
 
 from __future__ import annotations
 
 import collections
 import errno
-import functools
 import json
 import os
 import select
 import signal
 import socket
 import time
-from collections.abc import Callable
 from typing import Any
 
 if __package__:
-    from gristmill.supervisor.edge import row, runner, worker
+    from gristmill.supervisor.edge import journaling, outcome, row, runner, wardrobe, worker
+    from gristmill.supervisor.edge.hand import Hand
+    from gristmill.supervisor.edge.shop import Shop
 else:  # in a user's interpreter, by path
+    import journaling  # type: ignore[import-not-found, no-redef]
+    import outcome  # type: ignore[import-not-found, no-redef]
     import row  # type: ignore[import-not-found, no-redef]
     import runner  # type: ignore[import-not-found, no-redef]
+    import wardrobe  # type: ignore[import-not-found, no-redef]
     import worker  # type: ignore[import-not-found, no-redef]
+    from hand import Hand  # type: ignore[import-not-found, no-redef]
+    from shop import Shop  # type: ignore[import-not-found, no-redef]
 
 NONE: collections.deque[dict[str, Any]] = collections.deque(maxlen=0)
 LOOK_EVERY = 0.004
@@ -35,69 +42,9 @@ CLAIMS_WITHIN = 0.05
 """Seconds at most that are waited for the claim of a call that the runner has taken from the row."""
 
 
-class Shop:
-    """What all workers of a spawner of calls have: the functions that were found by then, their folder, and what their
-    module changed at import."""
-
-    def __init__(self, find: Callable[[str], Callable[..., Any]], cwd: str) -> None:
-        """`find` is how a function is found, which has been found before in the spawner."""
-        self._find, self.cwd = find, cwd
-        self.functions: dict[str, Callable[..., Any]] = {}
-        self.dispositions: dict[int, Any] = {}
-        self.collector = (True, (700, 10, 10))
-
-    def function(self, target: str) -> Callable[..., Any]:
-        """The function of this name. Whoever was forked before it was asked for looks for it himself; one that is gone
-        meanwhile raises when it is called."""
-        if target not in self.functions:
-            try:
-                self.functions[target] = self._find(target)
-            except BaseException as error:  # noqa: BLE001 - of a user's module, whatever it is
-                self.functions[target] = functools.partial(throw, error)
-        return self.functions[target]
-
-
-def throw(error: BaseException, *_: Any, **__: Any) -> None:
-    """Stands for a function that is not there."""
-    raise error
-
-
 def introduction(pid: int) -> bytes:
     """The record of who makes calls from now on."""
     return b'{"r":%d,"k":%d}' % (pid, worker.read_stat(pid)[1])
-
-
-class Hand:
-    """The worker's end of one runner; with a row it is used again."""
-
-    def __init__(self, pid: int, sock: socket.socket, nice: int, line: row.Row | None) -> None:
-        self.pid, self.sock, self.nice, self.row = pid, sock, nice, line
-        self.serials: tuple[int, ...] = ()  # of the files that its output goes to
-        self.context: dict[str, Any] | None = None  # what it was last told that its calls share
-        self.heard = False  # its socket is polled
-        self.spent = 0.0  # CPU seconds of the calls that have ended
-        self.inbox = b""
-
-    def files(self, outputs: list[worker.Output]) -> tuple[int, ...]:
-        """The descriptors of files for its output, where these are others than it has."""
-        serials = tuple(output.serial for output in outputs)
-        if serials == self.serials:
-            return ()
-        self.serials = serials
-        return tuple(dict.fromkeys((outputs[0].fd, outputs[-1].fd)))
-
-    def read(self) -> list[dict[str, Any]]:
-        """Its answers since; none where there is none yet, or will be none: its exit says so."""
-        try:
-            data = self.sock.recv(1 << 16, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return []
-        except OSError:
-            data = b""
-        if not data:
-            self.heard = False  # hung up: how it ended is learned as its parent
-        *lines, self.inbox = (self.inbox + data).split(b"\n")
-        return [json.loads(line) for line in lines if line]  # an empty one says that the journal has something
 
 
 class Caller(worker.Worker):
@@ -109,7 +56,7 @@ class Caller(worker.Worker):
         self.journal = row.Journal(run + "/journal")
         self.shop = shop
         self.hand: Hand | None = None
-        self.wardrobe = runner.Wardrobe()
+        self.wardrobe = wardrobe.Wardrobe()
         self.dressed: dict[str, Any] | None = None  # whose variables it wears
         self.base = runner.own_memory()  # shared with all others: no call's own
 
@@ -258,7 +205,7 @@ class Caller(worker.Worker):
             if line is not None:
                 worker.become_subreaper()
                 journal = row.Journal(self.run + "/journal", self.journal.end)
-                record = runner.Record(journal, line.theirs, self.run, self.base, parent)
+                record = journaling.Record(journal, line.theirs, self.run, self.base, parent)
                 record.files = [os.dup(fd) for fd in files[1:]]
                 line.leave()
             else:
@@ -269,7 +216,7 @@ class Caller(worker.Worker):
                 made.serve(record)
             status = 0 if order is None else made.serve_one(order)
         except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here
-            runner.show(error)
+            outcome.show(error)
         finally:
             os._exit(status)
 
@@ -359,8 +306,8 @@ class Caller(worker.Worker):
         found = super().patience()
         if not self.sent():
             return found
-        brief = self.task is None or time.monotonic() < self.task.born + 2 * runner.BRIEF
-        soon = int(1000 * (LOOK_EVERY if brief else runner.BRIEF))
+        brief = self.task is None or time.monotonic() < self.task.born + 2 * journaling.BRIEF
+        soon = int(1000 * (LOOK_EVERY if brief else journaling.BRIEF))
         return soon if found is None else min(found, soon)
 
     # ── ending ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-FILES = ("warm.py", "caller.py", "runner.py", "row.py", "worker.py")
+FILES = (
+    "warm.py", "caller.py", "hand.py", "journaling.py", "outcome.py", "row.py", "runner.py", "shop.py", "wardrobe.py",
+    "worker.py",
+)
 """The first is the one that is run; it finds the others beside it."""
 
 

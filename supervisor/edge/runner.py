@@ -18,97 +18,19 @@ import resource
 import socket
 import sys
 import threading
-import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 if __package__:
-    from gristmill.supervisor.edge import row, worker
+    from gristmill.supervisor.edge import journaling, outcome, row, wardrobe, worker
 else:  # in a user's interpreter, by path
+    import journaling  # type: ignore[import-not-found, no-redef]
+    import outcome  # type: ignore[import-not-found, no-redef]
     import row  # type: ignore[import-not-found, no-redef]
+    import wardrobe  # type: ignore[import-not-found, no-redef]
     import worker  # type: ignore[import-not-found, no-redef]
 
-INLINE = 1 << 12  # bytes of JSON that a returned value may have to travel with the answer; a longer one is a file
-REASON_MOST = 300  # characters of an exception that are shown as a task's reason
-BRIEF = 0.05  # seconds; a longer call has been told of, and what was done to it meanwhile its worker knows
 FLUSH_FAILED = 120  # the exit code of Python when its last output could not be written
-
-
-class UnfitError(Exception):
-    """What a call returned can't be kept."""
-
-
-def encode_value(value: Any) -> str:
-    """What a call returned, as JSON; NaN and infinities, for which that has no word, become null. Raises UnfitError."""
-    try:
-        if type(value) in (float, int):  # by fewer pages than the encoder is made of, which a fresh process has to copy
-            return repr(value) if value - value == 0 else "null"
-        try:
-            return _encoder.encode(value)
-        except ValueError:
-            return _encoder.encode(without_nan(value))
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
-        raise UnfitError(f"what it returned is not JSON: {error}") from error
-
-
-def unpack(value: Any) -> Any:
-    """Numbers and arrays of numpy, and whatever else makes a list of itself as they do."""
-    if hasattr(value, "tolist") and not isinstance(value, type):
-        return value.tolist()
-    raise TypeError(f"a {type(value).__name__} in it has no place there")
-
-
-quote = json.encoder.encode_basestring_ascii
-_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=unpack)
-
-
-def without_nan(value: Any) -> Any:
-    """`value` with None for every number that is none."""
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    if isinstance(value, dict):
-        return {key: without_nan(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_nan(each) for each in value]
-    if hasattr(value, "tolist") and not isinstance(value, type):
-        return without_nan(value.tolist())
-    return value
-
-
-def last_words(error: BaseException) -> str:
-    """An exception in one line, as it stands below its traceback."""
-    lines = "".join(traceback.format_exception_only(type(error), error)).strip().split("\n")
-    return lines[-1 if isinstance(error, SyntaxError) else 0][:REASON_MOST]
-
-
-def show(error: BaseException) -> None:
-    """Prints the traceback as Python would, without our own frames."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next
-    error.__traceback__ = trace
-    try:
-        sys.excepthook(type(error), error, trace)
-    except Exception as second:  # noqa: BLE001 - a hook of the user's own, or a full disk: the reason is told all the same
-        os.write(2, f"{last_words(error)}\n(its traceback can't be printed: {last_words(second)})\n".encode())
-
-
-def exit_code(leave: SystemExit) -> int:
-    """What Python makes of `sys.exit(…)`: a number is the code, nothing is 0, all else is printed and 1."""
-    if leave.code is None:
-        return 0
-    if isinstance(leave.code, int):
-        return leave.code & 0xFF
-    print(leave.code, file=sys.stderr)
-    return 1
-
-
-def flush() -> None:
-    """Writes out what the call has printed; raises OSError when that can't be."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and not stream.closed:
-            stream.flush()
 
 
 def has_children() -> bool:
@@ -141,98 +63,6 @@ def reseed() -> None:
         numpy.seed()
 
 
-class Record:
-    """What a runner that is used again writes down by itself."""
-
-    def __init__(self, journal: row.Journal, sock: socket.socket, run: str, base: int, worker: int) -> None:
-        """`sock` is the row; `base` are the bytes of memory that are no call's own; `worker` is the worker's pid."""
-        self.journal, self.sock, self.base, self.worker = journal, sock, base, worker
-        self.traces = (run + "/result", run + "/progress")  # files that say that there is more to tell
-        self.files: list[int] = []  # what the output of calls goes to, whatever a call makes of its standard files
-        self.key = ""  # the call in hand
-        self.began = self.born = 0.0
-        self.exit: list[bytes] = []  # of the call before, which is not written yet
-        self.answer: dict[str, Any] = {}  # the same as it is answered where it can't be written
-
-    def give(self, files: list[int]) -> None:
-        """Output goes there from now on."""
-        for fd in self.files:
-            os.close(fd)
-        self.files = files
-        Runner.point_output(files[0], files[-1])
-
-    def claim(self, key: str) -> None:
-        """Writes down that a call begins, and how the last one ended."""
-        self.journal.reserve()
-        self.key, self.began, self.born = key, time.time(), time.monotonic()
-        self.journal.append(*self.exit, worker.claim(key, self.began))
-        self.exit = []
-
-    def settle(self) -> None:
-        """Writes down how the last call ended, if that is not written yet."""
-        if self.exit:
-            bodies, self.exit = self.exit, []
-            self.journal.append(*bodies)
-
-    def close(self, answer: dict[str, Any]) -> bool:
-        """Makes the record of an exit; False where there is more to be said of the call than that."""
-        took = time.monotonic() - self.born
-        if answer["code"] or answer["left"] or answer["last"] or took > BRIEF or any(map(os.path.lexists, self.traces)):
-            return False
-        if any(os.fstat(fd).st_size for fd in self.files):
-            return False
-        now = time.time()
-        value = "" if "value" not in answer else ',"value":' + quote(answer["value"])
-        rss = max(0, answer["rss"] - self.base)
-        self.exit = [(f'{{"e":"{self.key}","code":0,"signal":null,"why":null,"t0":{now - took!r},"t":{now!r},'
-                      f'"cpu":{answer["cpu"]!r},"rss":{rss}{value}}}').encode()]
-        self.answer = answer
-        return True
-
-
-class Wardrobe:
-    """What the environment says of a call, over what it said before."""
-
-    def __init__(self) -> None:
-        self.shared: dict[str, str] = {}  # of all calls of a job
-        self.variables: dict[str, str] = {}  # and of this one
-        self.before: dict[str, str | None] = {}  # what these names meant
-
-    def adopt(self, shared: dict[str, str]) -> None:
-        """Has it say what is of all calls of a job, and nothing of one; what a call has set otherwise stays."""
-        self.dress({})
-        for name in self.shared.keys() - shared.keys():
-            self.restore(name)
-        for name, value in shared.items():
-            self.put(name, value)
-        self.shared = shared
-
-    def dress(self, variables: dict[str, str]) -> None:
-        """Has it say what is of this call."""
-        worn, self.variables = self.variables, variables
-        for name in worn.keys() - variables.keys():
-            if name in self.shared:
-                os.environ[name] = self.shared[name]
-            else:
-                self.restore(name)
-        for name, value in variables.items():
-            if worn.get(name) != value:
-                self.put(name, value)
-
-    def put(self, name: str, value: str) -> None:
-        self.before.setdefault(name, os.environ.get(name))
-        os.environ[name] = value
-
-    def restore(self, name: str) -> None:
-        if name not in self.before:
-            return
-        value = self.before.pop(name)
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
 class Runner:
     """The inside of a runner: calls a function as it is told, once or until it is to leave."""
 
@@ -243,7 +73,7 @@ class Runner:
         self.sock, self.find, self.cwd, self.result = sock, find, cwd, result
         self.function = find(target)
         self.pid = os.getpid()
-        self.wardrobe = Wardrobe()
+        self.wardrobe = wardrobe.Wardrobe()
         self.recycle: list[int | None] = [None, None]
         self.fed = False
         self.calls = 0
@@ -260,7 +90,7 @@ class Runner:
         self.send(answer)
         return int(answer["code"])
 
-    def serve(self, record: Record) -> None:
+    def serve(self, record: journaling.Record) -> None:
         """Makes one call after another until its worker is gone or somebody else has taken over."""
         self.spent = cpu_and_peak()[0]
         try:
@@ -281,7 +111,7 @@ class Runner:
         except worker.FencedError:
             pass
 
-    def next(self, record: Record) -> dict[str, Any] | None:
+    def next(self, record: journaling.Record) -> dict[str, Any] | None:
         """The next order from the row, claimed; None when there will be none."""
         while True:
             try:
@@ -313,7 +143,7 @@ class Runner:
                 continue
             return order
 
-    def rest(self, record: Record) -> None:
+    def rest(self, record: journaling.Record) -> None:
         """There is nothing to do: the worker is told of what has ended."""
         try:
             record.settle()
@@ -321,7 +151,7 @@ class Runner:
             self.is_heard(record, record.answer)
         self.say(b"\n")
 
-    def is_heard(self, record: Record, answer: dict[str, Any]) -> bool:
+    def is_heard(self, record: journaling.Record, answer: dict[str, Any]) -> bool:
         """Has the worker see to something, and waits until that is done; False where nobody is left to."""
         self.send(answer)
         data, fds = row.receive(self.sock)
@@ -341,15 +171,12 @@ class Runner:
 
     # ── talking to the worker ─────────────────────────────────────────────────────────────────────────────────
 
-    @staticmethod
-    def point_output(out: int, err: int) -> None:
-        """Has standard output and standard error go to these files."""
-        os.dup2(out, 1)
-        os.dup2(err, 2)
-
     def send(self, answer: dict[str, Any]) -> None:
         plain = answer.keys() == {"code", "value"}  # as most are of those that go with their process
-        text = f'{{"code":{answer["code"]},"value":{quote(answer["value"])}}}' if plain else _encoder.encode(answer)
+        if plain:
+            text = f'{{"code":{answer["code"]},"value":{outcome.quote(answer["value"])}}}'
+        else:
+            text = outcome.encode(answer)
         self.say(text.encode() + b"\n")
 
     def say(self, words: bytes) -> None:
@@ -373,13 +200,13 @@ class Runner:
             if value is not None:
                 self.keep(value, answer)
         except SystemExit as leave:
-            answer["code"] = exit_code(leave)
-        except UnfitError as error:
+            answer["code"] = outcome.exit_code(leave)
+        except outcome.UnfitError as error:
             answer["code"], answer["raised"] = 1, str(error)
             print(error, file=sys.stderr)
         except BaseException as error:  # noqa: BLE001 - a user's own, whatever it is
-            answer["code"], answer["raised"] = 1, last_words(error)
-            show(error)
+            answer["code"], answer["raised"] = 1, outcome.last_words(error)
+            outcome.show(error)
         if os.getpid() != self.pid:
             os._exit(answer["code"])
         return answer
@@ -401,8 +228,8 @@ class Runner:
 
     def keep(self, value: Any, answer: dict[str, Any]) -> None:
         """Takes what the call returned into the answer, or writes it where a task's result is expected."""
-        text = encode_value(value)
-        if len(text) <= INLINE:
+        text = outcome.encode_value(value)
+        if len(text) <= outcome.INLINE:
             answer["value"] = text
         else:
             with open(self.result, "w", encoding="ascii") as file:
@@ -412,7 +239,7 @@ class Runner:
     def close_output(answer: dict[str, Any]) -> None:
         """Writes out what is left to be; a call whose words are lost has failed."""
         try:
-            flush()
+            outcome.flush()
         except (OSError, ValueError) as error:
             if answer["code"] == 0:
                 answer["code"], answer["raised"] = FLUSH_FAILED, f"its output could not be written: {error}"

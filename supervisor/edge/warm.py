@@ -1,7 +1,7 @@
 """The spawner of calls: a user's interpreter that has imported his module, and the workers that are forked from it.
 
-Run by its path, in whatever Python ≥ 3.8 the user names; standard library only, and `worker.py`, `caller.py`,
-`runner.py` and `row.py` beside it. It imports the module and runs `preload`, once; what that took is shared, copy on
+Run by its path, in whatever Python ≥ 3.8 the user names; standard library only, and the other files of `program.FILES`
+beside it. It imports the module and runs `preload`, once; what that took is shared, copy on
 write, by all that is forked from it afterwards.
 
     spawner (module, data) ─fork─► worker 1…n ─fork─► runner: one call and its end, or one call after another
@@ -42,16 +42,18 @@ from collections.abc import Callable
 from typing import Any
 
 if __package__:
-    from gristmill.supervisor.edge import caller, runner, worker
+    from gristmill.supervisor.edge import caller, outcome, worker
+    from gristmill.supervisor.edge.shop import Shop
 else:
     sys.path.insert(0, _HERE)
     _write, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # an installation is not theirs to write to
     import caller  # type: ignore[import-not-found, no-redef]
-    import runner  # type: ignore[import-not-found, no-redef]
+    import outcome  # type: ignore[import-not-found, no-redef]
     import worker  # type: ignore[import-not-found, no-redef]
+    from shop import Shop  # type: ignore[import-not-found, no-redef]
 
     sys.dont_write_bytecode = _write
-    for _name in ("caller", "runner", "row", "worker"):
+    for _name in ("caller", "hand", "journaling", "outcome", "row", "runner", "shop", "wardrobe", "worker"):
         del sys.modules[_name]  # names that modules of the user's own may have
     del sys.path[0]
 
@@ -142,7 +144,7 @@ def prepare(setup: dict[str, Any], spawner: Spawner) -> list[str]:
 class Spawner(worker.Spawner):
     """Forks workers that make calls, and looks for the functions that they are to call."""
 
-    def __init__(self, sock: socket.socket, shop: caller.Shop, targets: list[str]) -> None:
+    def __init__(self, sock: socket.socket, shop: Shop, targets: list[str]) -> None:
         """`targets` are of the modules whose files are watched for changes."""
         super().__init__(sock, functools.partial(caller.Caller, shop))
         self.shop, self.targets = shop, targets
@@ -173,7 +175,7 @@ def tell_failure(error: BaseException) -> dict[str, Any]:
         trace = trace.tb_next
     text = "".join(traceback.format_exception(type(error), error, trace))[-WORDS_MOST:]
     print(text, end="", file=sys.stderr, flush=True)
-    return {"unfit": runner.last_words(error), "trace": text}
+    return {"unfit": outcome.last_words(error), "trace": text}
 
 
 def main() -> None:
@@ -192,7 +194,7 @@ def main() -> None:
     sys.argv[:] = [setup["find"][0]["call"]]
     sys.path[:0] = [*setup.get("path", ()), setup["cwd"]]
     sys.modules["__main__"] = types.ModuleType("__main__")
-    shop = caller.Shop(find, setup["cwd"])
+    shop = Shop(find, setup["cwd"])
     spawner = Spawner(sock, shop, [setup["module"] + ":", setup["preload"] or ""])
     try:
         threads = prepare(setup, spawner)
@@ -203,8 +205,8 @@ def main() -> None:
     found = {number: signal.getsignal(number) for number in numbers}
     shop.dispositions = {n: how if callable(how) else int(how or signal.SIG_DFL) for n, how in found.items()}
     shop.collector = (gc.isenabled(), gc.get_threshold())
-    runner.flush()
-    runner.Runner.point_output(setup["output"], setup["output"])  # what it printed until now is the import's
+    outcome.flush()
+    outcome.point_output(setup["output"], setup["output"])  # what it printed until now is the import's
     os.close(setup["output"])
     worker.set_process(PR_SET_PDEATHSIG, 0)
     worker.settle()

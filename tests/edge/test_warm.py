@@ -503,9 +503,12 @@ def test_a_method_and_a_function_written_in_c_can_be_called(make: Make) -> None:
 
 
 def test_names_of_our_own_files_are_left_to_modules_of_the_user(make: Make, tmp_path: Path) -> None:
-    (tmp_path / "worker.py").write_text("import json\nimport runner\ndef f():\n    return runner.NAME\n")
-    (tmp_path / "runner.py").write_text("NAME = 'mine'\n")
-    assert make(call="worker:f").value(0) == "mine"
+    names = [Path(file).stem for file in program.FILES]
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"NAME = 'my {name}'\n")
+    imports = "\n".join(f"import {name}" for name in names)
+    (tmp_path / "mine.py").write_text(f"{imports}\ndef f():\n    return [{', '.join(f'{n}.NAME' for n in names)}]\n")
+    assert make(call="mine:f").value(0) == [f"my {name}" for name in names]
 
 
 def test_a_spawner_whose_daemon_is_gone_leaves_and_its_worker_ends_the_call_in_hand(make: Make) -> None:

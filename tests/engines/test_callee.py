@@ -15,7 +15,7 @@ import pytest
 
 from gristmill.supervisor import errand
 from gristmill.supervisor.beyond import PROGRAMS
-from gristmill.supervisor.edge import runner
+from gristmill.supervisor.edge import outcome
 from gristmill.supervisor.edge.chunks import Chunks
 from gristmill.supervisor.executors import callee
 
@@ -185,13 +185,13 @@ class Array:
     "value", [1, 1.5, float("nan"), "ä\udc80", [1, (2, {"a": float("inf")})], {"x": Array()}, None, True]
 )
 def test_what_a_call_returns_is_written_as_here(value: Any) -> None:
-    assert callee.encode(value) == runner.encode_value(value)
+    assert callee.encode(value) == outcome.encode_value(value)
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, 1 + 2j, {(1, 2): 3}])
 def test_what_is_no_json_is_refused_as_here(value: Any) -> None:
-    with pytest.raises(runner.UnfitError) as here:
-        runner.encode_value(value)
+    with pytest.raises(outcome.UnfitError) as here:
+        outcome.encode_value(value)
     with pytest.raises(callee.UnfitError) as there:
         callee.encode(value)
     assert str(there.value) == str(here.value)

@@ -1,0 +1,49 @@
+"""A worker's end of the process that makes its calls: what it was given, what it has been told, what it answers.
+
+Standard library only, Python ≥ 3.8.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+if __package__:
+    from gristmill.supervisor.edge import row, worker
+else:  # in a user's interpreter, by path
+    import row  # type: ignore[import-not-found, no-redef]
+    import worker  # type: ignore[import-not-found, no-redef]
+
+
+class Hand:
+    """The worker's end of one runner; with a row it is used again."""
+
+    def __init__(self, pid: int, sock: socket.socket, nice: int, line: row.Row | None) -> None:
+        self.pid, self.sock, self.nice, self.row = pid, sock, nice, line
+        self.serials: tuple[int, ...] = ()  # of the files that its output goes to
+        self.context: dict[str, Any] | None = None  # what it was last told that its calls share
+        self.heard = False  # its socket is polled
+        self.spent = 0.0  # CPU seconds of the calls that have ended
+        self.inbox = b""
+
+    def files(self, outputs: list[worker.Output]) -> tuple[int, ...]:
+        """The descriptors of files for its output, where these are others than it has."""
+        serials = tuple(output.serial for output in outputs)
+        if serials == self.serials:
+            return ()
+        self.serials = serials
+        return tuple(dict.fromkeys((outputs[0].fd, outputs[-1].fd)))
+
+    def read(self) -> list[dict[str, Any]]:
+        """Its answers since; none where there is none yet, or will be none: its exit says so."""
+        try:
+            data = self.sock.recv(1 << 16, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        except OSError:
+            data = b""
+        if not data:
+            self.heard = False  # hung up: how it ended is learned as its parent
+        *lines, self.inbox = (self.inbox + data).split(b"\n")
+        return [json.loads(line) for line in lines if line]  # an empty one says that the journal has something
