@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,6 +47,14 @@ class Ground(Mill):
         self.end_of(self.hand_in(f"command = {command}\n[items]\ntotal = {tasks}\nper_task = 1\n"))
         wall = time.perf_counter() - began
         return tasks / wall, 1000 * (process.cpu_of(process.ours(self.pid)) - before) / tasks
+
+    def look(self, what: Callable[[], object], why: str, every_s: float, most_s: float = 600.0) -> None:
+        """Looks again and again until it is so; SystemExit with why not after so long."""
+        end = time.monotonic() + most_s
+        while not what():
+            if time.monotonic() > end:
+                raise SystemExit(why)
+            time.sleep(every_s)
 
     def stop(self) -> None:
         """Ends the daemon, as a user does; `start` starts the next one."""

@@ -41,8 +41,8 @@ def _round(mill: Ground) -> tuple[float, float, float, float, float]:
     with Client(mill.state / "socket") as client:
         began = time.monotonic()
         mill.drop("many.toml", f'command = ["/bin/sleep", "1000"]\n[items]\ntotal = {TASKS}\nper_task = 1\n{CLAIM}')
-        while sum(worker["state"] == "running" for worker in client.ask("status")["workers"]) < TASKS:
-            time.sleep(LOOK_S)
+        mill.look(lambda: sum(worker["state"] == "running" for worker in client.ask("status")["workers"]) >= TASKS,
+                  "not all of them were started", LOOK_S)
         started = time.monotonic() - began
         spent = process.cpu_of(process.ours(mill.pid)) - cpu
         asked = time.monotonic()
@@ -50,6 +50,5 @@ def _round(mill: Ground) -> tuple[float, float, float, float, float]:
         shown = 1000 * (time.monotonic() - asked)
         began = time.monotonic()
         client.ask("cancel", ids=["many"])
-        while client.ask("job", job="many", limit=0)["job"]["ended_at"] is None:
-            time.sleep(LOOK_S)
+        mill.look(lambda: client.ask("job", job="many", limit=0)["job"]["ended_at"], "not all of them ended", LOOK_S)
         return started, shown, time.monotonic() - began, float(sum(t["state"] == "running" for t in page)), spent

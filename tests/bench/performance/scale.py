@@ -17,13 +17,13 @@ from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.edge.client import Client
 from tests.bench.performance import plot, process
 from tests.bench.performance.ground import Ground, ground
-from tests.bench.stories.rounds import say
 from tests.bench.stories.tables import Bar, Table, bars
 
 MILLION = 1_000_000
 DISPATCHED = 4000
 """So many tasks are run on top of a past to see what one costs there."""
 LOOK_S = 0.25
+LONGEST_S = 600.0
 HEAD = ("ended tasks", "tasks/s", "our CPU ms a task", "status, ms", "a page of it, ms", "start-up, s", "daemon MB")
 PICTURE = Path(__file__).parents[3] / "docs" / "performance.svg"
 
@@ -87,19 +87,16 @@ def many_jobs(jobs: int) -> tuple[float, float, float, float]:
         before, began = process.rss_mb(mill.pid), time.perf_counter()
         for number in range(jobs):
             os.rename(stage / f"{number}.toml", mill.jobs / f"{number}.toml")
-        said = time.perf_counter()
-        while (left := sum(name.endswith(".toml") for name in os.listdir(mill.jobs))) or not _placed(mill, jobs):
-            if time.perf_counter() > said + 10:
-                said = time.perf_counter()
-                say(f"scale: {left:,} of {jobs:,} files left")
-            time.sleep(LOOK_S)
+        mill.look(lambda: _placed(mill, jobs), f"{jobs:,} files were not all taken in", LOOK_S, 3600)
         taken = time.perf_counter() - began
         time.sleep(2.0)
         return taken, process.rss_mb(mill.pid) - before, _asked(mill, "status", near=True), _asked(mill, "status")
 
 
 def _placed(mill: Ground, jobs: int) -> bool:
-    return len(os.listdir(mill.jobs / "accepted")) >= jobs
+    """Whether none lies in the folder still, and all are where accepted ones are."""
+    return (not any(name.endswith(".toml") for name in os.listdir(mill.jobs))
+            and len(os.listdir(mill.jobs / "accepted")) >= jobs)
 
 
 def past(size: int, rounds: int) -> dict[str, float]:
@@ -125,6 +122,8 @@ def past(size: int, rounds: int) -> dict[str, float]:
                 due = size + (turn + 1) * DISPATCHED - 500
                 ended, cpu, began = done(), process.cpu_of(process.ours(mill.pid)), time.perf_counter()
                 while (now := done()) < due:
+                    if time.perf_counter() > began + LONGEST_S:
+                        raise SystemExit("the tasks do not end")
                     time.sleep(0.02)
                 wall = time.perf_counter() - began
                 rates.append((now - ended) / wall)
