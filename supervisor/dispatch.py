@@ -72,8 +72,8 @@ class Dispatcher:
         schedule.charge_behind(job, room, count)
 
     def _line_up(self, busy: int) -> None:
-        """Sends the next ranges to workers that have one in hand, as long as nobody else waits for a worker; takes back
-        those that were sent when somebody does."""
+        """Sends the next tasks to workers that have one in hand, as long as nobody else waits for a worker; takes back
+        those that were sent when somebody does, or has nothing to do."""
         chosen = [job for job in self._ledger.live.values() if job.lined_up or job.lines_up]
         if not chosen:
             return
@@ -86,8 +86,12 @@ class Dispatcher:
                     self._pool.line_up(slot, job, self._ledger.take(job, self.limit))
                     if not job.lines_up:
                         break
-            elif job.lined_up and (ready not in ([], [job]) or not calm):
+            elif job.lined_up and (ready not in ([], [job]) or not calm or not job.open or self._idle(job, busy)):
                 self._pool.call_back(job)
+
+    def _idle(self, job: Job, busy: int) -> bool:
+        """Whether somebody has nothing to do while tasks of a job, cut beforehand, stand behind others."""
+        return job.guided is None and busy < self.limit
 
     def _prepare_calls(self) -> None:
         """Has interpreters made ready for jobs of calls."""

@@ -286,7 +286,7 @@ class Pool:
         job.lined_up.add(task.number)
         slot.flight[task.key] = task
         slot.unsent.add(task.key)
-        slot.patience_s = 2 * job.handout.expected_s
+        slot.patience_s = 2 * job.expected_s
         written = self._ledger.starting([task], slot.run, slot.number)
         written.add_done_callback(lambda done: self._send_behind(done, slot, task))
 

@@ -18,6 +18,8 @@ from gristmill.supervisor.core.handout import Demand, Fixed, Handout, Recorded
 from gristmill.supervisor.core.spec import Gate, Items, Spec
 from gristmill.supervisor.core.task import JOB_FINAL, TASK_FINAL, JobState, Task, TaskState, advance, move_job, note
 
+KNOWN = 8
+"""Ends of tasks after which their class is known."""
 TINY_S = 0.05
 """Mean wall time in seconds below which tasks are sent ahead of the commit that they would otherwise wait for."""
 AHEAD_S = 0.1
@@ -128,14 +130,25 @@ class Job:
         return self.spec.where or "local"
 
     @property
+    def expected_s(self) -> float:
+        """Seconds that its next task is expected to take, 0 where that is not known."""
+        return self.handout.expected_s or self.footprint.wall_s
+
+    @property
     def lines_up(self) -> bool:
-        """Whether its next range may be sent to a worker that has one in hand, so that between the two nothing has to
-        be written down: where ranges last about a second, and each takes no more than what the last one leaves."""
+        """Whether its next task may be sent to a worker that has one in hand, so that between the two nothing has to
+        be written down: where tasks last about a second, and each takes no more than what the last one leaves. Of tasks
+        that are cut beforehand enough have to be left for all workers, for none is to stand behind another while
+        somebody has nothing to do."""
         wants = self.spec.resources
-        if self.guided is None or not (self.open and self.guided.more) or self.cold or self.again:
+        if not (self.open and self.handout.more) or self.cold or self.again:
             return False
         if self.spec.limits.workers is not None or wants.cards or wants.counters:
             return False
+        if self.guided is None:
+            seen = self.footprint
+            known = seen.ends >= KNOWN and TINY_S <= seen.wall_s <= LINES_UP_S[1]
+            return known and self.handout.promises >= self.workers
         pace = self.footprint.pace
         least, most = LINES_UP_S
         return least <= pace.expected_s(pace.size(self.guided.todo.total, self.workers, self.spec.timeout_s)) <= most
@@ -195,7 +208,7 @@ class Job:
         of few that are left only so many that one worker more would have something to do."""
         seen = self.footprint
         wall_s = max(seen.wall_s, self.handout.expected_s)
-        if seen.ends < 8 or wall_s >= TINY_S or self.spec.resources.cards:
+        if seen.ends < KNOWN or wall_s >= TINY_S or self.spec.resources.cards:
             return 1
         most = AHEAD_MOST if self.spec.call is None or self.spec.call.recycle is None else AHEAD_CALLS
         most = most if most * wall_s <= AHEAD_S else int(AHEAD_S / wall_s)

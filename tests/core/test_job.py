@@ -183,3 +183,31 @@ def test_no_order_of_events_loses_or_doubles_a_task(events: list[str], total: in
     assert sorted(over) == list(range(total))
     assert account.tasks_ended == total
     assert account.verdict() is not None
+
+
+def of_a_second(total: int, wall_s: float = 1.0, limits: Limits = Limits()) -> Job:  # noqa: B008 - it is frozen
+    """A job whose first ten tasks took so long, with two workers."""
+    account = job(total, limits=limits)
+    for _ in range(10):
+        task = account.take(0.0, 2)
+        account.settle(advance(task, TaskState.DONE, started_at=1.0, ended_at=1.0 + wall_s, cpu_s=0.1))
+    return account
+
+
+def test_a_task_of_a_second_may_stand_behind_the_one_in_hand_while_there_are_enough_for_all() -> None:
+    account = of_a_second(14)
+    assert account.lines_up and account.expected_s == 1.0
+    account.take(0.0, 2)
+    account.take(0.0, 2)
+    assert account.lines_up, "two are left, one for each worker"
+    account.take(0.0, 2)
+    assert not account.lines_up, "the last one is for whoever is free first"
+
+
+def test_tasks_that_are_tiny_or_long_or_limited_do_not_stand_behind_others() -> None:
+    assert not of_a_second(100, wall_s=0.01).lines_up
+    assert not of_a_second(100, wall_s=10.0).lines_up
+    assert not of_a_second(100, limits=Limits(workers=2)).lines_up
+    held = of_a_second(100)
+    held.enter(JobState.HELD)
+    assert not held.lines_up

@@ -13,6 +13,7 @@ from gristmill.supervisor.core.schedule import (
     PATIENCE_S,
     Room,
     charge,
+    charge_behind,
     choose,
     keep_room,
     patience,
@@ -291,3 +292,18 @@ def test_tiny_jobs_share_the_workers() -> None:
         flood.settle(advance(flood.live[number], TaskState.DONE, started_at=0.0, ended_at=0.001))
     assert set(start([flood, late], 1000, limit=2)) == {2}
     assert (len(flood.live), len(late.live)) == (24, 24)
+
+
+def test_what_is_sent_ahead_to_one_worker_takes_as_much_in_one_go_as_one_by_one() -> None:
+    one, other = room(), room()
+    jobs = [job(number, total=1000, cpus=2.0, memory_bytes=int(GB)) for number in (1, 2)]
+    for each in jobs:
+        each.footprint = Footprint(ends=100, wall_s=0.001, memory_bytes=int(0.1 * GB))
+        each.take(0.0)
+    ahead = jobs[0].ahead
+    for _ in range(ahead - 1):
+        assert charge(jobs[0], one) == 0
+        jobs[0].take(0.0)
+    charge_behind(jobs[1], other, ahead - 1)
+    assert (one.extra, one.cpus) == pytest.approx((other.extra, other.cpus))
+    assert other.extra == pytest.approx((ahead - 1) / ahead * GB)
