@@ -6,9 +6,24 @@ Owns only how they are started and told apart. They end with the widget that sen
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from textual.dom import DOMNode
+
+
+class Asking(Protocol):
+    """The part of the app that can ask the daemon."""
+
+    async def ask(self, op: str, **fields: Any) -> Any:
+        """An answer; raises GristError."""
+
+    async def task_of(self, target: str) -> str | None:
+        """The task that a job or task stands for, None where there is none to show."""
+
+
+def asking(host: DOMNode) -> Asking:
+    """The app that a widget is on, as it is asked."""
+    return cast("Asking", host.app)
 
 
 def send(host: DOMNode, errand: Callable[[], Coroutine[Any, Any, None]], group: str, name: str, *,

@@ -117,10 +117,6 @@ class Lines(Widget):
             merged = [(text.translate(TO_ASCII), tone) for text, tone in merged]
         return Strip([Segment(safe(text), self.tone(tone + ground)) for text, tone in merged])
 
-    def text_lines(self) -> list[str]:
-        """What is on the screen, as text."""
-        return [strip.text for strip in self._strips]
-
 
 def changed_span(before: Strip, after: Strip) -> tuple[int, int] | None:
     """The cells, from and to, in which two lines differ, in whole segments; None if they are alike."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Protocol, cast
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -11,20 +10,12 @@ from textual.strip import Strip
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.sanitise import colour_runs
 from gristmill.tui.columns import rule
-from gristmill.tui.errands import is_out, send
+from gristmill.tui.errands import asking, is_out, send
 from gristmill.tui.logfile import open_log
 from gristmill.tui.widgets.lines import Lines
 
 ASK_EVERY = 3
 """Updates between two questions for the log of the same target: a task may end, another of the job may begin."""
-
-
-class Asking(Protocol):
-    """The part of the app that can ask the daemon."""
-
-    async def ask(self, op: str, **fields: Any) -> Any: ...
-
-    async def task_of(self, target: str) -> str | None: ...
 
 
 class Preview(Lines):
@@ -53,10 +44,10 @@ class Preview(Lines):
         self.renew()
 
     async def _look_up(self, target: str) -> None:
-        asking = cast("Asking", self.app)
+        app = asking(self)
         try:
-            task = await asking.task_of(target)
-            data = await asking.ask("log", task=task) if task is not None else {}
+            task = await app.task_of(target)
+            data = await app.ask("log", task=task) if task is not None else {}
         except GristError as error:
             data, task = {}, None
             self._note = str(error)

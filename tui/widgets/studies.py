@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any
 
 import msgspec
 from textual.strip import Strip
@@ -21,7 +21,7 @@ from gristmill.supervisor.core.answers import (
 from gristmill.supervisor.core.errors import GristError
 from gristmill.tui import study
 from gristmill.tui.columns import cut, rule
-from gristmill.tui.errands import is_out, send
+from gristmill.tui.errands import asking, is_out, send
 from gristmill.tui.marks import Runs
 from gristmill.tui.widgets.lines import Lines
 from gristmill.tui.widgets.scrolled import Scrolled
@@ -34,19 +34,12 @@ PAUSE_S, TIMES = 4.0, 25
 walk through its records for it."""
 
 
-class Asking(Protocol):
-    """The part of the app that can ask the daemon."""
-
-    async def ask(self, op: str, **fields: Any) -> Any: ...
-
-
 class Study(Scrolled):
     """One aspect of one job."""
 
     job = 0
     aspect = "failures"
     hint = ""
-    _stamp: object = None
     _asked: tuple[str, object] | None = None
     _asked_at = 0.0
     _pause = PAUSE_S
@@ -60,7 +53,7 @@ class Study(Scrolled):
         """Show this aspect; `stamp` is another one when something has ended, `now` the daemon's time."""
         if aspect != self.aspect:
             self.top = 0
-        self.job, self.aspect, self._stamp = job, aspect, stamp
+        self.job, self.aspect = job, aspect
         due = aspect not in self._known or (self._asked != (aspect, stamp) and now - self._asked_at >= self._pause)
         if due and not is_out(self, "study"):
             self._asked, self._asked_at = (aspect, stamp), now
@@ -70,7 +63,7 @@ class Study(Scrolled):
     async def _look_up(self, job: int, aspect: str) -> None:
         began = time.monotonic()
         try:
-            data = await cast("Asking", self.app).ask(ASPECTS[aspect], job=str(job))
+            data = await asking(self).ask(ASPECTS[aspect], job=str(job))
             self._known[aspect] = msgspec.convert(data, _VIEWS[aspect])
             self._note, self._pause = "", max(PAUSE_S, TIMES * (time.monotonic() - began))
         except (GristError, msgspec.ValidationError) as error:
@@ -124,7 +117,7 @@ class LifeGraph(Lines):
 
     async def _look_up(self, task: str, attempt: int) -> None:
         try:
-            view = msgspec.convert(await cast("Asking", self.app).ask("life", task=task, attempt=attempt), LifeView)
+            view = msgspec.convert(await asking(self).ask("life", task=task, attempt=attempt), LifeView)
         except (GristError, msgspec.ValidationError) as error:
             view, note = None, str(error)
         else:
