@@ -3,6 +3,7 @@ for that transaction to be durable."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class Changes:
     """Tasks that are over for good, by job, where somebody waits for them."""
     collected: list[Path] = field(default_factory=list)
     """Files that nobody needs once their contents are in the store."""
+    awaited: asyncio.Future[None] | None = None
+    """Done when this write is durable, where somebody waits for that without asking for it at once."""
     _gone: list[Statement] = field(default_factory=list)
     _results: list[Statement] = field(default_factory=list)
 
@@ -55,6 +58,23 @@ class Changes:
         self._results.append(store.save_result(task, result.row))
         if result.file is not None:
             self.collected.append(result.file)
+
+    def wait(self) -> asyncio.Future[None]:
+        """What is done when this write is durable."""
+        if self.awaited is None:
+            self.awaited = asyncio.get_running_loop().create_future()
+        return self.awaited
+
+    def heard(self, written: asyncio.Future[None]) -> None:
+        """Tells who waits what has become of this write."""
+        if self.awaited is None or self.awaited.done():
+            return
+        if written.cancelled():
+            self.awaited.cancel()
+        elif (error := written.exception()) is not None:
+            self.awaited.set_exception(error)
+        else:
+            self.awaited.set_result(None)
 
     def statements(self) -> list[Statement]:
         """All of it, in the order in which it is written."""

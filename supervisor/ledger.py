@@ -167,10 +167,11 @@ class Ledger(Roll):
         return last.footprint.pace if last is not None and last.kind == launch.kind(spec) else Pace()
 
     def extend(self, job: Job, total: int) -> asyncio.Future[None]:
-        """An open job has `total` items now; durable when the future is done."""
+        """An open job has `total` items now; durable when the future is done. The starts of the first of them go into
+        the same write."""
         self._become(job, items.grown(job.spec.items, total))
         self._touch(job)
-        return self.flush()
+        return self._changes.wait()
 
     def seal(self, job: Job, cancel: str = "") -> asyncio.Future[None]:
         """No more items come to an open job; with `cancel`, a reason, none that waits is started either."""
@@ -487,6 +488,8 @@ class Ledger(Roll):
             self._release(job)
         if seen:
             written.add_done_callback(lambda future: self._tell(future, seen))
+        if changes.awaited is not None:
+            written.add_done_callback(changes.heard)
         if changes.closing or changes.collected or changes.told:
             written.add_done_callback(lambda future: self._after(future, changes))
         return written
