@@ -449,7 +449,7 @@ class JobFile(Table, frozen=True):
         Toggle,
         Meta(
             description="Whether a task finds a terminal (24 rows, 80 columns) where it writes to, for programs that "
-            "show progress or colours on a terminal alone. Nothing is typed there. Default: false."
+            "show progress or colours on one alone. Nothing is typed there; on this machine only. Default: false."
         ),
     ] = False
     leftovers: Annotated[
