@@ -63,11 +63,12 @@ def test_what_is_mistyped_is_told_with_what_may_have_been_meant() -> None:
 
 def test_a_reader_that_has_gone_is_no_fault(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text('command = "true"\n')
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as out:
         done = subprocess.run([sys.executable, "-m", "gristmill.supervisor.cli", "check", str(tmp_path / "x.toml")],
-                              stdout=out, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+                              stdout=out, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=env, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
