@@ -1,4 +1,4 @@
-"""A throw-away Ray: a head that runs no task and nodes that do, in a network namespace of their own with loopback only.
+"""A throw-away Ray: a head and nodes, each of which runs tasks, in a network namespace of their own with loopback only.
 
 Ray takes 127.0.0.1 for "the address of this machine", so that a test beside others would be open to the network; in a
 namespace there is no other address. What asks from outside goes by a relay: the test listens, and a process inside
@@ -81,30 +81,35 @@ class RayLab:
 
     # ── up and down ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def up(self, *nodes: str) -> None:
-        """A head, then the nodes."""
+    def up(self) -> None:
+        """A head, and whoever asks for it."""
         told = self._listener.fileno()
         self._start("relay", sys.executable, "-c", RELAY, str(told), str(DASHBOARD_PORT), pass_fds=(told,))
         self.head()
-        for count, name in enumerate(nodes, 1):  # one after another: two at once on one host may wait for each other
-            self.node(name)
-            self.until_nodes(count)
 
     def head(self) -> None:
         """Starts the head; waits until it answers."""
-        self._ray("head", "--head", f"--port={GCS_PORT}", f"--temp-dir={self.base}", "--dashboard-host=127.0.0.1",
-                  f"--dashboard-port={DASHBOARD_PORT}", "--disable-usage-stats", "--num-cpus=0",
-                  "--node-ip-address=127.0.0.1")  # fmt: skip
+        self._ray(
+            "head", "--head", f"--port={GCS_PORT}", f"--temp-dir={self.base}", "--node-ip-address=127.0.0.1",
+            "--dashboard-host=127.0.0.1", f"--dashboard-port={DASHBOARD_PORT}", "--disable-usage-stats",
+        )  # fmt: skip
         spaces.until(lambda: self.nodes() >= 1, "head", self._said)
 
-    def node(self, name: str) -> None:
-        """Starts a node, which takes a few seconds to join."""
-        self._ray(name, f"--address=127.0.0.1:{GCS_PORT}", f"--num-cpus={self.cpus}")
+    def node(self) -> None:
+        """Starts a node, which takes a few seconds to join. One at a time: two on one host may wait for each other."""
+        self._ray("node", f"--address=127.0.0.1:{GCS_PORT}")
+
+    def two(self) -> None:
+        """Has the head and a node."""
+        if self.nodes() < 2:
+            self.node()
+        spaces.until(lambda: self.nodes() == 2, "node beside the head", self._said)
 
     def _ray(self, name: str, *options: str) -> None:
         ray = found()
         assert ray is not None
-        self._start(name, ray, "start", "--block", "--object-store-memory=80000000", *options)
+        common = ("start", "--block", f"--num-cpus={self.cpus}", "--object-store-memory=80000000")
+        self._start(name, ray, *common, *options)
 
     def _start(self, name: str, *command: str, pass_fds: tuple[int, ...] = ()) -> None:
         env = {
@@ -117,7 +122,7 @@ class RayLab:
         self._space.start(*command, out=self.base / f"{name}.out", env=env, pass_fds=pass_fds, cwd=self.base)
 
     def kill(self, name: str) -> None:
-        """The power of one machine goes: all that runs on it ends at once."""
+        """The power of the `head` or the `node` goes: all that runs on it ends at once."""
         self._space.end(lambda pid: f"GRIST_LAB={name}" in _environment(pid))
 
     # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -128,10 +133,6 @@ class RayLab:
         with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=20) as answer:
             return int(answer.read().count(b'"ALIVE"'))
         return 0
-
-    def until_nodes(self, count: int) -> None:
-        """Waits until so many nodes beside the head are alive."""
-        spaces.until(lambda: self.nodes() == count + 1, f"{count} nodes", self._said)
 
     def _said(self) -> str:
         return "\n".join(self._lines())

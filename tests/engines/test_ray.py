@@ -35,10 +35,11 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[RayLab]:
-    """A Ray with two nodes of two cores."""
+    """A Ray of a head and a node with two cores each."""
     with tempfile.TemporaryDirectory(prefix="ray") as base, RayLab(Path(base)) as made:
         try:
-            made.up("n1", "n2")
+            made.up()
+            made.two()
         except AssertionError as error:
             pytest.skip(f"Ray itself does not come up here: {error}")
         yield made
@@ -212,29 +213,34 @@ def test_a_daemon_that_was_killed_finds_its_tasks_again(mill: RayMill) -> None:
     mill.account("adopted")
 
 
-def test_tasks_of_a_lost_node_go_elsewhere_and_those_of_a_lost_head_wait_for_another(mill: RayMill) -> None:
+RETRIED = 'retry = { attempts = 3, backoff = "0s", on = ["lost"] }'
+
+
+def _waiting(mill: RayMill, name: str) -> Path:
+    """Has four tasks run that wait for a file: two on the head, two on the node; that file."""
+    mill.lab.two()
     gate = mill.base / "gate"
-    wait = f"while ! test -e {gate}; do sleep 0.1; done"
-    mill.array("node", 4, wait, 'retry = { attempts = 3, backoff = "0s", on = ["lost"] }')
-    mill.running("node", 4)
-    mill.lab.kill("n2")
-    mill.until(lambda: [t for t in mill.tasks("node") if "is dead or unavailable" in t["reason"] or t["attempts"] == 2],
-               "no task of the node is missed")  # fmt: skip
+    mill.array(name, 4, f"while ! test -e {gate}; do sleep 0.1; done", RETRIED)
+    mill.running(name, 4)
+    return gate
+
+
+def test_silence_changes_nothing_and_tasks_of_a_lost_head_wait_for_another(mill: RayMill) -> None:
+    gate = _waiting(mill, "head")
+    mill.lab.kill("head")
+    mill.until(lambda: "does not answer" in mill.grist("status"), "nobody says that the engine is silent")
+    assert {task["state"] for task in mill.tasks("head")} == {"running"}
+    spaces.until(lambda: not mill.lab.pids("gate"), "end of tasks on a node whose head is gone")
+    gate.touch()
+    mill.lab.head()
+    mill.lab.node()
+    assert mill.ended("head")["state"] == "done"
+    mill.account("head", retried=4)
+
+
+def test_tasks_of_a_lost_node_go_elsewhere(mill: RayMill) -> None:
+    gate = _waiting(mill, "node")
+    mill.lab.kill("node")
     gate.touch()
     assert mill.ended("node")["state"] == "done"
     mill.account("node", retried=2)
-
-    gate.unlink()
-    mill.marks.unlink()
-    mill.array("head", 4, wait, 'retry = { attempts = 3, backoff = "0s", on = ["lost"] }')
-    mill.running("head", 2)
-    begun = len(mill.begun())
-    mill.lab.kill("head")
-    mill.until(lambda: "does not answer" in mill.grist("status"), "nobody says that the engine is silent")
-    assert {task["state"] for task in mill.tasks("head")} <= {"running", "queued", "starting"}  # silence is no news
-    spaces.until(lambda: not mill.lab.pids("gate"), "end of tasks whose head is gone")
-    mill.lab.head()
-    mill.lab.node("n3")
-    gate.touch()
-    assert mill.ended("head")["state"] == "done"
-    mill.account("head", retried=begun)
