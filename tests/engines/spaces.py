@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-DEADLINE_S = 90.0
+DEADLINE_S = 120.0
 
 
 def absent(*tools: str) -> str:

@@ -85,8 +85,9 @@ class RayMill(Mill):
 
 
 @pytest.fixture
-def mill(tmp_path: Path, lab: RayLab) -> Iterator[RayMill]:
-    """A mill with its daemon running."""
+def mill(tmp_path: Path, lab: RayLab, monkeypatch: pytest.MonkeyPatch) -> Iterator[RayMill]:
+    """A mill with its daemon running; what is awaited of it may take as long as Ray takes for it on a busy machine."""
+    monkeypatch.setattr("tests.mill.DEADLINE", 2 * spaces.DEADLINE_S)
     with RayMill(tmp_path, lab) as made:
         made.start()
         yield made
@@ -222,6 +223,7 @@ def _waiting(mill: RayMill, name: str) -> Path:
     gate = mill.base / "gate"
     mill.array(name, 4, f"while ! test -e {gate}; do sleep 0.1; done", RETRIED)
     mill.running(name, 4)
+    spaces.until(lambda: len(mill.begun()) == 4, "four tasks that have begun")
     return gate
 
 
