@@ -42,7 +42,8 @@ def remove(mill: Mill) -> None:
     """Deletes the folder, in one step for the daemon, which makes missing shelves again."""
     gone = mill.base / "gone"
     mill.jobs.rename(gone)
-    shutil.rmtree(gone)
+    while gone.exists():  # what the daemon had in hand may still write into it
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def usable(mill: Mill) -> None:
