@@ -106,13 +106,13 @@ class Beyond:
     def _ranges(self, job: Job) -> int:
         """How many ranges of a job may be in an engine at once: a few until it is known how long they are to be, then
         two for each core, so that the last ones are not all handed out while they are still long."""
-        capacity = self.outposts[job.where].capacity
+        capacity = self.outposts[job.where].over.capacity
         cpus = (capacity.cpus if capacity is not None else None) or RANGES_FIRST
         return 2 * cpus if job.footprint.pace.unit else RANGES_FIRST
 
     def _waits(self, engine: str) -> str:
         outpost = self.outposts[engine]
-        return outpost.silence or outpost.busy
+        return outpost.silence or outpost.over.busy
 
     # ── for the screens ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -120,11 +120,11 @@ class Beyond:
         """The engines that have something of ours, or had since the daemon began."""
         return [
             EngineView(
-                name=name, state="silent" if one.silence else "busy" if one.busy else "ok",
-                reason=one.silence or one.busy, words=one.capacity.words, nodes=one.capacity.nodes,
-                cpus=one.capacity.cpus, cpus_idle=one.capacity.cpus_idle, notes=list(one.capacity.notes),
+                name=name, state="silent" if one.silence else "busy" if one.over.busy else "ok",
+                reason=one.silence or one.over.busy, words=one.over.capacity.words, nodes=one.over.capacity.nodes,
+                cpus=one.over.capacity.cpus, cpus_idle=one.over.capacity.cpus_idle, notes=list(one.over.capacity.notes),
                 running=sum(len(chunk.running & chunk.tasks.keys()) for chunk in one.open.values()),
                 queued=sum(len(chunk.tasks.keys() - chunk.running) for chunk in one.open.values()),
             )
-            for name, one in self.outposts.items() if one.capacity is not None
+            for name, one in self.outposts.items() if one.over.capacity is not None
         ]  # fmt: skip

@@ -154,6 +154,8 @@ def accounted(text: str) -> dict[int, Ended]:
 
 def sort(message: str) -> Literal["silent", "busy", "refused"]:
     """What a failure of `sbatch` amounts to. What nobody knows is no reason to fail a task: it is tried again."""
+    if "temporarily unable to accept" in message:
+        return "busy"
     if _REFUSED.search(message):
         return "refused"
     return "silent" if _SILENT.search(message) else "busy"

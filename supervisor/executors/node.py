@@ -5,19 +5,32 @@ there. Each task is claimed first (`link`, which one alone can do), then started
 timeout with all that it started, and its record is written: temporary name, fsync, rename. Whatever has a record or
 another's claim is passed over. TERM (the engine's, or a mark of the daemon's in the folder) ends the task in hand and
 the rest is left to others. The daemon reads `rec/` and nothing else; what the files hold is `edge.chunks`'s.
+
+It is started for every slot, so nothing is imported that takes long: of `json`, `signal` and `ctypes` only the halves
+that are built in, where this Python has them; and a task is forked by hand.
 """
 
-import ctypes
 import errno
-import json
 import os
-import signal
-import socket
-import struct
-import subprocess
 import sys
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+
+MYPY = False
+if MYPY:
+    import signal
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+else:
+    class _Types:
+        """Stands in for all of `typing`."""
+
+        def __getitem__(self, _):
+            return self
+
+    Any = Callable = Dict = Iterator = List = Optional = Set = Tuple = _Types()
+    try:
+        import _signal as signal
+    except ImportError:
+        import signal
 
 VERSION = 1
 INLINE = 1 << 16  # a result up to this size travels in the record
@@ -25,7 +38,7 @@ MARK_EVERY = 2.0  # seconds between two looks for the daemon's mark that ends a 
 WRITE_FOR, WRITE_AGAIN = 600.0, 1.0  # seconds for which a record is tried that the disk has no room for
 NOT_NOW = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-HEARD: Set[signal.Signals] = {signal.SIGCHLD, *ENDS}
+HEARD: Set[int] = {signal.SIGCHLD, *ENDS}
 
 
 def named(*parts: str) -> str:
@@ -35,7 +48,89 @@ def named(*parts: str) -> str:
 
 
 ENGINE_ID = named("GRIST_ENGINE_ID") or named("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID") or named("SLURM_JOB_ID")
-HOST = os.environ.get("SLURMD_NODENAME") or socket.gethostname().split(".")[0]
+HOST = os.environ.get("SLURMD_NODENAME") or os.uname().nodename.split(".")[0]
+
+
+def read_json(text: str) -> Any:
+    """What JSON says; raises ValueError."""
+    try:
+        import _json
+
+        class Manner:
+            """As `json.loads` has it."""
+
+            strict, object_hook, object_pairs_hook = True, None, None
+            parse_float, parse_int, parse_constant, memo = float, int, float, {}  # type: ignore[var-annotated]
+
+        made: Any = _json.make_scanner(Manner)  # type: ignore[arg-type]
+        start = len(text) - len(text.lstrip(" \t\n\r"))
+        found, end = made(text, start)
+    except StopIteration:
+        raise ValueError("no JSON") from None
+    except (ImportError, AttributeError, TypeError):
+        import json
+
+        return json.loads(text)
+    if text[end:].strip(" \t\n\r"):
+        raise ValueError("more than JSON")
+    return found
+
+
+def to_json(what: Any) -> bytes:
+    """The same the other way round, of what holds only texts, numbers, None, booleans, lists and dicts."""
+    try:
+        import _json
+
+        encoder: Any = _json.make_encoder
+        made = encoder(None, None, _json.encode_basestring_ascii, None, ": ", ", ", False, False, True)
+        return "".join(made(what, 0)).encode()
+    except (ImportError, AttributeError, TypeError):
+        import json
+
+        return json.dumps(what).encode()
+
+
+def become_subreaper() -> None:
+    """What a task leaves behind stays ours (PR_SET_CHILD_SUBREAPER)."""
+    try:
+        import _ctypes
+
+        calls: Any = _ctypes
+        calls.call_function(calls.dlsym(calls.dlopen(None, 0), "prctl"), (36, 1, 0, 0, 0))
+    except (ImportError, AttributeError, TypeError, OSError):  # of a Python that is built otherwise
+        try:
+            import ctypes
+
+            ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+        except (ImportError, AttributeError, OSError):
+            pass
+
+
+class Process:
+    """A program that was started, in a session of its own."""
+
+    def __init__(self, argv: List[str], env: Dict[str, str], outputs: List[int], nice: int) -> None:
+        """Starts it with these three descriptors; raises OSError where it can't be."""
+        self.returncode: Optional[int] = None
+        ours, theirs = os.pipe()  # closed by the program's start, or the number of what kept it from that
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                os.setsid()
+                for number, fd in enumerate(outputs):
+                    os.dup2(fd, number)
+                call_off(nice)
+                os.execvpe(argv[0], argv, env)
+            except OSError as error:
+                os.write(theirs, b"%d" % (error.errno or 0))
+            finally:
+                os._exit(127)
+        os.close(theirs)
+        told = os.read(ours, 16)
+        os.close(ours)
+        if told:
+            os.waitpid(self.pid, 0)
+            raise OSError(int(told), os.strerror(int(told)), argv[0])
 
 
 def write(path: str, data: bytes, exclusive: bool) -> bool:
@@ -162,6 +257,7 @@ class Task:
         self.why: Optional[str] = None
         self.kill_at: Optional[float] = None
         self.rss, self.cpu, self.born = 0, 0.0, time.monotonic()
+        self.alone = False
 
     def is_taken(self) -> bool:
         """Whether somebody was here before us, and can be seen."""
@@ -173,7 +269,7 @@ class Task:
             return False
         said = {"v": VERSION, "host": HOST, "id": ENGINE_ID, "job": os.environ.get("SLURM_JOB_ID", ""),
                 "pid": os.getpid(), "t": time.time()}  # fmt: skip
-        won = write(self.base + ".claim", json.dumps(said).encode(), True)
+        won = write(self.base + ".claim", to_json(said), True)
         sync_folder(os.path.dirname(self.base))
         return won
 
@@ -234,9 +330,7 @@ class Task:
                 call.update(env=env, cwd=context["cwd"], result=self.paths["result"])
                 return self.maker.start(call, [source, outputs[0], outputs[-1]])
             nice = context.get("nice") or 0
-            return subprocess.Popen(
-                self.order["argv"], env=env, stdin=source, stdout=outputs[0], stderr=outputs[-1], close_fds=True,
-                start_new_session=True, preexec_fn=lambda: call_off(nice))
+            return Process(self.order["argv"], env, [source, outputs[0], outputs[-1]], nice)
         finally:
             os.chdir(self.folder)
             for fd in [source, *outputs]:
@@ -252,7 +346,7 @@ class Task:
             status = self.reap(process, status)
             now = time.monotonic()
             if status is not None:
-                if not self.kin():
+                if self.alone or not self.kin():
                     return status
                 if self.kill_at is None and not self.context.get("wait"):
                     self.end(None, min(self.context["grace"], 2.0))
@@ -300,6 +394,7 @@ class Task:
             try:
                 pid, found, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
+                self.alone = True  # whatever it left behind would be ours
                 return status
             if not pid:
                 return status
@@ -334,7 +429,7 @@ class Task:
         try:
             if os.stat(self.paths["result"]).st_size <= INLINE:
                 with open(self.paths["result"], encoding="utf-8") as file:
-                    record["value"] = json.dumps(json.load(file))
+                    record["value"] = to_json(read_json(file.read())).decode()
                 os.unlink(self.paths["result"])
             else:
                 record["result"] = self.paths["result"]
@@ -350,7 +445,7 @@ class Task:
         given_up = time.monotonic() + WRITE_FOR
         while True:
             try:
-                write(self.base + ".json", json.dumps(record).encode(), False)
+                write(self.base + ".json", to_json(record), False)
                 return sync_folder(os.path.dirname(self.base))
             except OSError as error:
                 if time.monotonic() > given_up:
@@ -375,11 +470,11 @@ def orders(folder: str, first: int, count: int) -> Iterator[Tuple[int, Dict[str,
     with open(os.path.join(folder, "index"), "rb") as file:
         file.seek(8 * first)
         data = file.read(8 * (count + 1))
-    places = struct.unpack("<%dq" % (len(data) // 8), data)
+    places = [int.from_bytes(data[at:at + 8], "little") for at in range(0, len(data), 8)]
     with open(os.path.join(folder, "tasks"), "rb") as file:
         for number, (start, end) in enumerate(zip(places, places[1:])):
             file.seek(start)
-            yield first + number, json.loads(file.read(end - start).decode("utf-8", "surrogateescape"))
+            yield first + number, read_json(file.read(end - start).decode("utf-8", "surrogateescape"))
 
 
 def main(folder: str, slot: int) -> None:
@@ -388,10 +483,7 @@ def main(folder: str, slot: int) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
     for number in ENDS:
         signal.signal(number, signal.SIG_DFL)  # to be ignored would be to never hear it
-    try:
-        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: what a task leaves behind stays ours
-    except (AttributeError, OSError):
-        pass
+    become_subreaper()
 
     def told(seconds: float) -> bool:
         """Waits for a signal, so many seconds at most; whether an end was asked for."""
@@ -402,7 +494,7 @@ def main(folder: str, slot: int) -> None:
 
     os.chdir(folder)
     with open("chunk.json", encoding="utf-8") as file:
-        chunk = json.load(file)
+        chunk = read_json(file.read())
     context = chunk["context"]
     maker = make_calls(context) if "call" in context else None
     for index, order in orders(folder, slot * chunk["pack"], chunk["pack"]):

@@ -122,8 +122,10 @@ class Slurm:
         except FileNotFoundError as error:
             words = f"slurm: {argv[0]} is not found on PATH – start the daemon where Slurm's commands are"
             raise SilentError(words) from error
+        complaint = bytearray()
         try:
-            out, complaint = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+            told = asyncio.gather(_read(process.stdout), _listen(process, complaint), process.wait())
+            out = (await asyncio.wait_for(told, PATIENCE_S))[0]
         except TimeoutError as error:
             raise SilentError(f"slurm: {argv[0]} has not answered in {PATIENCE_S:.0f} s") from error
         finally:
@@ -132,6 +134,19 @@ class Slurm:
                     process.kill()
                 await asyncio.shield(process.wait())
         return process.returncode or 0, out.decode(errors="replace"), complaint.decode(errors="replace")
+
+
+async def _read(stream: asyncio.StreamReader | None) -> bytes:
+    return b"" if stream is None else await stream.read()
+
+
+async def _listen(process: asyncio.subprocess.Process, complaint: bytearray) -> None:
+    """Hears what it complains of; one that would ask again and again by itself is ended, for that is ours to do."""
+    while process.stderr is not None and (part := await process.stderr.read(4096)):
+        complaint += part
+        if b"sleeping and retrying" in complaint:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
 
 
 def options(chunk: Chunk, default: Batch) -> list[str]:

@@ -62,7 +62,7 @@ def test_accounting_explains_a_loss() -> None:
         ("slurm_load_jobs error: Zero Bytes were transmitted or received", "silent"),
         ("sbatch: error: Munge encode failed: Failed to access \"/run/munge/munge.socket.2\"", "silent"),
         ("sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit)", "busy"),
-        ("sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying", "silent"),
+        ("sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying", "busy"),
         ("sbatch: error: Batch job submission failed: Required partition not available (inactive or drain)", "busy"),
         ("sbatch: error: something nobody has ever read", "busy"),
         ("sbatch: error: invalid partition specified: nosuch", "refused"),

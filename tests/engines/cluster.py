@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 CONF = """\
 ClusterName=mill
@@ -81,7 +82,7 @@ def missing() -> str:
 class Cluster:
     """One Slurm in a folder, whose path is short and open to all."""
 
-    def __init__(self, base: Path, nodes: int = 2, cpus: int = 4, **how: object) -> None:
+    def __init__(self, base: Path, nodes: int = 2, cpus: int = 4, **how: Any) -> None:
         self.base, self.nodes = base.resolve(), nodes
         ports = [_free_port() for _ in range(1)]
         self.port = ports[0]

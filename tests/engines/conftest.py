@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,13 +24,13 @@ def slurm() -> Iterator[Cluster]:
 
 
 @contextlib.contextmanager
-def made() -> Iterator[Cluster]:
+def made(**how: Any) -> Iterator[Cluster]:
     """A cluster of one's own."""
     if why := cluster.missing():
         pytest.skip(why)
     base = Path(tempfile.mkdtemp(prefix="gm", dir="/tmp"))
     try:
-        with Cluster(base) as one:
+        with Cluster(base, **how) as one:
             yield one
     finally:
         shutil.rmtree(base, ignore_errors=True)
