@@ -131,6 +131,7 @@ class Handover:
             one.engine_id = await self._held.executor.submit(chunk)
         except BusyError as error:
             self.busy, self._slots_most = str(error), max(1, one.slots // 2)  # a shorter one may fit
+            self._first.pop(job.id, None)
             self._busy_until = time.monotonic() + 2 * self._held.executor.rest_s
             await self._held.give_up(one)
             return False

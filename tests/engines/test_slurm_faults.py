@@ -148,7 +148,7 @@ def test_past_the_limit_of_what_slurm_takes_they_wait_and_say_so(tmp_path: Path)
     with made(max_jobs=12) as slurm, Mill(tmp_path) as mill:
         mill.env = {**mill.env, "SLURM_CONF": slurm.env["SLURM_CONF"]}
         mill.start()
-        mill.drop("many.toml", job("sleep 2", 16))
+        mill.drop("many.toml", job("true", 16))
         mill.until(lambda: "unable to accept" in mill.job("many").get("reason", ""), "nobody says why they wait")
         assert mill.ended("many")["state"] == "done"
         account("submit limit reached", mill, "many")
