@@ -61,6 +61,15 @@ def glimpse(job: Mapping[str, Any], slots: int, hosts: Mapping[int, str], over: 
     return Glimpse(queued=left - running.keys(), running=running, reason=WORDS[status])
 
 
+def outlived(jobs: Mapping[str, Mapping[str, Any]], asked: Iterable[str]) -> str:
+    """A job of the same daemon as those that are asked for, `grist-TAG-CHUNK`, that has ended and nobody asks for any
+    more; "" where there is none."""
+    wanted = set(asked)
+    owners = {name.rpartition("-")[0] for name in wanted}
+    gone = (name for name, job in jobs.items() if name not in wanted and job.get("status") not in LIVE)
+    return next((name for name in gone if name.rpartition("-")[0] in owners), "")
+
+
 def ended(job: Mapping[str, Any] | None, over: Mapping[int, Ended], slot: int) -> Ended | None:
     """How a slot ended, by its own line, else by its job."""
     if slot in over:

@@ -160,6 +160,8 @@ class Ray:
             seen = rayjobs.glimpse(job, int(job["metadata"]["slots"]), *await asyncio.to_thread(_told, job))
             if seen is not None:
                 found[name] = seen
+        if over := rayjobs.outlived(jobs, chunks.values()):
+            await self._server.ask("DELETE", f"/api/jobs/{quote(over)}")  # else its list, and the head, grow for ever
         return found
 
     async def cancel(self, engine_id: str, slots: Collection[int] | None) -> bool:

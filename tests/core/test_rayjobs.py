@@ -44,6 +44,14 @@ def test_the_end_of_a_slot_is_its_own_or_that_of_its_job(job: Any, over: Any, kn
     assert rayjobs.ended(job, over, 2) == known
 
 
+def test_only_ended_jobs_of_our_own_that_nobody_asks_for_are_forgotten() -> None:
+    jobs = {"grist-a-1.1": {"status": "SUCCEEDED"}, "grist-b-1.1": {"status": "FAILED"},
+            "grist-a-2.1": {"status": "RUNNING"}, "grist-a-3.1": {"status": "SUCCEEDED"}}  # fmt: skip
+    assert rayjobs.outlived(jobs, ["grist-a-3.1"]) == "grist-a-1.1"
+    assert rayjobs.outlived(jobs, ["grist-a-1.1", "grist-a-3.1"]) == ""
+    assert rayjobs.outlived(jobs, []) == ""
+
+
 @pytest.mark.parametrize(
     ("need", "why"),
     [
