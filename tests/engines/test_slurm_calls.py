@@ -1,0 +1,27 @@
+"""Calls in Slurm: imported once a slot, in ranges that the daemon chooses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.engines.cluster import Cluster
+from tests.mill import Mill
+
+
+@pytest.mark.parametrize("isolation", ["fork", "reuse"])
+def test_ranges_of_calls_run_there_after_one_preload_a_slot(mill: Mill, slurm: Cluster, isolation: str) -> None:
+    loads = mill.base / "loads"
+    mill.base.joinpath("cubes.py").write_text(
+        f"def load():\n    open({str(loads)!r}, 'a').write('x')\n"
+        "def make(start, count):\n    return [n ** 3 for n in range(start, start + count)]\n"
+    )
+    mill.start()
+    mill.drop("cubes.toml", f'call = "cubes:make"\npreload = "cubes:load"\nisolation = "{isolation}"\nwhere = "slurm"\n'
+              f'cwd = "{mill.base}"\n[items]\ntotal = 500\nper_task = "auto"\n')  # fmt: skip
+    assert mill.ended("cubes")["state"] == "done"
+    rows = [json.loads(line) for line in mill.grist("results", "cubes", "--json").splitlines()]
+    assert {row["item"]: row["result"] for row in rows} == {n: n**3 for n in range(500)}
+    assert 1 <= len(loads.read_text()) < 20  # short calls: what is not known yet goes alone, then ranges grow
+    assert "WHERE" in mill.grist("status", "cubes")
