@@ -15,6 +15,7 @@ from tests.simulator.others import Others
 from tests.simulator.phases import turn
 from tests.simulator.queues import Past, Queue
 from tests.simulator.rows import Draws, Flags, Floats, Row, held
+from tests.simulator.succession import Succession, brief
 from tests.simulator.world import Scenario
 
 STEP = 0.25
@@ -38,7 +39,7 @@ class Machine:
         self.step = 0
         self.queues = [Queue() for _ in scenario.kinds]
         self.past = [Past() for _ in scenario.kinds]
-        self.early: list[list[tuple[float, float, float]]] = [[] for _ in range(scenario.pools)]
+        self.succession = Succession(scenario)
         pools = scenario.pools
         self.useful = np.zeros(pools)
         self.wasted = np.zeros(pools)
@@ -193,8 +194,7 @@ class Machine:
             busy = (self.busy_time[kind.pool] - ended[Row.BUSY_BEGAN]) / np.maximum(wall + rest, STEP)
             past.file(ended[:, mine], (wall - ended[Row.HELD])[mine], (ended[Row.CPU] - rest_cpu)[mine], busy[mine])
             self.useful[kind.pool] -= float(excess[mine].sum()) * self.scenario.weights[number]
-            self.early[kind.pool].extend(zip(rest[mine].tolist(), excess[mine].tolist(), rest_cpu[mine].tolist(),
-                                             strict=True))
+            self.succession.file(number, ended[:, mine], rest[mine], excess[mine], rest_cpu[mine])
         self._remove(done)
 
     def _remove(self, gone: Flags) -> None:
@@ -273,21 +273,14 @@ class Machine:
         items = self._next_stream(count) if kind.tiny else queue.take(count)
         columns = self.draws[number].columns(items, self.now, self._pace)
         columns[Row.BUSY_BEGAN] = self.busy_time[kind.pool]
-        early = self.early[kind.pool]
-        if early and not kind.tiny:
-            taken = np.array(early[-count:]).T
-            del early[-count:]
-            some = taken.shape[1]
-            columns[Row.BEGAN, :some] -= taken[0]
-            columns[Row.BUSY_BEGAN, :some] -= taken[0] * (self.busy[kind.pool] + count)
-            columns[Row.POSITION, :some] = taken[1]
-            columns[Row.CPU, :some] = taken[2]
-            self.useful[kind.pool] += float(taken[1].sum()) * self.scenario.weights[number]
+        followers = 0 if kind.tiny else self.succession.take(number, columns, self.busy[kind.pool] + count)
+        self.useful[kind.pool] += float(columns[Row.POSITION, :followers].sum()) * self.scenario.weights[number]
         while self.count + count > self.table.shape[1]:
             self.table = np.concatenate((self.table, np.zeros_like(self.table)), axis=1)
         self.table[:, self.count : self.count + count] = columns
         if self._waits:
-            self._turn(np.arange(self.count, self.count + count))
+            going_on = followers if brief(kind) else 0
+            self._turn(np.arange(self.count + going_on, self.count + count))
         self.count += count
         self.busy[kind.pool] += count
         queue.running += count

@@ -75,7 +75,7 @@ def dispatch(machine: Machine, pool: int, decision: Decision) -> None:
     for number, count in started.items():
         if more := max(0, count - streams.get(number, 0)):
             machine.start(number, more)
-    machine.early[pool].clear()
+    machine.succession.clear(pool)
 
 
 class Governed:

@@ -58,6 +58,22 @@ def test_short_and_tiny_tasks_are_done_at_the_rate_of_their_length() -> None:
     assert tiny.rate(20, 400) == pytest.approx(4, rel=0.01)
 
 
+@pytest.mark.parametrize(("wall", "share", "threads"), [(0.35, 0.1, 1), (0.6, 0.5, 1), (0.5, 0.7, 2), (2.0, 0.3, 1)])
+@pytest.mark.parametrize("crowd", [0.7, 1.5, 3.0])
+def test_short_tasks_that_wait_get_no_more_done_than_the_machine_has(
+    wall: float, share: float, threads: int, crowd: float
+) -> None:
+    kinds = (Kind("short", wall, SMALL, share=share, threads=threads, cycle=1.0),
+             Kind("other", 2 * wall, SMALL, share=share, threads=threads, cycle=1.0))
+    workers = round(crowd * 16 / share / threads)
+    for some in (kinds[:1], kinds):
+        got = run(Scenario("one", Hardware(16, 64 * GB), some, 150), [Constant(workers)])
+        needed = share * threads * got.rate(20, 150)
+        assert needed <= 16
+        assert needed == pytest.approx(got.cpu[20:].sum() / 130, rel=0.08)  # caches go cold for up to 6 %
+        assert needed > 0.9 * min(16, crowd * 16)
+
+
 def test_memory_ends_where_it_ends() -> None:
     kind = Kind("big", 30, Memory(1 * GB, spread=0.0))
     assert course(kind, 15).ooms == 0  # 0.64 GB are the system's

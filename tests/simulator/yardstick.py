@@ -123,7 +123,7 @@ def anew(world: Scenario, best: int, peak: int, rates: dict[int, float]) -> Best
 def code() -> str:
     """Names the simulator as it is now: another one's results are no yardstick."""
     here = Path(__file__).parent
-    sources = ("world", "rows", "phases", "contention", "others", "queues", "machine", "run", "yardstick")
+    sources = ("world", "rows", "phases", "contention", "others", "queues", "succession", "machine", "run", "yardstick")
     return hashlib.sha256(b"".join((here / f"{name}.py").read_bytes() for name in sources)).hexdigest()[:12]
 
 
