@@ -21,11 +21,12 @@ class Machine:
     def __init__(self) -> None:
         self.at, self.state = 0.0, State()
 
-    def second(self, running: int, available: float = PLENTY, stopped: int = 0, **facts: object) -> Decision:
+    def second(self, running: int, available: float = PLENTY, stopped: int = 0, each: float = GB,
+               **facts: object) -> Decision:
         """One look a second after the last; the youngest of those that run are stopped."""
         self.at += 1.0
         tasks = tuple(
-            Running(task=f"1.{n}.1", kind="k#1", age=100.0 - n, cpu=0.1, memory=GB, stopped=n >= running - stopped)
+            Running(task=f"1.{n}.1", kind="k#1", age=100.0 - n, cpu=0.1, memory=each, stopped=n >= running - stopped)
             for n in range(running)
         )
         plain: dict[str, object] = {
@@ -79,7 +80,7 @@ def test_without_work_that_waits_nothing_is_known_anew_and_the_number_stays(mach
 def test_it_is_forgotten_once_far_fewer_run(machine: Machine) -> None:
     for _ in range(50):
         machine.second(2)  # the number is 7 by now: two that run, and such as follow them, may come to that
-    assert machine.second(7).held == ENDED.format(7)
+    assert machine.second(7, available=PLENTY - 5 * GB).held == ENDED.format(7)
     machine.second(1)
     decision = machine.second(15)
     assert (decision.held, machine.state.brake.cap) == ("", None)
@@ -117,6 +118,79 @@ def test_however_many_had_to_be_ended_one_may_run() -> None:
 def test_it_is_forgotten_with_a_restart_of_the_daemon(machine: Machine) -> None:
     machine.state = msgspec.json.decode(msgspec.json.encode(governor.lasting(machine.state)), type=State)
     assert machine.second(6).held == ""
+
+
+def test_what_others_give_back_makes_room_for_as_many_more(machine: Machine) -> None:
+    """They had taken what was lacking: those that were ended had not been too many."""
+    for _ in range(3):
+        machine.second(6)
+    assert not machine.second(6, available=PLENTY + 3 * GB).admits("k#1", {"k#1": 6}), "that may be chance"
+    back = machine.second(6, available=PLENTY + 10 * GB)
+    assert back.admits("k#1", {"k#1": 6}) and back.admits("k#1", {"k#1": 8})
+    assert not machine.second(9, available=PLENTY + 7 * GB).admits("k#1", {"k#1": 9})
+
+
+def test_who_takes_memory_by_the_gigabyte_a_second_is_made_room_for_before_it_is_gone() -> None:
+    machine = Machine()
+    machine.second(8, available=12 * GB)
+    slow = machine.state
+    assert machine.second(8, available=4.5 * GB).kill, "in a second it would be gone"
+    machine.state, machine.at = slow, machine.at - 1
+    for available in (10.5, 9.0, 7.5, 6.0, 4.5):
+        assert not machine.second(8, available=available * GB).kill
+
+
+def test_between_two_looks_a_fall_is_no_start_of_ours_where_nothing_is_started() -> None:
+    machine = Machine()
+    for available, ended in ((6 * GB, 0), (0.95 * RESERVE + GB, 0)):
+        machine.second(8, available=6 * GB)
+        assert len(governor.relieve(machine.at + 0.25, available, machine.state)[1]) == ended
+    assert machine.second(8, available=RESERVE - 1).held == "memory: the reserve would be touched"
+    falling, kill = governor.relieve(machine.at + 0.25, RESERVE - 0.2 * GB, machine.state)
+    assert not kill
+    assert len(governor.relieve(machine.at + 0.5, RESERVE - 1.4 * GB, falling)[1]) == 2, "faster than before"
+
+
+def test_what_was_ended_counts_as_coming_only_until_it_is_there() -> None:
+    machine = Machine()
+    machine.second(8, available=RESERVE)
+    state, kill = governor.relieve(machine.at + 0.25, 0.3 * RESERVE, machine.state)
+    assert len(kill) == 2
+    state, kill = governor.relieve(machine.at + 1.5, 0.3 * RESERVE, state)
+    assert not kill, "it is on its way"
+    state, kill = governor.relieve(machine.at + 1.75, 0.3 * RESERVE + 2 * GB, state)
+    assert not kill
+    assert governor.relieve(machine.at + 2.0, 0.3 * RESERVE, state)[1], "it came, and is gone again"
+
+
+def test_the_last_task_stands_still_while_others_have_what_it_still_needs() -> None:
+    machine = Machine()
+    machine.second(1, available=40 * GB, each=0.5 * GB)
+    for _ in range(3):
+        assert not machine.second(1, available=0.7 * GB, each=0.5 * GB).stop, "that is enough for it"
+    assert machine.second(1, available=0.2 * GB, each=0.5 * GB).stop == ("1.0.1",)
+    for _ in range(60):
+        waits = machine.second(1, available=0.2 * GB, stopped=1, each=0.5 * GB)
+        assert not waits.resume and not waits.kill
+    assert machine.second(1, available=10 * GB, stopped=1, each=0.5 * GB).resume == ("1.0.1",)
+
+
+def test_the_last_task_goes_on_where_nobody_took_what_it_needs() -> None:
+    machine = Machine()
+    for _ in range(3):
+        assert not machine.second(1, available=0.2 * GB, each=0.5 * GB).stop
+    assert machine.second(1, available=0.2 * GB, stopped=1, each=0.5 * GB).resume == ("1.0.1",)
+
+
+def test_memory_that_others_took_lowers_the_limit_at_once_and_a_moment_between_two_tasks_does_not() -> None:
+    machine = Machine()
+    for _ in range(15):
+        machine.second(8, available=11 * GB, fixed=None)
+    before = machine.second(8, available=11 * GB, fixed=None).limit
+    calm = machine.state
+    assert machine.second(9, available=RESERVE + GB, fixed=None).limit < before
+    machine.state = calm
+    assert machine.second(8, available=RESERVE + 1.4 * GB, each=1.8 * GB, fixed=None).limit == before
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     free = reading.fixed is None
     places = max(wanted, len(running) + deference.places(reading, kinds, budget)) if free else wanted
     after, grip = brake.apply(reading, forecast, brake.note(state.brake, reading.relieved), dt, places)
-    cap = None if after.cap is None else math.floor(after.cap)
+    cap = None if after.cap is None else math.floor(after.cap.number)
     overfull = state.overfull + dt if deference.is_overfull(reading, kinds, budget) else 0.0
     over = deference.Over(free and told and wall > seeking.LONG_S, free and overfull > OVERFULL_S)
     grip = deference.apply(grip, reading, wanted, over, others, kinds, budget)
@@ -95,7 +95,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
 
     first = reading.waiting[0].kind if reading.waiting else ""
     allowed = busy_now if held else _allowed(fits.get(first), busy_now, reading)
-    fitting = None if grip.kill else _steadied(state.fitting, allowed, reading.at)
+    fitting = None if grip.kill else _steadied(state.fitting, allowed, reading, after.doubt)
     if fitting is not None:
         allowed = fitting[0]
     facts = Facts(
@@ -199,16 +199,23 @@ def _given_a_chance(fits: dict[str, Fit], reading: Reading) -> dict[str, Fit]:
     return fits | {first: Fit(fits[first].need, fits[first].need, 1)}  # nothing is counted, for nothing runs
 
 
-def _steadied(before: tuple[int, float] | None, allowed: int | None, at: float) -> tuple[int, float] | None:
-    """(workers that memory allows as it is told, when that was seen): what lasts only seconds changes no limit.
+def _steadied(
+    before: tuple[int, float, float] | None, allowed: int | None, reading: Reading, doubt: float
+) -> tuple[int, float, float] | None:
+    """(workers that memory allows as it is told, when that was seen, what others held then): what lasts only seconds
+    changes no limit, unless it is others who took the memory beyond `doubt`.
 
     What may be started is said by the fits, each second anew.
     """
     if allowed is None:
         return None
-    if before is not None and before[0] > allowed and (allowed >= 0.95 * before[0] or at - before[1] < STEADY_S):
-        return before if allowed < 0.95 * before[0] else (before[0], at)
-    return allowed, at
+    at, theirs = reading.at, room.theirs(reading)
+    if before is not None and before[0] > allowed and theirs - before[2] - doubt < room.reserve(reading):
+        if allowed < 0.95 * before[0] and at - before[1] < STEADY_S:
+            return before
+        if allowed >= 0.95 * before[0]:
+            return before[0], at, theirs
+    return allowed, at, theirs
 
 
 def _allowed(fit: Fit | None, busy: int, reading: Reading) -> int | None:

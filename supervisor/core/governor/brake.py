@@ -2,18 +2,23 @@
 
 Rungs by available memory against the reserve, looking two seconds ahead. A stopped task keeps its memory but asks for
 no more; an ended one gives it back and loses its work, so the youngest go first. One task always runs on: ending the
-last would only begin it anew.
+last would only begin it anew. Where others have taken what it needs, it stands still until they give that back.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from gristmill.supervisor.core.governor.memory import Forecast, reserve
+from gristmill.supervisor.core.governor.cap import Cap
+from gristmill.supervisor.core.governor.memory import Forecast, reserve, theirs
 from gristmill.supervisor.core.governor.reading import Reading, Running
 
 STOP, KILL, ENOUGH = 0.6, 0.35, 0.9
 """Of the reserve: below the first tasks are stopped, below the second ended, until the third is there again."""
+LAST = 0.1
+"""Below so much of it the last task stands still as well, if it is others who have taken the rest."""
+FORGOTTEN_S = 3600.0
+"""In so long what others hold may have doubled without anybody having taken anything."""
 AHEAD_S = 2.0
 GLANCE_AHEAD_S = 0.5
 NEAR = 1.0
@@ -21,12 +26,28 @@ NEAR = 1.0
 PRESSED = 0.10
 """Share of time lost to memory pressure from which nothing is started, where memory is scarce as well."""
 SCARCE = 0.25
-PLENTY = 0.6
-"""With so much of what may be used free it is other tasks that run than those which were too many."""
 STUCK_S = 5.0
 """With more than half of the tasks stopped for so long, one is ended each second: nobody would get through."""
 GONE_S = 3.0
 """An ended task's memory is counted as free on its way for so long."""
+
+
+class Glance(msgspec.Struct, frozen=True, array_like=True):
+    """The last look at available memory: when, bytes, bytes a second by which it fell, and how much of what was ended
+    has arrived since the last reading."""
+
+    at: float = 0.0
+    available: float = 0.0
+    fall: float = 0.0
+    arrived: float = 0.0
+
+    def follow(self, at: float, available: float, coming: float) -> Glance:
+        """After one more look, with so many bytes on their way out."""
+        span = max(0.1, at - self.at)
+        change = available - self.available
+        if change <= 0 or not coming:
+            return Glance(at, available, max(0.0, -change) / span, self.arrived)
+        return Glance(at, available, self.fall, self.arrived + change + self.fall * span)
 
 
 class Brake(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,10 +61,16 @@ class Brake(msgspec.Struct, frozen=True, omit_defaults=True):
     tasks: tuple[Running, ...] = ()
     reserve: float = 0.0
     at: float = 0.0
+    glance: Glance = Glance()
+    holds: bool = False
+    """Whether nothing is started now: a fall in memory is then no start of ours."""
     crowded: float = 0.0
     """For how many seconds more than half of the tasks have been stopped."""
-    cap: float | None = None
-    """No more tasks than this: what was left after some had to be ended; it rises again slowly."""
+    cap: Cap | None = None
+    least: float = 0.0
+    """The fewest bytes that others have held in the last hours."""
+    doubt: float = 0.0
+    """Bytes that may be ours or others', for all that is known of this moment."""
 
     def coming(self, at: float) -> float:
         """Bytes that are on their way out."""
@@ -64,17 +91,12 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
     kept, at = reserve(reading), reading.at
     ours = sum(task.memory for task in reading.running)
     available = reading.memory_available
-    own_growth = others_growth = 0.0
-    if before.available is not None:
-        held = {task.task: task.memory for task in before.tasks}
-        lasting = [task for task in reading.running if task.task in held and task.task not in forecast.brief]
-        own_growth = sum(max(0.0, task.memory - held[task.task]) for task in lasting) / dt
-        taken = max(0.0, (before.available - available) - (ours - before.ours)) / dt
-        others_growth = before.others_growth + 0.5 * (taken - before.others_growth)
+    doubt = _doubt(reading, forecast, before)
+    own_growth, others_growth, rush = _growth(reading, forecast, before, ours - before.ours, doubt, dt)
     there = {task.task for task in reading.running}  # of one that is seen no more the memory has come
     killed = {task: entry for task, entry in before.killed.items() if task in there and at - entry[0] < GONE_S}
     coming = sum(size for _, size in killed.values())
-    ahead = available - min(AHEAD_S * own_growth, forecast.growth) - AHEAD_S * others_growth
+    ahead = available - min(AHEAD_S * own_growth, forecast.growth) - AHEAD_S * rush
     tasks = sorted((task for task in reading.running if task.task not in killed), key=lambda task: task.age)
     active = [task for task in tasks if not task.stopped]
     stopped = [task for task in tasks if task.stopped]
@@ -85,39 +107,87 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
         words = "memory: the reserve would be touched"
     elif pressed and available < SCARCE * reading.memory_total:
         words = "memory: tasks wait for it (pressure)"
+    near = available + coming - GLANCE_AHEAD_S * rush
     if available + coming < KILL * kept:
         kill = _least_lost(tasks, ENOUGH * kept - available - coming)
+    elif near < KILL * kept:  # what is ended takes that long to be gone
+        kill = _least_lost(tasks, KILL * kept - near)
     elif ahead + coming < STOP * kept and len(active) > 1:
         young = [task.task for task in active[: len(active) - 1] if task.task not in forecast.brief]
         stop = young[: max(1, len(active) // 4)]
     elif stopped and ahead >= kept:
         resume = _thawed(stopped, forecast, ahead - kept, wanted - len(active))
     crowded = before.crowded + dt if len(stopped) > len(active) else 0.0
+    least = min(theirs(reading), before.least * 2 ** (dt / FORGOTTEN_S)) if before.least else theirs(reading)
     if crowded > STUCK_S and not kill and ahead < kept and len(tasks) > 1:
         kill = [tasks[0].task]
-    if stopped and not active and not resume and not kill:
+    if len(tasks) == 1 and _is_squeezed(tasks[0], reading, forecast, theirs(reading) - least):
+        stop = [task.task for task in active]
+    elif stopped and not active and not resume and not kill:
         resume = [stopped[-1].task]  # somebody must get through
     by_name = {task.task: task for task in tasks}
     killed |= {task: (at, by_name[task].memory) for task in kill}
     cap = before.cap
     if kill or any(when > before.at for when, _ in before.killed.values()):
-        cap = float(max(1, len(tasks) - len(kill)))
+        cap = Cap(float(max(1, len(tasks) - len(kill))))
     elif cap is not None:
-        cap = cap + dt / 30 if reading.waiting else cap
-        cap = None if cap > 2 * len(tasks) + 4 or ahead - kept > PLENTY * (reading.memory_total - kept) else cap
+        cap = cap.follow(reading, max(len(tasks), round(reading.busy)), bool(killed), doubt, ahead - kept, dt)
     left = tuple(task for task in tasks if task.task not in kill)
-    after = Brake(available, ours, others_growth, killed, left, kept, at, crowded, cap)
+    fall = 0.0 if before.available is None else max(0.0, before.available - available) / dt
+    after = Brake(
+        available, ours, others_growth, killed, left, kept, at, Glance(at, available, fall), bool(words), crowded, cap,
+        least, doubt,
+    )
     return after, Grip(words, tuple(stop), tuple(resume), tuple(kill))
+
+
+def _doubt(reading: Reading, forecast: Forecast, before: Brake) -> float:
+    """Bytes of ours that may be counted in one place only, what is available or what our tasks hold: of tasks that
+    begin and end between two looks."""
+    held = {task.task for task in before.tasks}
+    fresh = sum(task.memory for task in reading.running if task.task not in held or task.kind in forecast.short)
+    return fresh + sum(task.memory for task in before.tasks if task.kind in forecast.short)
+
+
+def _growth(
+    reading: Reading, forecast: Forecast, before: Brake, more: float, doubt: float, dt: float
+) -> tuple[float, float, float]:
+    """Bytes a second by which (our tasks, others smoothly, others at most) grow; ours hold so much `more`."""
+    if before.available is None:
+        return 0.0, 0.0, 0.0
+    held = {task.task: task.memory for task in before.tasks}
+    lasting = [task for task in reading.running if task.task in held and task.task not in forecast.brief]
+    own = sum(max(0.0, task.memory - held[task.task]) for task in lasting) / dt
+    taken = max(0.0, before.available - reading.memory_available - more) / dt
+    others = before.others_growth + 0.5 * (taken - before.others_growth)
+    sure = taken - doubt / dt
+    return own, others, max(others, sure if sure > before.reserve else 0.0)  # that much in a second is no noise
+
+
+def _is_squeezed(last: Running, reading: Reading, forecast: Forecast, taken: float) -> bool:
+    """Whether the last task is to stand still: others have `taken` what it needs, and the kernel would end it. They
+    may give it back; where it has never been there, it is left to its fate."""
+    kept, left = reserve(reading), forecast.left.get(last.task, 0.0)
+    if taken < max(kept, left):
+        return False
+    if last.stopped:
+        return reading.memory_available < STOP * kept
+    return reading.memory_available < min(KILL * kept, max(left, LAST * kept))
 
 
 def relieve(at: float, available: float, before: Brake) -> tuple[Brake, tuple[str, ...]]:
     """A look of its own, four times a second, at available memory alone: (state, tasks to end at once)."""
     if before.available is None or not before.tasks:
         return before, ()
-    fall = max(0.0, before.available - available) / max(0.1, at - before.at)
     coming = before.coming(at)
+    glance = before.glance.follow(at, available, coming)
+    coming = max(0.0, coming - glance.arrived)
+    fall = max(0.0, before.available + glance.arrived - available) / max(0.1, at - before.at)
+    if glance.fall > before.reserve and before.holds:  # that much in a second is no noise
+        fall = max(fall, glance.fall)
     ahead = available + coming - GLANCE_AHEAD_S * fall
-    if ahead >= KILL * before.reserve or available + coming > NEAR * before.reserve:
+    before = msgspec.structs.replace(before, glance=glance)
+    if ahead >= KILL * before.reserve or (available + coming > NEAR * before.reserve and not before.holds):
         return before, ()
     short = available + coming < KILL * before.reserve  # it is there already, not only on its way
     wanted = ENOUGH * before.reserve - available - coming if short else KILL * before.reserve - ahead

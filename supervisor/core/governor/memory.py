@@ -43,6 +43,11 @@ def reserve(reading: Reading) -> float:
     return reserve_of(reading.memory_total) if reading.reserve is None else reading.reserve
 
 
+def theirs(reading: Reading) -> float:
+    """Bytes that others hold."""
+    return reading.memory_total - reading.memory_available - sum(task.memory for task in reading.running)
+
+
 class Trail(msgspec.Struct, frozen=True, array_like=True):
     """Two earlier points of one task's memory, from which its growth is read: (age, bytes) older and newer."""
 
@@ -125,6 +130,8 @@ class Forecast:
         self.largest = 0.0
         self.left: dict[str, float] = {}
         """By task: bytes that it is still expected to grow by."""
+        self.short = {name for name, kind in kinds.items() if kind.known and kind.wall < LONG_S}
+        """Kinds of which many begin and end between two looks."""
         self.brief: set[str] = set()
         """Tasks that will have ended before they could be stopped with profit."""
         self._peaks = self._variance = 0.0

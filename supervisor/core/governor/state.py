@@ -48,8 +48,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     worked: float = 0.0
     """Workers busy, summed over time: means over a task's life are differences of it."""
     limit: int = 0
-    fitting: tuple[int, float] | None = None
-    """How many workers memory was last seen to allow, and when."""
+    fitting: tuple[int, float, float] | None = None
+    """How many workers memory was last seen to allow, when, and how many bytes others held then."""
     raised: float = 0.0
     """When the limit was last raised beside others."""
     overfull: float = 0.0
