@@ -47,6 +47,35 @@ def test_a_cost_is_counted_as_dear_as_it_is() -> None:
     assert crowd.cost(120).value > math.log(40)
 
 
+def waiting(*seen: tuple[float, float], seconds: float = 60.0) -> Rates:
+    """(workers, share of the time that each runs rather than waits), for so long."""
+    rates = Rates()
+    for workers, share in seen:
+        rates = rates.progress(workers, workers * share, seconds)
+        rates = rates.watch(workers, math.log(share / (1 - share)), seconds)
+    return rates
+
+
+def test_those_who_run_for_longer_between_two_waits_get_less_of_them_done() -> None:
+    """Each waits as long as ever for a piece of work, so the time waited tells how many pieces there were."""
+    eased = waiting((40, 0.4), (60, 0.64)).eased(60, 40)
+    assert eased is not None
+    assert eased.value == pytest.approx(math.log(60 * 0.36 / (40 * 0.6)))
+    assert eased.error < 0.12
+    few = waiting((4, 0.4), (6, 0.64)).eased(6, 4)
+    assert few is not None and few.error > 2 * eased.error, "of few it may be chance"
+
+
+def test_where_all_run_and_wait_as_ever_twice_as_many_get_twice_as_much_done() -> None:
+    eased = waiting((20, 0.4), (40, 0.4)).eased(40, 20)
+    assert eased is not None and eased.value == pytest.approx(math.log(2))
+
+
+def test_a_few_seconds_tell_nothing_of_how_tasks_run_and_wait() -> None:
+    assert waiting((40, 0.4), (60, 0.64), seconds=4.0).eased(60, 40) is None
+    assert waiting((40, 0.4)).eased(60, 40) is None
+
+
 class Machine:
     """Sixteen cores; tasks have cost one CPU second so far, and take a second."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 
@@ -49,11 +51,11 @@ class Machine:
     def probe(self) -> Probe | None:
         return self.state.search.probe
 
-    def look(self, running: int, stopped: int = 0, **facts: object) -> Decision:
-        """The next second, with so many that run, each with its share of the cores; the youngest are stopped."""
+    def look(self, running: int, stopped: int = 0, share: float = 1.0, **facts: object) -> Decision:
+        """The next second, with so many that run, each for this share of the time; the youngest are stopped."""
         self.at += 1.0
         active = running - stopped
-        each = min(1.0, self.cores / active)
+        each = min(share, self.cores / active)
         age = self.state.kinds["k#1"].wall / 2
         tasks = tuple(
             Running(
@@ -222,6 +224,47 @@ def test_after_a_jump_to_fewer_that_get_more_done_fewer_still_are_tried_soon() -
     for _ in range(8):
         machine.look(30)
     assert machine.probe is not None and (machine.probe.way, machine.probe.to) == ("down", 24)
+
+
+def crowded(shares: dict[int, float]) -> Rates:
+    """Of so many workers each runs so much of the time; a task that ended has cost the same among any."""
+    rates = Rates()
+    for workers, share in shares.items():
+        rates = rates.progress(workers, workers * share, 60.0).charge(workers, 0.0, 20.0)
+        rates = rates.watch(workers, math.log(share / (1 - share)), 60.0)
+    return rates
+
+
+@pytest.mark.parametrize(("few", "many", "kept"), [(0.4, 0.65, 32), (0.4, 0.4, 40), (0.5, 0.4, 40)])
+def test_fewer_who_run_for_less_between_two_waits_are_kept_long_before_any_has_ended(
+    few: float, many: float, kept: int
+) -> None:
+    machine = Machine(64.0, 40, "down", crowded({32: few, 40: many}), wall=600.0)
+    assert machine.look(40, share=many).limit == 32, "tasks of minutes as well: they show it at once"
+    seconds = 0
+    while machine.probe is not None and seconds < 400:
+        machine.look(32, share=few)
+        seconds += 1
+    assert machine.number == kept
+    assert (seconds < 10) == (kept == 32)
+
+
+def test_more_who_run_for_longer_between_two_waits_are_not_kept_nor_tried_again_soon() -> None:
+    machine = Machine(40.0, 32, "up", crowded({32: 0.4}), wall=10.0)
+    assert machine.look(32, share=0.4).limit == 40
+    while machine.probe is not None:
+        machine.look(40, share=0.8)
+    assert machine.number == 32
+    tried = Machine(40.0, 32, "up", crowded({32: 0.4, 40: 0.65}))
+    assert tried.look(32, share=0.4).limit == 36, "half-way"
+
+
+def test_those_who_use_little_since_they_are_few_are_not_taken_for_others_who_need_little() -> None:
+    for many, ramping in ((0.15, True), (0.8, False)):
+        machine = Machine(64.0, 20, rates=crowded({20: 0.15, 40: many}))
+        for _ in range(40):
+            machine.look(20, share=0.15)
+        assert machine.state.search.ramping == ramping
 
 
 def test_the_search_survives_being_written_down_in_the_middle_of_a_probe() -> None:

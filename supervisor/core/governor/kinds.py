@@ -23,6 +23,8 @@ FULL = 0.92
 """From this share of the cores in use on the machine is full: a worker's use understates what it could use."""
 RECENT = 0.3
 """Gain of the mean over the last few ends."""
+WAITING = 0.05
+"""Tasks that compute for less than this share of their time hardly compute at all."""
 SHORT_S = 2.0
 """Tasks that take less are seen when they end rather than while they run."""
 STARVED = 9.3
@@ -60,7 +62,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `costed` of them. `recent` is the mean peak of the last three or so, `largest` forgets slowly. `life` is the memory
     against age / wall, `youth` that against age alone, by which the younger of an unknown kind are forecast as their
     elder have grown. `claim` is what the user says a task needs, which nothing learned overrides; `raised` what it is
-    taken to need at least after a lack of memory. `at` is when it was last seen.
+    taken to need at least after a lack of memory. `at` is when it was last seen, `timed` whether its cost is time.
     """
 
     ends: int = 0
@@ -77,6 +79,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     claim: float | None = None
     raised: float = 0.0
     at: float = 0.0
+    timed: bool | None = None
 
     @property
     def known(self) -> bool:
@@ -86,7 +89,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def waits(self) -> bool:
         """Whether a task of it hardly computes, so that its cost is time rather than CPU."""
-        return self.cpu < 0.05 * self.wall
+        return self.cpu < WAITING * self.wall if self.timed is None else self.timed
 
     def promised(self, wall: float, cpu: float, weight: float) -> Kind:
         """After one told its progress, by which it would take so long and compute so much in all."""
@@ -195,7 +198,7 @@ def _ended(kind: Kind, end: Ended, reading: Reading, filled: float) -> Kind:
     gain = max(end.count / ends, 1 - 0.95**end.count)
     wall = max(1e-4, kind.wall + gain * (end.wall - kind.wall))
     cpu = kind.cpu + gain * (end.cpu - kind.cpu)
-    seen = msgspec.structs.replace(kind, ends=ends, wall=wall, cpu=cpu, at=reading.at)
+    seen = msgspec.structs.replace(kind, ends=ends, wall=wall, cpu=cpu, at=reading.at, timed=_timed(kind, wall, cpu))
     cost, costed = kind.cost, kind.costed
     if seen.waits != kind.waits and kind.ends:
         costed = 0.0  # what was compared with so far was the other measure
@@ -212,11 +215,19 @@ def _ended(kind: Kind, end: Ended, reading: Reading, filled: float) -> Kind:
     )
 
 
+def _timed(kind: Kind, wall: float, cpu: float) -> bool:
+    """Whether the cost of such tasks is time. A kind near the boundary stays what it is: contention moves it to and
+    fro, and of two measures the one is no yardstick for the other."""
+    if kind.timed is None:
+        return cpu < WAITING * wall
+    return cpu < (2 * WAITING if kind.timed else WAITING / 2) * wall
+
+
 def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
     grown = [task for task in tasks if task.age >= min(1.0, 0.3 * kind.wall)]
     use = kind.use
     if grown and not (kind.known and kind.wall < SHORT_S):
-        use = _use(use, sum(task.cpu for task in grown) / len(grown), reading, _wanted(kind, grown, reading))
+        use = _use(use, sum(task.cpu for task in grown) / len(grown), reading, wanted(kind, grown, reading))
     life = kind.life
     if kind.known and kind.wall > 0:
         moments = list(life or _as_life(kind))
@@ -229,7 +240,7 @@ def _running(kind: Kind, tasks: list[Running], reading: Reading) -> Kind:
     return msgspec.structs.replace(kind, use=use, life=life, youth=youth, largest=largest, at=reading.at)
 
 
-def _wanted(kind: Kind, tasks: list[Running], reading: Reading) -> float | None:
+def wanted(kind: Kind, tasks: list[Running], reading: Reading) -> float | None:
     """Cores that a worker would use, as far as the kernel tells; weighed by what is known of each: who waited all the
     time had no occasion to sleep. Of tasks that don't outlast a look, those are seen that wait for longest: where that
     is only for each other, nothing is taken from it."""
@@ -241,11 +252,11 @@ def _wanted(kind: Kind, tasks: list[Running], reading: Reading) -> float | None:
     return sum(task.awake * task.wanted for task in tasks if task.wanted is not None) / known if known else None
 
 
-def _use(before: float | None, now: float, reading: Reading, wanted: float | None = None) -> float:
-    """Cores that a worker would use: what the kernel tells that it `wanted`; where that is not known, on a full machine
+def _use(before: float | None, now: float, reading: Reading, told: float | None = None) -> float:
+    """Cores that a worker would use: what the kernel `told`; where that is not known, on a full machine
     it may only rise, since there a worker gets less than it wants."""
-    if wanted is not None:
-        return wanted if before is None else before + 0.3 * (wanted - before)
+    if told is not None:
+        return told if before is None else before + 0.3 * (told - before)
     if before is None:
         starved = reading.cpu_total >= FULL * reading.cores and reading.cpu_total - reading.cpu_ours > reading.cores / 4
         return max(now, min(1.0, STARVED * now)) if starved else now

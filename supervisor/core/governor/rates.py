@@ -25,6 +25,8 @@ COST_HALF_LIVES = 5.0
 """Costs are forgotten so many times slower than progress."""
 TASK_SPREAD = 0.1
 """Variance of ln c between numbers of workers that is expected beforehand; shrinks means of few costs towards 0."""
+LEAST_WATCHED, BREATH_S = 5.0, 8.0
+"""Seconds for which a strain must have been seen; in so many it is seen anew: running and waiting take a while."""
 FLOOR = 0.02
 """The standard deviation of ln U is never taken for less."""
 
@@ -48,7 +50,7 @@ class Estimate(NamedTuple):
 
 
 class Cell(msgspec.Struct, frozen=True, array_like=True):
-    """One bin: weight, mean and variance of ln U, then of the residual of ln cost."""
+    """One bin: weight, mean and variance of ln U, then of the residual of ln cost, then of the strain."""
 
     weight: float = 0.0
     mean: float = 0.0
@@ -56,6 +58,9 @@ class Cell(msgspec.Struct, frozen=True, array_like=True):
     costed: float = 0.0
     cost: float = 0.0
     spread: float = 0.0
+    watched: float = 0.0
+    strain: float = 0.0
+    sway: float = 0.0
 
     def progress(self, value: float, weight: float) -> Cell:
         """With one more ln U."""
@@ -63,7 +68,7 @@ class Cell(msgspec.Struct, frozen=True, array_like=True):
         gain = weight / total
         off = value - self.mean
         variance = (1 - gain) * (self.variance + gain * off * off)
-        return Cell(total, self.mean + gain * off, variance, self.costed, self.cost, self.spread)
+        return msgspec.structs.replace(self, weight=total, mean=self.mean + gain * off, variance=variance)
 
     def charge(self, value: float, weight: float) -> Cell:
         """With one more residual of ln cost, of so many tasks."""
@@ -71,11 +76,21 @@ class Cell(msgspec.Struct, frozen=True, array_like=True):
         gain = weight / total
         off = value - self.cost
         spread = (1 - gain) * (self.spread + gain * off * off)
-        return Cell(self.weight, self.mean, self.variance, total, self.cost + gain * off, spread)
+        return msgspec.structs.replace(self, costed=total, cost=self.cost + gain * off, spread=spread)
+
+    def watch(self, value: float, weight: float) -> Cell:
+        """With one more look at how long tasks run for each second that they wait, as a logarithm."""
+        total = self.watched + weight
+        gain = weight / total
+        off = value - self.strain
+        sway = (1 - gain) * (self.sway + gain * off * off)
+        return msgspec.structs.replace(self, watched=total, strain=self.strain + gain * off, sway=sway)
 
     def fade(self, keep: float, keep_cost: float) -> Cell:
         """With less weight on all that it holds."""
-        return Cell(self.weight * keep, self.mean, self.variance, self.costed * keep_cost, self.cost, self.spread)
+        return msgspec.structs.replace(
+            self, weight=self.weight * keep, costed=self.costed * keep_cost, watched=self.watched * keep
+        )
 
 
 class Rates(msgspec.Struct, frozen=True):
@@ -101,6 +116,10 @@ class Rates(msgspec.Struct, frozen=True):
     def charge(self, busy: float, residual: float, weight: float) -> Rates:
         """With tasks that cost e^residual times the usual while `busy` workers were."""
         return self._put(busy, lambda cell: cell.charge(max(-4.0, min(4.0, residual)), weight))
+
+    def watch(self, busy: float, strain: float, weight: float = 1.0) -> Rates:
+        """With a look at how long tasks run for each second that they wait, as a logarithm."""
+        return self._put(busy, lambda cell: cell.watch(strain, weight))
 
     def _put(self, busy: float, change: object) -> Rates:
         number = bin_of(busy)
@@ -145,6 +164,46 @@ class Rates(msgspec.Struct, frozen=True):
         cost = self.cost(workers)
         return Estimate(used.value - cost.value, math.hypot(used.error, cost.error))
 
+    def eased(self, workers: float, base: float) -> Estimate | None:
+        """How much more so many workers get done than `base` do, as a logarithm, by what they use and their strain;
+        None where that was not seen.
+
+        Tasks that wait for a share of their time need so much waiting for each piece of work, however many there are.
+        Those that run for longer between two waits pay more for the same piece. That is seen within seconds, long
+        before any ends. Where the waits themselves grow with the number (a disk), it speaks too well of more workers,
+        and never of fewer.
+        """
+        there, here = self.cells.get(bin_of(workers)), self.cells.get(bin_of(base))
+        used, base_used = self.used(workers), self.used(base)
+        if there is None or here is None or used is None or base_used is None:
+            return None
+        if not self.is_watched(workers) or not self.is_watched(base):
+            return None
+        error = math.sqrt(
+            sum(max(_chance(n, cell.strain), cell.sway) * BREATH_S / cell.watched
+                for n, cell in ((workers, there), (base, here)))
+        )
+        value = used.value - base_used.value - (there.strain - here.strain)
+        return Estimate(value, math.hypot(used.error, base_used.error, error))
+
+    def is_watched(self, workers: float) -> bool:
+        """Whether it is known how so many run and wait."""
+        cell = self.cells.get(bin_of(workers))
+        return cell is not None and cell.watched >= LEAST_WATCHED
+
+    def is_comparable(self, workers: float) -> bool:
+        """Whether it is known well enough how so many run and wait, or they have been seen for so long without it that
+        it can't be known."""
+        cell = self.cells.get(bin_of(workers), Cell())
+        known = cell.watched >= 2 * LEAST_WATCHED or cell.weight >= 6 * LEAST_WATCHED
+        return known or not any(map(self.is_watched, self.seen()))
+
     def seen(self) -> list[float]:
         """Numbers of workers with a rate, ascending."""
         return [workers_of(number) for number in sorted(self.cells) if self.cells[number].weight >= 1.0]
+
+
+def _chance(workers: float, strain: float) -> float:
+    """The variance of a strain that is mere chance, half of what independent workers show in a second (binomial)."""
+    share = 1 / (1 + math.exp(-strain))
+    return 0.5 / max(1e-3, workers * share * (1 - share))

@@ -26,6 +26,10 @@ LONG_S = 120.0
 """Tasks that take longer are too rare to show what they cost when they end."""
 SURE = 1.6
 """Standard errors by which a difference must stand out."""
+STRAINED, CLEAR = 2.0, 2.5
+"""The same for how tasks run and wait; and where that is looked at each second, and the first clear look counts."""
+EASE = 0.05
+"""A difference in how tasks run and wait must be as large as this, as a logarithm."""
 STEADY_S = 5.0
 FULL_S = 20.0
 """After so long on full cores a little more than the ceiling is taken back as well."""
@@ -159,29 +163,41 @@ def _refine(before: Search, scene: Scene) -> Search:
     over = before.over + scene.dt if full and wanted > 1.15 * scene.budget else 0.0
     before = msgspec.structs.replace(before, over=over)
     if scene.ceiling is not None and over > STEADY_S and number > (1.3 if over < FULL_S else 1.1) * scene.ceiling + 1:
-        return _to(before, scene, scene.ceiling, over=0.0)  # other tasks than those that N was found for
+        return _to(before, scene, scene.ceiling, over=0.0, due=_afresh(before, scene))  # for other tasks N was found
     if not scene.pressing or scene.at - before.since < STEADY_S:
         return before
-    if scene.ceiling is not None and scene.ceiling > 2.5 * number and scene.use is not None and number <= scene.cores:
+    less = scene.ceiling is not None and scene.ceiling > 2.5 * number and scene.use is not None
+    if less and number <= scene.cores and not _stands_alone(scene.rates, number):
         return _to(before, scene, number, ramping=True, before=number)  # likewise, and they need less
     best = _best(scene, max(number, scene.ceiling) if full and scene.ceiling is not None else None)
-    if best is not None and best != number:
+    if best is not None and best != number and not _strained(scene.rates, best, number):
         now, then = scene.rates.rate(best), scene.rates.rate(number)
         if now is not None and then is not None:
             gain = now.value - then.value
             if gain > 0.02 and gain > SURE * math.hypot(now.error, then.error):
                 on: Way = "down" if best < number else "up"  # it may get better still that way
-                return _to(before, scene, best, due={**before.due, on: scene.at + STEADY_S})
+                return _to(before, scene, best, due={**_afresh(before, scene), on: scene.at + STEADY_S})
     due = before.due
     if (scene.ceiling is None or number < scene.ceiling) and scene.at >= due.get("up", 0.0):
         far = scene.ceiling is None or scene.ceiling > 2 * number
         return _try(before, scene, "up", FAR_UP if far else UP)
-    if scene.at >= due.get("down", 0.0) and number > 1 and (scene.wall < LONG_S or scene.told):
+    shown = scene.wall < LONG_S or scene.told or scene.rates.is_watched(scene.busy)
+    if scene.at >= due.get("down", 0.0) and number > 1 and shown:
         return _try(before, scene, "down", DOWN)
     slack = scene.idle > 0.1 * scene.cores or wanted > 1.15 * scene.budget
     if slack and scene.at >= due.get("trim", 0.0) and number > 1:
         return _try(before, scene, "trim", TRIM)
     return before
+
+
+def _afresh(search: Search, scene: Scene) -> dict[Way, float]:
+    """When probes are due at another number: what was found of fewer was found of the number before."""
+    return {**search.due, "down": min(search.due.get("down", 0.0), scene.at + FIRST_PROBE_S)}
+
+
+def _stands_alone(rates: Rates, number: int) -> bool:
+    """Whether so many use little only since they are few: more ran for longer between two waits."""
+    return any(_strained(rates, more, number) for more in rates.seen() if more > number)
 
 
 def _best(scene: Scene, most: int | None) -> int | None:
@@ -198,6 +214,8 @@ def _try(before: Search, scene: Scene, way: Way, step: float) -> Search:
     base = before.number
     if way != "up" and scene.busy < 0.95 * base - 1:
         base = round(scene.busy)
+    if way != "up" and (scene.rates.used(base) is None or not scene.rates.is_comparable(base)):
+        return before  # as soon as it has been reached
     to = math.ceil(base * (1 + step)) if way == "up" else math.floor(base * (1 - step))
     if way == "up":
         to = min(to, scene.ceiling or MOST, MOST)
@@ -217,9 +235,16 @@ def _try(before: Search, scene: Scene, way: Way, step: float) -> Search:
 def _worse(rates: Rates, to: int, base: int) -> bool:
     """Whether it is known that so many workers get clearly less done."""
     there, here = rates.rate(to), rates.rate(base)
-    return there is not None and here is not None and there.value - here.value < -max(
-        0.02, SURE * math.hypot(there.error, here.error)
-    )
+    if there is None or here is None:
+        return _strained(rates, to, base)
+    lost = here.value - there.value
+    return lost > max(0.02, SURE * math.hypot(there.error, here.error)) or _strained(rates, to, base)
+
+
+def _strained(rates: Rates, to: float, base: float, sure: float = STRAINED) -> bool:
+    """Whether `to` workers, by how they run and wait, clearly get less done than `base`."""
+    eased = rates.eased(to, base)
+    return eased is not None and eased.value < -max(EASE, sure * eased.error)
 
 
 def _judge(before: Search, probe: Probe, scene: Scene) -> Search:
@@ -231,7 +256,8 @@ def _judge(before: Search, probe: Probe, scene: Scene) -> Search:
     there = abs(scene.busy - probe.to) <= max(1.0, 0.05 * probe.to)
     length = (probe.latest - probe.since) / 4
     until = probe.until if there else max(probe.until, scene.at + 0.7 * length)  # it is seen from when it is reached
-    if scene.at < min(until, probe.latest):
+    clear = probe.way == "down" and there and _strained(scene.rates, probe.base, probe.to, CLEAR)
+    if scene.at < min(until, probe.latest) and not clear:
         if until != probe.until:
             probe = msgspec.structs.replace(probe, until=until)
             return msgspec.structs.replace(before, probe=probe)
@@ -239,7 +265,10 @@ def _judge(before: Search, probe: Probe, scene: Scene) -> Search:
     if not _better(probe, scene.rates):
         return _give_up(before, probe, scene)
     every: dict[Way, float] = {**before.every, probe.way: DOWN_EVERY_S if probe.way == "down" else FIRST_PROBE_S}
-    due: dict[Way, float] = {**before.due, probe.way: scene.at + STEADY_S}  # the next step the same way, soon
+    due = _afresh(before, scene) if probe.way == "trim" else dict(before.due)
+    if _strained(scene.rates, probe.base, probe.to):
+        due["down"] = scene.at + STEADY_S
+    due[probe.way] = scene.at + STEADY_S  # the next step the same way, soon
     return msgspec.structs.replace(before, probe=None, number=probe.to, since=scene.at, every=every, due=due)
 
 
@@ -247,7 +276,11 @@ def _give_up(before: Search, probe: Probe, scene: Scene) -> Search:
     most = {"up": UP_MOST_S, "trim": TRIM_MOST_S, "down": DOWN_EVERY_S}[probe.way]
     usual = DOWN_EVERY_S if probe.way == "down" else FIRST_PROBE_S
     every: dict[Way, float] = {**before.every, probe.way: min(most, 2 * before.every.get(probe.way, usual))}
-    due: dict[Way, float] = {**before.due, probe.way: scene.at + every[probe.way]}
+    pause = every[probe.way]
+    eased = scene.rates.eased(probe.to, probe.base)
+    if probe.way == "down" and eased is not None and eased.value > max(EASE, eased.error):
+        pause = FIRST_PROBE_S  # it may well be better, and was only not clear
+    due: dict[Way, float] = {**before.due, probe.way: scene.at + pause}
     return msgspec.structs.replace(before, probe=None, number=probe.back, since=scene.at, every=every, due=due)
 
 
@@ -260,8 +293,9 @@ def _better(probe: Probe, rates: Rates) -> bool:
     won, sure = rate.value - base_rate.value, math.hypot(rate.error, base_rate.error)
     match probe.way:
         case "up":
-            return gained > max(0.2 * math.log(probe.to / probe.base), 0.5 * sure_used) and won > 0
+            more = gained > max(0.2 * math.log(probe.to / probe.base), 0.5 * sure_used) and won > 0
+            return more and not _strained(rates, probe.to, probe.base)
         case "down":
-            return won > max(0.02, SURE * sure)
+            return won > max(0.02, SURE * sure) or _strained(rates, probe.base, probe.to)
         case "trim":
-            return gained > -0.015 and sure_used < 0.02
+            return (gained > -0.015 and sure_used < 0.02) or _strained(rates, probe.base, probe.to)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gristmill.supervisor.core.governor.kinds import Kind
+from gristmill.supervisor.core.governor.kinds import FULL, LOOKED_S, OTHERS, WAITING, Kind, wanted
 from gristmill.supervisor.core.governor.rates import Rates
 from gristmill.supervisor.core.governor.reading import Reading
 from gristmill.supervisor.core.governor.state import TABLES, Mark, State
@@ -15,8 +15,11 @@ PREVAILS = 0.6
 TELLING = 0.02
 """Progress below this much is too little to be counted."""
 TELLING_S = 10.0
-WAITING_USE = 0.05
-"""Workers that use fewer cores than this are counted instead of what they use."""
+ALONE_S = 5.0
+"""Where we fill the machine alone it is seen this often how tasks wait for a core."""
+MOSTLY = 0.6
+GROWN_S = 3.0
+"""From this age on a task shows how it goes on."""
 MOVED = 0.06
 """Share of the cores by which others must move before progress seen earlier is doubted."""
 OVERDUE = math.log(2)
@@ -49,14 +52,21 @@ def measure(
 ) -> tuple[Rates, dict[str, Mark]]:
     """(the prevailing kind's table, where each task's progress stands) after one more reading; updates `kinds`."""
     rates = state.rates.get(state.prevailing, Rates())
+    before, now = (known.get(state.prevailing, Kind()) for known in (state.kinds, kinds))
+    if before.waits != now.waits and before.ends:
+        rates = Rates()  # all that it holds was seen by another measure
     rates = rates.fade(dt, kinds[state.prevailing].wall if state.prevailing in kinds else 0.0)
     if abs(state.others.demand - state.demand) > MOVED * reading.cores:
         rates = rates.doubt()
     settled = reading.at - state.search.since > 0.9
     if active >= 0.5 and settled:
-        used = _used(reading, kinds, active, use)
+        waits = now.waits if now.ends else use is not None and use < WAITING
+        used = _used(reading, kinds, active, waits)
         if used > 0:
             rates = rates.progress(active, used, dt)
+        strain = _strain(reading, kinds, state.prevailing, dt)
+        if strain is not None:
+            rates = rates.watch(active, *strain)
     for end in reading.ended:
         kind = kinds[end.kind]
         if kind.costed >= 3 and end.telling:
@@ -82,9 +92,9 @@ def _overdue(rates: Rates, reading: Reading, kinds: dict[str, Kind], active: flo
     return rates.charge(active, residuals / weight, min(weight, MOST_ENDS)) if weight > 0 else rates
 
 
-def _used(reading: Reading, kinds: dict[str, Kind], active: float, use: float | None) -> float:
+def _used(reading: Reading, kinds: dict[str, Kind], active: float, waits: bool) -> float:
     """Cores that the workers use in getting on, start-up left out; or the workers themselves where they wait."""
-    if use is not None and use < WAITING_USE:
+    if waits:
         return active
     grown = [
         task.cpu for task in reading.running if not task.stopped and task.age >= min(3.0, 0.3 * kinds[task.kind].wall)
@@ -92,6 +102,27 @@ def _used(reading: Reading, kinds: dict[str, Kind], active: float, use: float | 
     if len(grown) >= 0.5 * active:
         return active * sum(grown) / len(grown)
     return reading.cpu_ours
+
+
+def _strain(
+    reading: Reading, kinds: dict[str, Kind], name: str, dt: float
+) -> tuple[float, float] | None:
+    """(how long tasks of a kind run for each second that they wait for other than a core, as a logarithm; for how many
+    seconds that was seen); None where it is not known, or they hardly wait or hardly run."""
+    kind = kinds.get(name, Kind())
+    tasks = [task for task in reading.running if task.kind == name and not task.stopped and task.age >= GROWN_S]
+    if not tasks or not kind.use or kind.wall < 2 * GROWN_S:
+        return None
+    threads = math.ceil(kind.use - 0.15) or 1
+    if reading.cpu_total >= FULL * reading.cores:
+        if sum(task.age >= LOOKED_S for task in tasks) < MOSTLY * len(tasks):
+            return None  # of those that have been looked at for so long there are more that had to wait
+        used = wanted(kind, tasks, reading)
+        dt = dt if reading.cpu_total - reading.cpu_ours > OTHERS * reading.cores else ALONE_S
+    else:
+        used = sum(task.cpu for task in tasks) / len(tasks)
+    share = 0.0 if used is None else used / threads
+    return (math.log(share / (1 - share)), dt) if WAITING < share < 1 - WAITING else None
 
 
 def _told(
