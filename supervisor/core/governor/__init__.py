@@ -65,7 +65,8 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     alone = ceiling.alone(reading.cores, use)
     bound = ceiling.alone(budget, use)
     if crowded:
-        bound = ceiling.shared(budget, use, others.demand, reading.cores)
+        yielding = reading.niced and others.niced.demand < people.NOISE * reading.cores
+        bound = ceiling.shared(budget, use, others.demand, reading.cores, yielding)
 
     memory = state.memory.follow(reading)
     forecast = room.Forecast(reading, kinds, memory, {kind: share * active for kind, share in mix.items()})

@@ -11,6 +11,9 @@ ENOUGH = 0.975
 """The ceiling is the fewest workers that are expected to keep this share of the free cores busy."""
 CROWDED = 1.07
 """With others on the machine, demand may be this much of what the cores give: they are not pushed aside."""
+YIELDING = 1.25
+"""The same where ours give way by themselves: niced ones beside work that is not. What waits part of the time leaves
+cores idle unless some more of it is there, and takes next to nothing from others by being there."""
 IDLE_USE = 0.002
 """A worker that uses fewer cores than this is not bounded by them."""
 MOST = 2048
@@ -53,10 +56,13 @@ def alone(budget: float, use: float | None) -> int | None:
     return high
 
 
-def shared(budget: float, use: float | None, demand: float, cores: float) -> int | None:
+def shared(
+    budget: float, use: float | None, demand: float, cores: float, yielding: bool = False
+) -> int | None:
     """The most workers beside others who want `demand` cores: the whole number nearest to B/u that does not crowd.
 
-    The nearest, not the next below: on two cores a tenth of a core of noise would halve us, and tasks are niced.
+    The nearest, not the next below: on two cores a tenth of a core of noise would halve us, and tasks are niced. Where
+    ours are `yielding`, as many as keep `budget` cores busy, if they crowd only a little.
     """
     if use is None or use < IDLE_USE:
         return None
@@ -68,4 +74,6 @@ def shared(budget: float, use: float | None, demand: float, cores: float) -> int
         if wanted <= CROWDED * max(1e-9, expected_smaller(wanted, spread, cores)) or wanted <= cores + 0.5 * use:
             break
         workers -= 1
+    if yielding:
+        workers = max(workers, min(alone(budget, use) or 1, math.floor((YIELDING * cores - demand) / use)))
     return min(workers, MOST)

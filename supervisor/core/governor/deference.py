@@ -49,10 +49,11 @@ def apply(
     surplus = len(running) - wanted
     slow = sum(_lasts(task, kinds) for task in running) > 0.5 * len(running)
     used = sum(_use(task, kinds) for task in running)
+    spare = min((_use(task, kinds) for task in running), default=0.0)  # one too many of few keeps the cores busy
     more: list[str] = []
     if surplus > 0 and slow and (over.told or (full and len(running) > SURPLUS * wanted)):
         more = [task.task for task in young[: min(surplus, len(young) - 1)]]
-    elif (full and used > SURPLUS * budget) or (over.full and surplus > 0):
+    elif (full and used > SURPLUS * budget and used - budget > spare) or (over.full and surplus > 0):
         more = _beyond(young, kinds, used - CLOSE * budget)
     elif beside:
         return _fitting(grip, reading, kinds, CLOSE * budget - used)
