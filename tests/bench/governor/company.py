@@ -78,7 +78,8 @@ def full(bench: Bench) -> list[Row]:
 def _yielded(mill: Trial, name: str, came: float, left: float, end: float) -> list[Row]:
     """Rows for the time to yield and the time to return, by the limit and by what we use."""
     before, cores = mill.between(came - 5, came), machine.cores()
-    usual = statistics.median(look.limit for look in before)
+    # as many as ran: a limit that had room for one more was not made use of
+    usual = min(statistics.median(look.limit for look in before), statistics.median(look.busy for look in before))
     cpu = mill.cpu(came - 5, came)
     rate = _courses(mill.looks)
 
@@ -96,7 +97,7 @@ def _yielded(mill: Trial, name: str, came: float, left: float, end: float) -> li
             f"≤ {SOON_S:.0f} s", soonest is not None and soonest <= SOON_S),
         Row("neighbour", f"{name}: is back after (limit {_s(again)}, our CPU {_s(used, 1)})", _s(again),
             f"≤ {BACK_S:.0f} s", again is not None and again <= BACK_S),
-        Row("neighbour", f"{name}: limit {usual:g} before, {limits} meanwhile, {mill.limits(left, end)} after",
+        Row("neighbour", f"{name}: {usual:g} workers before, limit {limits} meanwhile, {mill.limits(left, end)} after",
             f"our CPU {cpu:.2f}, {during:.2f}, {mill.cpu(max(left, end - 5), end):.2f} of {cores}"),
     ]
 
