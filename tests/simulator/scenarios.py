@@ -137,6 +137,15 @@ HARD = (
         "memory that comes at the end", Hardware(16, 48 * GB),
         (Kind("spike", 40, Memory(5.5 * GB, floor=0.2, spike=0.6)),), 1200,
     ),
+    Scenario(
+        "a cliff, tasks that wait most of the time", Hardware(64, 256 * GB, cliff=40, steepness=2.4),
+        (Kind("cube", 25, Memory(1 * GB), share=0.4),), 1200,
+    ),
+    Scenario(
+        "a neighbour fills memory within seconds", Hardware(16, 64 * GB),
+        (Kind("hog", 40, Memory(3 * GB, floor=0.3, ramp=0.02, creep=0.6), share=0.3),), 1200,
+        neighbours=(Neighbour(400, 800, threads=1, memory=28 * GB, ramp=4),), marks=(400, 800),
+    ),
     Scenario("a laptop of 2 cores", Hardware(2, 8 * GB), (Kind("work", 20, Memory(1.2 * GB), share=0.95),), 600),
     Scenario(
         "a container of 1 core", Hardware(1, 2 * GB, procs=False),
