@@ -77,7 +77,7 @@ class Handover:
         now = time.monotonic()
         since = self._first.setdefault(job.id, now)
         if since != now:
-            return 0 if now - since < FIRST_S else tasks
+            return min(tasks, len(job.again)) if now - since < FIRST_S else tasks
         self._first = {number: at for number, at in self._first.items() if number in self._held.ledger.jobs}
         cpus = self.capacity.cpus if self.capacity is not None else None
         return min(tasks, max(FIRST, 2 * (cpus or 0)))

@@ -1,0 +1,160 @@
+"""What an outpost concludes from records, an engine's words and its silence; that is in memory, all else is real."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill.supervisor.beyond import Beyond
+from gristmill.supervisor.core.conditions import Conditions
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.remote import Glimpse
+from gristmill.supervisor.core.settings import Settings
+from gristmill.supervisor.core.spec import Items, Limits, Resources, Spec
+from gristmill.supervisor.core.task import TaskState
+from gristmill.supervisor.edge.store import Store
+from gristmill.supervisor.executors import SilentError
+from gristmill.supervisor.ledger import Ledger
+from tests.engines.twin import Twin
+
+
+class Moody(Twin):
+    """One that may be silent."""
+
+    silent = False
+
+    async def poll(self, chunks: Mapping[str, str]) -> dict[str, Glimpse]:
+        if self.silent:
+            raise SilentError("slurm: squeue does not answer: it restarts")
+        return await super().poll(chunks)
+
+
+class House:
+    """A ledger on a real store, an outpost, and an engine in memory."""
+
+    def __init__(self, base: Path, store: Store, lost_after: float = 3600.0) -> None:
+        self.twin, self.base, self.store = Moody(2, 4), base, store
+        self.twin.grace_s = 0.0
+        self.settings = Settings(lost_after=lost_after)
+        self.open()
+
+    def open(self) -> None:
+        """A daemon begins, with what an earlier one left."""
+        self.ledger = Ledger(self.store, time.time, lambda: 0.5)
+        self.conditions = Conditions(time.monotonic, time.time, lambda view, began: None)
+        self.beyond = Beyond([self.twin], self.ledger, self.conditions, lambda: self.settings, os.environ,
+                             self.base / "shared", "t")  # fmt: skip
+        self.beyond.resume(self.ledger.load())
+        self.outpost = self.beyond.outposts["slurm"]
+
+    async def job(self, total: int, **more: Any) -> Job:
+        fixed: Any = {"name": "far", "kind": "command", "command": "true", "cwd": "/", "where": "slurm"}
+        spec = Spec(**fixed, items=Items(total=total), **more)
+        job = await self.ledger.accept("a", "far.toml", spec, b"", b"")
+        await self.outpost.look_now()
+        return job
+
+    def states(self, job: Job) -> list[str]:
+        return sorted({task.state.value for task in job.live.values()})
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    with Store(tmp_path / "queue.db") as made:
+        yield made
+
+
+async def test_what_the_engine_forgets_before_its_record_is_seen_is_not_lost(tmp_path: Path, store: Store) -> None:
+    house = House(tmp_path, store)
+    job = await house.job(3)
+    house.twin.begin()
+    await house.outpost.look_now()
+    assert house.states(job) == ["running"] and job.running == 3
+    arrays, house.twin.arrays = house.twin.arrays, {}  # the folder lags: Slurm is done with them, no record is here yet
+    for _ in range(3):
+        await house.outpost.look_now()
+    assert house.states(job) == ["running"]
+    house.twin.arrays = arrays
+    house.twin.finish()
+    await house.outpost.look_now()
+    await house.ledger.flush()
+    assert job.items_done == 3 and not job.live
+    await house.beyond.close()
+
+
+async def test_what_is_nowhere_for_too_long_is_lost_what_never_began_goes_again(tmp_path: Path, store: Store) -> None:
+    house = House(tmp_path, store, lost_after=0.0)
+    job = await house.job(10)
+    house.twin.begin()
+    await house.outpost.look_now()
+    assert (job.running, len(job.live)) == (8, 10)
+    house.twin.arrays = {}
+    await house.outpost.look_now()
+    await house.ledger.flush()
+    ended = await store.ask("tasks", job.id, [], 0, 100)
+    assert [task.state for task in ended if task.number < 8] == [TaskState.LOST] * 8
+    assert "left no record on n0" in ended[0].reason
+    assert job.items_failed == 8 and len(job.live) == 2, "what had not begun is handed over anew"
+    house.twin.begin()
+    house.twin.finish()
+    await house.outpost.look_now()
+    assert job.items_done == 2
+    await house.beyond.close()
+
+
+async def test_silence_changes_nothing(tmp_path: Path, store: Store) -> None:
+    house = House(tmp_path, store, lost_after=0.0)
+    job = await house.job(2)
+    house.twin.begin()
+    await house.outpost.look_now()
+    house.twin.silent, house.twin.arrays = True, {}
+    for _ in range(3):
+        await house.outpost.look_now()
+    assert house.states(job) == ["running"]
+    assert house.conditions.reason_of("engine").startswith("slurm: squeue does not")
+    assert house.beyond.views()[0].state == "silent"
+    await house.beyond.close()
+
+
+async def test_a_later_daemon_adopts_and_cancels_what_waits_at_once(tmp_path: Path, store: Store) -> None:
+    house = House(tmp_path, store)
+    job = await house.job(12)
+    house.twin.begin()
+    await house.outpost.look_now()
+    await house.ledger.flush()
+    await house.beyond.close()
+    house.open()
+    job = house.ledger.jobs[job.id]
+    assert (len(job.live), len(job.elsewhere), job.hands) == (12, 12, 0)
+    await house.outpost.look_now()
+    for task in await house.ledger.cancel(job):
+        house.beyond.end(task)
+    await house.outpost.look_now()
+    assert len(job.live) == 8, "four had not begun, and never will"
+    assert all(not one.queued for one in house.twin.arrays.values())
+    await house.beyond.close()
+
+
+async def test_no_more_than_the_job_s_own_limit_over_all_of_its_chunks(tmp_path: Path, store: Store) -> None:
+    house = House(tmp_path, store)
+    job = await house.job(5, limits=Limits(workers=3), resources=Resources(cpus=2.5, memory_bytes=100 << 20))
+    (array,) = house.twin.arrays.values()
+    assert array.chunk.most == 3 and array.chunk.need.cpus == 3 and array.chunk.need.memory_bytes == 100 << 20
+    assert len(job.live) == 5
+    await house.beyond.close()
+
+
+async def test_tiny_tasks_are_packed_once_it_is_known_that_they_are_tiny(tmp_path: Path, store: Store) -> None:
+    house = House(tmp_path, store)
+    job = await house.job(1000)
+    assert len(job.live) == 64, "a few first"
+    job.footprint.ends, job.footprint.wall_s = 8, 0.1
+    await house.outpost.look_now()
+    second = list(house.twin.arrays.values())[1].chunk
+    assert second.pack == 90 and second.slots == -(-(1000 - 64) // 90)
+    await house.beyond.close()
