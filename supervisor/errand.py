@@ -23,6 +23,9 @@ from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.edge import environment
 from gristmill.supervisor.edge.chunks import Chunks
 
+SLOT_BYTES, SLOT_LEAST = 32 << 20, 128 << 20
+"""What the program that starts tasks takes of a slot's memory itself; and the least that is asked for, for what was
+measured of small tasks is no bound."""
 MARGIN_S = 120.0
 """A slot gets so much longer than its tasks may take: the engine's own limit is the last resort."""
 
@@ -45,8 +48,8 @@ def need(job: Job, pack: int) -> Need:
     """What a slot needs: claimed, or learned from tasks that ran anywhere."""
     wants, timeout = job.spec.resources, job.spec.timeout_s
     time_s = job.spec.batch.time_s if timeout is None else pack * (timeout + job.spec.grace_s) + MARGIN_S
-    memory = job.memory_need
-    return Need(max(1, math.ceil(wants.cpus or 1)), None if memory is None else int(memory), wants.cards, time_s)
+    memory = None if job.memory_need is None else max(SLOT_LEAST, int(job.memory_need) + SLOT_BYTES)
+    return Need(max(1, math.ceil(wants.cpus or 1)), memory, wants.cards, time_s)
 
 
 def write(chunks: Chunks, plan: Plan) -> Spec:

@@ -22,8 +22,8 @@ from gristmill.supervisor.holding import Holding, Open
 log = logging.getLogger(__name__)
 
 CAPACITY_S = 60.0
-FIRST, FIRST_S = 64, 30.0
-"""So many tasks of a kind never seen go first, or two for each core; the others wait for so many seconds at most."""
+FIRST, FIRST_S = 128, 30.0
+"""So many tasks of a kind never seen go first, or four for each core; the others wait for so many seconds at most."""
 KNOWN = 8
 """After so many ends it is known how long a task takes."""
 
@@ -80,7 +80,7 @@ class Handover:
             return min(tasks, len(job.again)) if now - since < FIRST_S else tasks
         self._first = {number: at for number, at in self._first.items() if number in self._held.ledger.jobs}
         cpus = self.capacity.cpus if self.capacity is not None else None
-        return min(tasks, max(FIRST, 2 * (cpus or 0)))
+        return min(tasks, max(FIRST, 4 * (cpus or 0)))
 
     def _pack(self, job: Job) -> int:
         seen = job.footprint

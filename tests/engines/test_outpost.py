@@ -144,7 +144,7 @@ async def test_no_more_than_the_job_s_own_limit_over_all_of_its_chunks(tmp_path:
     house = House(tmp_path, store)
     job = await house.job(5, limits=Limits(workers=3), resources=Resources(cpus=2.5, memory_bytes=100 << 20))
     (array,) = house.twin.arrays.values()
-    assert array.chunk.most == 3 and array.chunk.need.cpus == 3 and array.chunk.need.memory_bytes == 100 << 20
+    assert array.chunk.most == 3 and array.chunk.need.cpus == 3 and array.chunk.need.memory_bytes == 132 << 20
     assert len(job.live) == 5
     await house.beyond.close()
 
@@ -152,9 +152,9 @@ async def test_no_more_than_the_job_s_own_limit_over_all_of_its_chunks(tmp_path:
 async def test_tiny_tasks_are_packed_once_it_is_known_that_they_are_tiny(tmp_path: Path, store: Store) -> None:
     house = House(tmp_path, store)
     job = await house.job(1000)
-    assert len(job.live) == 64, "a few first"
+    assert len(job.live) == 128, "a few first"
     job.footprint.ends, job.footprint.wall_s = 8, 0.1
     await house.outpost.look_now()
     second = list(house.twin.arrays.values())[1].chunk
-    assert second.pack == 90 and second.slots == -(-(1000 - 64) // 90)
+    assert second.pack == 90 and second.slots == -(-(1000 - 128) // 90)
     await house.beyond.close()
