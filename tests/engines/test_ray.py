@@ -201,6 +201,22 @@ def test_a_cancel_leaves_no_child(mill: RayMill) -> None:
     mill.account("long")
 
 
+async def test_slots_of_a_job_that_is_stopped_are_told(lab: RayLab, tmp_path: Path) -> None:
+    ray, begun, told = _ray(lab), tmp_path / "begun", tmp_path / "told"
+    line = f"trap 'echo $1 >> {told}; exit' TERM; echo $1 >> {begun}; while :; do sleep 0.1; done"
+    name = await ray.submit(_chunk(tmp_path, "grist-stopped-1.1", 6, line))
+    _until_lines(begun, 4)
+    assert await ray.cancel(name, None)
+    _until_lines(told, 4)
+    await _until_over(ray, name)
+    assert sorted(told.read_text().split()) == sorted(begun.read_text().split())
+    assert (await ray.explain(name, [5]))[5].words == "its Ray job was stopped"
+
+
+def _until_lines(path: Path, count: int) -> None:
+    spaces.until(lambda: path.exists() and len(path.read_text().split()) >= count, f"{count} lines in {path.name}")
+
+
 # ── who goes away meanwhile ──────────────────────────────────────────────────────────────────────────────────────────
 
 
