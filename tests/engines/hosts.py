@@ -128,10 +128,11 @@ class Hosts:
 
 if __name__ == "__main__":
     folder, *machines = sys.argv[1:]
+    Path(folder).mkdir(exist_ok=True)
     with Hosts(Path(folder).resolve(), *machines) as made:
         made.slurm(fitted(printed()))
         for machine, room in made.spaces.items():
-            print(f"{machine}: {' '.join(room.entering('bash'))}")
+            print(f"{machine}: {' '.join(room.entering('bash'))}", flush=True)
         try:
             select.select([], [], [])
         except KeyboardInterrupt:

@@ -59,7 +59,9 @@ class Space:
         command = [*made, "sh", "-euc", f"{script}\necho up\nexec sleep infinity"]
         if inside is not None:
             command = inside.entering(*command)
-        self.holder = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PATH": PATH})
+        self.holder = subprocess.Popen(  # in a session of its own: Ctrl-C is for us, who end it
+            command, stdout=subprocess.PIPE, env={**os.environ, "PATH": PATH}, start_new_session=True
+        )
         assert self.holder.stdout is not None
         said = self.holder.stdout.readline()
         self.holder.stdout.close()
@@ -76,8 +78,9 @@ class Space:
         """Starts a command that goes on."""
         with open(out, "ab") as file:
             started = subprocess.Popen(
-                self.entering(*command), stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=dict(env), **how
-            )
+                self.entering(*command), stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=dict(env),
+                start_new_session=True, **how,
+            )  # fmt: skip
         self._started.append(started)
         return started
 
