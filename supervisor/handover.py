@@ -55,11 +55,11 @@ class Handover:
         room = most - sum(one.slots_left for one in self._held.open.values())
         jobs = [(job, self._few(job, tasks)) for job, tasks in jobs]
         waiting = [(job.id, job.spec.priority, tasks) for job, tasks in jobs]
-        shares = remote.shares(waiting, room * max((self._pack(job) for job, _ in jobs), default=1))
+        shares = remote.shares(waiting, room * max((self._pack(job, tasks) for job, tasks in jobs), default=1))
         for job, tasks in jobs:
             if room <= 0:
                 break
-            pack = self._pack(job)
+            pack = self._pack(job, tasks)
             own = not any(one.job == job.id for one in self._held.open.values())
             slots = min(self.capacity.slots_most, self._slots_most or self.capacity.slots_most)
             count = remote.chunk_size(tasks, min(shares.get(job.id, 0), room * pack), slots * pack, own)
@@ -82,11 +82,13 @@ class Handover:
         cpus = self.capacity.cpus if self.capacity is not None else None
         return min(tasks, max(FIRST, 4 * (cpus or 0)))
 
-    def _pack(self, job: Job) -> int:
-        seen = job.footprint
+    def _pack(self, job: Job, tasks: int) -> int:
+        """How many of so many tasks share a slot: never so many that cores would have none."""
+        seen, cpus = job.footprint, self.capacity.cpus if self.capacity is not None else None
         if job.guided is not None or seen.ends < KNOWN:
             return 1
-        return remote.packed(seen.wall_s, self._held.executor.start_s, job.spec.timeout_s)
+        most = max(1, tasks // (2 * (cpus or FIRST)))
+        return min(most, remote.packed(seen.wall_s, self._held.executor.start_s, job.spec.timeout_s))
 
     def _most(self, job: Job) -> int | None:
         """How many slots of a job's next chunk may run at once under its own limit, None for any number."""

@@ -140,7 +140,8 @@ def write(path: str, data: bytes, exclusive: bool) -> bool:
     try:
         while data:
             data = data[os.write(fd, data):]
-        os.fsync(fd)
+        if not exclusive:
+            os.fsync(fd)  # a claim needs none: nothing that began outlives the crash that forgets it
     finally:
         os.close(fd)
     if not exclusive:
@@ -153,20 +154,6 @@ def write(path: str, data: bytes, exclusive: bool) -> bool:
     won = os.stat(hidden).st_nlink == 2
     os.unlink(hidden)
     return won
-
-
-def sync_folder(path: str) -> None:
-    """Makes names in a folder durable, where its file system knows how."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(fd)
-    except OSError:
-        pass
-    finally:
-        os.close(fd)
 
 
 def processes() -> Iterator[Tuple[int, int, int]]:
@@ -269,9 +256,7 @@ class Task:
             return False
         said = {"v": VERSION, "host": HOST, "id": ENGINE_ID, "job": os.environ.get("SLURM_JOB_ID", ""),
                 "pid": os.getpid(), "t": time.time()}  # fmt: skip
-        won = write(self.base + ".claim", to_json(said), True)
-        sync_folder(os.path.dirname(self.base))
-        return won
+        return write(self.base + ".claim", to_json(said), True)
 
     def run(self, told: Callable[[float], bool], unfit: str = "") -> None:
         """Runs it, unless nothing of its job can be run: `unfit` says why. `told` waits for a signal, so many seconds
@@ -446,7 +431,7 @@ class Task:
         while True:
             try:
                 write(self.base + ".json", to_json(record), False)
-                return sync_folder(os.path.dirname(self.base))
+                return
             except OSError as error:
                 if time.monotonic() > given_up:
                     raise
