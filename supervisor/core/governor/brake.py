@@ -131,7 +131,7 @@ def apply(reading: Reading, forecast: Forecast, before: Brake, dt: float, wanted
     if kill or any(when > before.at for when, _ in before.killed.values()):
         cap = Cap(float(max(1, len(tasks) - len(kill))))
     elif cap is not None:
-        cap = cap.follow(reading, max(len(tasks), round(reading.busy)), bool(killed), doubt, ahead - kept, dt)
+        cap = cap.follow(reading, len(tasks), bool(killed), doubt, ahead - kept, dt)
     left = tuple(task for task in tasks if task.task not in kill)
     fall = 0.0 if before.available is None else max(0.0, before.available - available) / dt
     after = Brake(

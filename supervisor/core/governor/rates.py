@@ -191,13 +191,6 @@ class Rates(msgspec.Struct, frozen=True):
         cell = self.cells.get(bin_of(workers))
         return cell is not None and cell.watched >= LEAST_WATCHED
 
-    def is_comparable(self, workers: float) -> bool:
-        """Whether it is known well enough how so many run and wait, or they have been seen for so long without it that
-        it can't be known."""
-        cell = self.cells.get(bin_of(workers), Cell())
-        known = cell.watched >= 2 * LEAST_WATCHED or cell.weight >= 6 * LEAST_WATCHED
-        return known or not any(map(self.is_watched, self.seen()))
-
     def seen(self) -> list[float]:
         """Numbers of workers with a rate, ascending."""
         return [workers_of(number) for number in sorted(self.cells) if self.cells[number].weight >= 1.0]

@@ -214,8 +214,6 @@ def _try(before: Search, scene: Scene, way: Way, step: float) -> Search:
     base = before.number
     if way != "up" and scene.busy < 0.95 * base - 1:
         base = round(scene.busy)
-    if way != "up" and (scene.rates.used(base) is None or not scene.rates.is_comparable(base)):
-        return before  # as soon as it has been reached
     to = math.ceil(base * (1 + step)) if way == "up" else math.floor(base * (1 - step))
     if way == "up":
         to = min(to, scene.ceiling or MOST, MOST)
