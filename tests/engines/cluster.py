@@ -65,7 +65,7 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 PartitionName=short Nodes=n1 MaxTime=30 State=UP
 """
 SCHED = "bf_interval=2,sched_interval=2,batch_sched_delay=0,sched_min_interval=0,bf_resolution=60"
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 def program(name: str) -> str | None:
