@@ -107,6 +107,7 @@ def test_a_command_added_is_the_command_that_is_run(word: str, tmp_path: Path) -
     class Args:
         priority = None
         timeout = None
+        where = None
 
     text = job_text("n", ["echo", word], "/", Args(), None)  # type: ignore[arg-type]  # what job_text reads of them
     spec = jobfile.parse(text, "n.toml", cwd="/", home="/", read=lambda path: "")

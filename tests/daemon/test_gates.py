@@ -69,7 +69,7 @@ limits = { time = "1500ms", workers = 2 }
 s = [0, 600, 601, 602]
 """)
     job = turning.ended("slow")
-    assert (job["state"], job["reason"]) == ("failed", "timeout: took longer than 00:01")
+    assert (job["state"], job["reason"]) == ("failed", "timeout: took longer than 1.5 s")
     fates = [(task["state"], task["reason"]) for task in turning.tasks("slow")]
     assert fates[0][0] == "done" and ("canceled", "its job has failed") in fates
     assert job["ended_at"] - job["started_at"] < 20

@@ -103,6 +103,9 @@ def test_a_newer_daemon_takes_over_and_an_older_one_is_refused_afterwards(mill: 
 AS_OF_THE_FIRST = """
 ALTER TABLE tasks DROP COLUMN stands_for;
 ALTER TABLE tasks DROP COLUMN gpus;
+ALTER TABLE tasks DROP COLUMN place;
+ALTER TABLE tasks DROP COLUMN host;
+ALTER TABLE tasks DROP COLUMN engine_id;
 CREATE TABLE old (job INTEGER, number INTEGER, result BLOB NOT NULL, PRIMARY KEY (job, number)) WITHOUT ROWID;
 INSERT INTO old SELECT job, number, result FROM results;
 DROP TABLE results;

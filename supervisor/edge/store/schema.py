@@ -59,7 +59,7 @@ DROP TABLE results_2;
     # Jobs may wait for others, for a time or for hours, and be limited; a task may have cards.
     6: "ALTER TABLE tasks ADD COLUMN gpus TEXT NOT NULL DEFAULT '';",
     7: "",  # a script may know Slurm, wait for all of its name, and code be frozen; no table is different
-    # A task may run elsewhere, and a [finally] step be a call.
+    # A task may run elsewhere or have a terminal, a job keep some variables alone, a [finally] step be a call.
     8: """
 ALTER TABLE tasks ADD COLUMN place TEXT NOT NULL DEFAULT '';
 ALTER TABLE tasks ADD COLUMN host TEXT NOT NULL DEFAULT '';
