@@ -64,27 +64,18 @@ class Cell(msgspec.Struct, frozen=True, array_like=True):
 
     def progress(self, value: float, weight: float) -> Cell:
         """With one more ln U."""
-        total = self.weight + weight
-        gain = weight / total
-        off = value - self.mean
-        variance = (1 - gain) * (self.variance + gain * off * off)
-        return msgspec.structs.replace(self, weight=total, mean=self.mean + gain * off, variance=variance)
+        total, mean, variance = _weigh(self.weight, self.mean, self.variance, value, weight)
+        return msgspec.structs.replace(self, weight=total, mean=mean, variance=variance)
 
     def charge(self, value: float, weight: float) -> Cell:
         """With one more residual of ln cost, of so many tasks."""
-        total = self.costed + weight
-        gain = weight / total
-        off = value - self.cost
-        spread = (1 - gain) * (self.spread + gain * off * off)
-        return msgspec.structs.replace(self, costed=total, cost=self.cost + gain * off, spread=spread)
+        total, cost, spread = _weigh(self.costed, self.cost, self.spread, value, weight)
+        return msgspec.structs.replace(self, costed=total, cost=cost, spread=spread)
 
     def watch(self, value: float, weight: float) -> Cell:
         """With one more look at how long tasks run for each second that they wait, as a logarithm."""
-        total = self.watched + weight
-        gain = weight / total
-        off = value - self.strain
-        sway = (1 - gain) * (self.sway + gain * off * off)
-        return msgspec.structs.replace(self, watched=total, strain=self.strain + gain * off, sway=sway)
+        total, strain, sway = _weigh(self.watched, self.strain, self.sway, value, weight)
+        return msgspec.structs.replace(self, watched=total, strain=strain, sway=sway)
 
     def fade(self, keep: float, keep_cost: float) -> Cell:
         """With less weight on all that it holds."""
@@ -200,3 +191,11 @@ def _chance(workers: float, strain: float) -> float:
     """The variance of a strain that is mere chance, half of what independent workers show in a second (binomial)."""
     share = 1 / (1 + math.exp(-strain))
     return 0.5 / max(1e-3, workers * share * (1 - share))
+
+
+def _weigh(held: float, mean: float, variance: float, value: float, weight: float) -> tuple[float, float, float]:
+    """(weight, mean, variance) after one value more (West 1979, "Updating mean and variance estimates")."""
+    total = held + weight
+    gain = weight / total
+    off = value - mean
+    return total, mean + gain * off, (1 - gain) * (variance + gain * off * off)
