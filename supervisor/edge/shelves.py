@@ -89,8 +89,10 @@ class Shelves:
 
         target = filenames.free(name, is_taken)
         error = os.path.join(shelf, filenames.error_of(target))
-        with open(error, "wb") as out:
+        hidden = os.path.join(os.path.dirname(self._spool), b"error.part")  # whoever sees NAME.error sees all of it
+        with open(hidden, "wb") as out:
             out.write(text)
+        os.rename(hidden, error)
         return self.place(batch, name, os.path.join(b"rejected", target)) or os.path.join(b"rejected", target)
 
     def tidy(self, batches: Iterable[str]) -> None:
