@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from gristmill.supervisor.core.errors import NoDaemonError
 from gristmill.supervisor.edge.client import Client
@@ -31,7 +31,7 @@ class Mill:
         self.env = {**os.environ, "HOME": str(base), "XDG_STATE_HOME": str(base / "xdg")}
         self.errors = base / "daemon.err"
 
-    def __enter__(self) -> Mill:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

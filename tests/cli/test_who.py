@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.mill import Mill
+from tests.mill import DEADLINE, Mill
+from tests.stranger import ByAnother, second_user
 
 SECRET = "secret-of-ann"
 
@@ -64,6 +68,33 @@ def test_who_does_not_allow_it_is_not_seen_and_a_word_later_counts(mill: Mill) -
     mill.until(lambda: mill.grist("who").startswith("1 daemon on "), "not shown")
     allow(mill, False)
     mill.until(lambda: not os.listdir(mill.base / "board"), "still there")
+
+
+def test_daemons_of_two_users_are_seen_by_each_other(mill: Mill) -> None:
+    user, python = second_user()
+    if not user:
+        pytest.skip("needs root, to become somebody else, and a Python that he may run")
+    with TemporaryDirectory() as folder, ByAnother(Path(folder)) as other:
+        board = Path(folder, "board")  # pytest's own folders are closed to others
+        board.mkdir()
+        board.chmod(0o1777)
+        (other.jobs / ".gristmill").mkdir()
+        for one in (mill, other):
+            one.env["GRIST_WHO"] = str(board)
+            allow(one, True)
+        other.become(user, python, *(other.jobs / ".gristmill").glob("**/*"), other.jobs / ".gristmill")
+        for one in (mill, other):
+            one.start("--limit", "1")
+
+        def seen(by: Mill) -> str:
+            process = by.spawn("who", stdout=subprocess.PIPE)
+            text = process.communicate(timeout=DEADLINE)[0]
+            assert process.returncode == 0
+            return text if text.startswith("2 daemons on ") else ""
+
+        for one in (mill, other):
+            text = one.until(partial(seen, one), "one does not see the other")
+            assert user in text and "root" in text and "!" not in text
 
 
 def test_what_is_no_card_is_named_and_harmless(mill: Mill) -> None:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import pwd
-import shutil
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from tests.bench.governor import machine, memory
 from tests.bench.governor.cpu import BURNER
 from tests.bench.governor.rows import Row
 from tests.bench.governor.tape import Load, Tape
 from tests.bench.governor.trial import Bench, Look, Trial, process, rest_until, trial
+from tests.stranger import ByAnother, second_user
 
 SOON_S, BACK_S = 5.0, 15.0
 
@@ -173,31 +169,12 @@ def jain(shares: list[float]) -> float:
     return sum(shares) ** 2 / (len(shares) * sum(share**2 for share in shares) or 1.0)
 
 
-class Stranger(Trial):
-    """A daemon of another user."""
+class Stranger(ByAnother, Trial):
+    """A daemon of another user, under watch."""
 
     def __init__(self, base: Path, bench: Bench, user: str, python: str) -> None:
         super().__init__(base, bench, python)
-        self.user = user
-        self.env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        for path in (base, self.jobs, self.tape):
-            shutil.chown(path, user, pwd.getpwnam(user).pw_gid)
-
-    def drop(self, name: str, text: str) -> None:
-        """Drops a file that is his."""
-        hidden = self.base / f"{name}.being-written"
-        hidden.write_text(text)
-        shutil.chown(hidden, self.user)
-        hidden.rename(self.jobs / name)
-
-    def spawn(self, *words: str, **how: Any) -> subprocess.Popen[str]:
-        """Runs `grist` as that user."""
-        return super().spawn(*words, **{**how, "user": self.user, "group": pwd.getpwnam(self.user).pw_gid,
-                                        "extra_groups": []})
-
-    def command(self, *words: str) -> list[str]:
-        """The same with a Python that he may run."""
-        return [self.python, *super().command(*words)[1:]]
+        self.become(user, python, self.tape)
 
 
 @contextlib.contextmanager
@@ -210,24 +187,3 @@ def _other(bench: Bench) -> Iterator[tuple[Trial, str]]:
         with mill:
             mill.start()
             yield mill, f"two users (root, {user})" if user else "one user twice"
-
-
-def second_user() -> tuple[str, str]:
-    """(a user beside root, a Python by which he can run us); empty where there is none."""
-    if os.geteuid() != 0:
-        return "", ""
-    paths = os.pathsep.join(path for path in sys.path if path)
-    for entry in pwd.getpwall():
-        if not 1000 <= entry.pw_uid < 60000:
-            continue
-        for python in (sys.executable, shutil.which("python3", path="/usr/local/bin:/usr/bin") or sys.executable):
-            with contextlib.suppress(OSError):  # he may not even run it: the next may do
-                tried = subprocess.run(
-                    [python, "-c", "import msgspec, psutil, gristmill.supervisor.cli"], user=entry.pw_uid,
-                    group=entry.pw_gid, extra_groups=[], cwd="/", env={"PYTHONPATH": paths}, capture_output=True,
-                    timeout=20, check=False,
-                )
-                if tried.returncode == 0:
-                    return entry.pw_name, python
-    return "", ""
-
