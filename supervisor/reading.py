@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.edge import environment, snapshot, textfile
 from gristmill.supervisor.edge.folder import NOT_THE_FILES, SIZE_LIMIT, Claimed, Found, sync_folder
+
+log = logging.getLogger(__name__)
 
 BATCH, BATCH_BYTES = 500, 8 << 20
 SLICE_S = 0.2
@@ -70,6 +73,13 @@ class Reader:
                 outcomes.append(error)
             except MomentError as error:
                 raise OSError(errno.EAGAIN, str(error)) from error
+            except OSError:
+                raise
+            except Exception as error:  # caught once, here: or one odd file would end this daemon, and every next one
+                file = safe(shown(item.name))
+                log.exception("%s can't be read by a fault of our own", file)
+                what = f"can't be read, by a fault of Gristmill's own ({type(error).__name__})"
+                outcomes.append(JobFileError(file, (Problem(0, 0, what, "please report what daemon.log has of it"),)))
             if time.monotonic() > end:
                 break
         for folder in frozen:

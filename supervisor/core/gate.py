@@ -6,6 +6,7 @@ is passed in; who looks at it again, and when, is `gates`'s.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
@@ -22,6 +23,7 @@ Words = Literal["after", "after_any", "after_failed"]
 LIKED: dict[Words, str] = {"after": "well", "after_any": "", "after_failed": "badly"}
 """How a job that is named must have ended; "" for in any way."""
 NAMED_HOURS = {"nights": "20:00-08:00", "weekends": "sat,sun 00:00-24:00"}
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 _START = 'write a time such as "22:00", "2026-12-24 08:00", "2h" (from now) or cron\'s "0 22 * * fri"'
 
 
@@ -99,10 +101,10 @@ def first(text: str, since: datetime) -> datetime:
     if len(fields) == 5:
         return _cron(text, since)
     if len(fields) == 1 and text.count(":") == 1 and "T" not in text:
-        hour, minute = text.split(":")
-        if not (hour.isdigit() and minute.isdigit() and int(hour) < 24 and int(minute) < 60 and len(minute) == 2):
+        clock = _CLOCK.fullmatch(text)
+        if clock is None:
             raise Fault(f"{shown(text)} is no time of day", "hours go from 00:00 to 23:59")
-        return _cron(f"{int(minute)} {int(hour)} * * *", since)
+        return _cron(f"{int(clock[2])} {int(clock[1])} * * *", since)
     if text[:4].isdigit() and text[4:5] == "-":
         try:
             return datetime.fromisoformat(text).replace(tzinfo=None)

@@ -147,6 +147,6 @@ def test_a_circle_is_found_and_a_line_is_none() -> None:
 
 
 def test_a_time_of_day_that_no_day_has_is_refused() -> None:
-    for text in ("24:00", "7:5", "7:60"):
+    for text in ("24:00", "7:5", "7:60", "²:00", "7:³0"):
         with pytest.raises(Fault):
             gate.start(text)

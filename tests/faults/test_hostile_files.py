@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hypothesis
@@ -14,7 +15,8 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from gristmill.supervisor.core import items, keys, launch
+from gristmill.supervisor import reading
+from gristmill.supervisor.core import items, jobfile, keys, launch
 from gristmill.supervisor.core.errors import GristError, JobFileError
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.edge.folder import Claimed
@@ -61,6 +63,22 @@ def understood(reader: Reader, name: str, data: bytes, executable: bool = False)
         assert not any("\0" in text for text in (*start.argv, *start.env.values(), start.cwd))
     assert launch.summary(spec).isprintable()
     return spec
+
+
+async def test_a_file_that_we_stumble_over_is_rejected_and_those_beside_it_are_read(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(text: str, *given: Any, **more: Any) -> Spec:
+        if "odd" in text:
+            raise ZeroDivisionError("as nobody thought of")
+        return jobfile.parse(text, *given, **more)
+
+    monkeypatch.setattr(reading, "jobfile", SimpleNamespace(parse=parse, locate=jobfile.locate))
+    first, last = await reader.read([
+        Claimed("1-1-1/x", b"x.toml", b'command = "odd"', False), Claimed("1-1-1/y", b"y.toml", TRUE.encode(), False),
+    ])
+    assert isinstance(first, JobFileError) and isinstance(last, Spec)
+    assert str(first).startswith("x.toml: can't be read, by a fault of Gristmill's own (ZeroDivisionError) – please")
 
 
 # ── bombs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
