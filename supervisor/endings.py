@@ -13,6 +13,7 @@ import msgspec
 
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Exit
+from gristmill.supervisor.core.spec import Retry
 from gristmill.supervisor.core.task import (
     EVICTED,
     TASK_FINAL,
@@ -49,12 +50,8 @@ class Endings:
             end = msgspec.structs.replace(end, why="evict", result=None)  # by a worker that has no word for it
         if self._divided(job, task, end):
             return
-        outcome = settle(end, job.spec.retry, task.attempts, job.timeout_of(task), self._ledger.chance())
-        if outcome.state is TaskState.QUEUED and (task.reason == CANCELING or job.state is JobState.CANCELED):
-            outcome = _CANCELED
-        if outcome.state is TaskState.CANCELED and job.state is JobState.FAILED:
-            outcome = _JOB_FAILED
-        closed = close(task, end, outcome, self._ledger.clock())
+        outcome = settle(end, _retry(job), task.attempts, job.timeout_of(task), self._ledger.chance())
+        closed = close(task, end, _final(job, task, outcome), self._ledger.clock())
         if end.oom or end.why == "evict":
             self._raise_need(job, closed)
         if end.result is not None:
@@ -83,21 +80,22 @@ class Endings:
             self._gone(job, number, Outcome(TaskState.QUEUED, EVICTED), log, attempts=task.attempts - 1)
             return
         told = (reason,) if reason else ()
-        self._gone(job, number, settle_loss(job.spec.retry, task.attempts, self._ledger.chance(), *told), log)
+        self._gone(job, number, settle_loss(_retry(job), task.attempts, self._ledger.chance(), *told), log)
 
     def interrupted(self, job: Job, number: int, log: str) -> None:
         """Settles an attempt that a restart of the machine cut off."""
         self._gone(job, number, settle_reboot(job.spec.on_reboot), log)
 
     def _gone(self, job: Job, number: int, outcome: Outcome, log: str, **facts: Any) -> None:
-        if outcome.state is TaskState.QUEUED and job.state is JobState.CANCELED:
-            outcome, facts = _CANCELED, {}
+        task = job.live[number]
+        if (final := _final(job, task, outcome)) is not outcome:
+            outcome, facts = final, {}
         now = self._ledger.clock()
         delay = {"not_before": now + outcome.delay_s}
         facts = {"reason": outcome.reason, "run": None, "pid": None, "log": log or None, **delay, **facts}
         if outcome.state in TASK_FINAL:
             facts["ended_at"] = now
-        self._ledger.end(job, advance(job.live[number], outcome.state, **facts))
+        self._ledger.end(job, advance(task, outcome.state, **facts))
 
     def _raise_need(self, job: Job, task: Task) -> None:
         """Takes the next tasks of a job to need more memory than this one was given. Of those that were started before
@@ -120,3 +118,19 @@ class Endings:
             result = results.leave(path, f"its result can't be read now ({error}); kept as {path}")
         self._ledger.add_result(task, result)
         return note(task, reason=result.fault) if result.fault else task
+
+
+def _retry(job: Job) -> Retry:
+    """How often tasks of a job are tried; of one that has failed nothing is tried again."""
+    return Retry() if job.state is JobState.FAILED else job.spec.retry
+
+
+def _final(job: Job, task: Task, outcome: Outcome) -> Outcome:
+    """The outcome of an attempt where nobody wants another one: what was canceled, or is of a job that is over, is not
+    queued again. In a job that is over nobody would find it."""
+    queued = outcome.state is TaskState.QUEUED
+    if queued and (task.reason == CANCELING or job.state is JobState.CANCELED):
+        outcome = _CANCELED
+    if job.state is JobState.FAILED and (queued or outcome.state is TaskState.CANCELED):
+        return _JOB_FAILED
+    return outcome

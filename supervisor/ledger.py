@@ -176,7 +176,7 @@ class Ledger(Roll):
     def seal(self, job: Job, cancel: str = "") -> asyncio.Future[None]:
         """No more items come to an open job; with `cancel`, a reason, none that waits is started either."""
         self._become(job, items.sealed(job.spec.items))
-        if cancel and (job.handout.more or job.again):
+        if cancel and job.alive and (job.handout.more or job.again):
             job.enter(JobState.CANCELED, cancel)
         self._touch(job)
         return self.flush()
@@ -400,10 +400,11 @@ class Ledger(Roll):
         return self._store.write(*(store.place_log(key, path) for key, path in logs))
 
     def put_back(self, job: Job, number: int, reason: str = "", delay_s: float = 0.0) -> None:
-        """An attempt that no worker claimed is queued again, or canceled if that was asked for."""
+        """An attempt that no worker claimed is queued again, or canceled where nobody wants another one."""
         task = job.live[number]
-        if task.reason == CANCELING or job.state is JobState.CANCELED:
-            self.end(job, advance(task, TaskState.CANCELED, reason="canceled by the user", ended_at=self.clock()))
+        if task.reason == CANCELING or not job.alive:
+            why = JOB_FAILED if job.state is JobState.FAILED else "canceled by the user"
+            self.end(job, advance(task, TaskState.CANCELED, reason=why, ended_at=self.clock()))
             return
         self._put(job, job.put_back(task, reason, self.clock() + delay_s if delay_s else 0.0))
         self._touch(job)

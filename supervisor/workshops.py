@@ -138,7 +138,7 @@ class Workshops:
         try:
             tools = self._tools(job)
         except GristError as error:  # what was there at acceptance is gone
-            self._ledger.fail(job, str(error))
+            self._fail_job(job, str(error))
             return
         shop = self._known.get(tools)
         if shop is None or (shop.warm and shop.is_stale()):
