@@ -104,7 +104,7 @@ class Forecasts:
 
     async def _forecast(self, _: Connection, request: dict[str, Any]) -> OutlookView:
         """With `limit` as many workers, `without` these jobs, `faster` tasks of a job so many times as fast."""
-        lines, limit = self.lines(), request.get("limit")
+        limit = request.get("limit")
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
             raise RequestError("limit: a whole number of workers")
         without = [(await self._finder.job(str(which))).id for which in request.get("without", [])]
@@ -113,7 +113,7 @@ class Forecasts:
             if not isinstance(factor, int | float) or not factor > 0:
                 raise RequestError(f"{which}: {factor} times as fast is no speed")
             faster[(await self._finder.job(str(which))).id] = float(factor)
-        workers = self._workers() if limit is None else limit
+        workers, lines = self._workers() if limit is None else limit, self.lines()  # as of now, when all were found
         spans = self._spans(changed(lines, without, faster), workers)
         views = []
         for line in lines:
