@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from gristmill.supervisor import gathering, why
+from gristmill.supervisor import beat, gathering, why
 from gristmill.supervisor.core import items, progress
 from gristmill.supervisor.core.answers import WhyView
 from gristmill.supervisor.core.errors import RequestError
@@ -255,11 +255,7 @@ class Api:
         seconds = request.get("timeout", 1.0)
         if not isinstance(seconds, int | float) or not 0 <= seconds <= 60:
             raise RequestError("timeout is a number of seconds from 0 to 60")
-        waiting = asyncio.ensure_future(self._ledger.finished.wait())
-        await asyncio.wait([waiting], timeout=seconds)
-        ended = waiting.done()
-        waiting.cancel()
-        return {"ended": ended}
+        return {"ended": await beat.within(self._ledger.finished, seconds)}
 
     async def _subscribe(self, connection: Connection, _: dict[str, Any]) -> dict[str, Any]:
         await self._feed.subscribe(connection)

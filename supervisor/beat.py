@@ -1,4 +1,5 @@
-"""One beat for all that is looked at now and then: whoever waits for the next wakes with the others, all at once."""
+"""One beat for all that is looked at now and then: whoever waits for the next wakes with the others, all at once; and
+waiting for an event that may come sooner."""
 
 from __future__ import annotations
 
@@ -17,3 +18,12 @@ def until(period: float, now: float) -> float:
     """The same at `now`: from a tenth of a period to one and a tenth."""
     left = period - now % period
     return left if left >= NEAR * period else left + period
+
+
+async def within(event: asyncio.Event, seconds: float | None) -> bool:
+    """Waits until an event is set, so many seconds at most; whether it was."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        pass
+    return event.is_set()

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from gristmill.supervisor import beat
 from gristmill.supervisor.core import events
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.events import Event
@@ -170,17 +171,14 @@ class Chronicle:
         if self._seq > after:
             return
         self._news.clear()
-        try:
-            await asyncio.wait_for(self._news.wait(), seconds)
-        except TimeoutError:
-            pass  # that nothing has happened is an answer too
+        await beat.within(self._news, seconds)  # that nothing has happened is an answer too
 
     def past(self, after: int, since: float, most: int) -> tuple[list[Event], int]:
         """Up to `most` events after number `after` and not before `since`, and the number to go on from."""
         found: list[Event] = []
-        number, when = self._lost
-        if after < number and since <= when:
-            found.append(events.GapEvent(seq=number, time=when))
+        lost, lost_at = self._lost
+        if after < lost and since <= lost_at:
+            found.append(events.GapEvent(seq=lost, time=lost_at))
         tasks = (
             events.of_task(task, name, number, when)
             for number, when, task, name in self._tasks if number > after and when >= since

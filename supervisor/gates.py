@@ -7,12 +7,12 @@ that a clock that was set or a machine that slept changes nothing. The rules are
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 
+from gristmill.supervisor import beat
 from gristmill.supervisor.core import figures, gate
 from gristmill.supervisor.core.gate import Fate
 from gristmill.supervisor.core.job import Job
@@ -51,8 +51,7 @@ class Gates:
             began = time.monotonic()
             await self.look()
             await asyncio.sleep(IDLE_SHARE * (time.monotonic() - began))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ledger.news.wait(), LOOK_S if self._ledger.gated else None)
+            await beat.within(self._ledger.news, LOOK_S if self._ledger.gated else None)
 
     async def look(self) -> None:
         """One look at each."""

@@ -70,10 +70,7 @@ class Mailbox:
         """Until there is something to tell, or the time is over."""
         if not (self.ends or self.starts or self.closed):
             self._news.clear()
-            try:
-                await asyncio.wait_for(self._news.wait(), seconds)
-            except TimeoutError:
-                pass  # nothing to tell is an answer too
+            await beat.within(self._news, seconds)  # nothing to tell is an answer too
 
 
 class Hopper:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gristmill.supervisor import beat
 from gristmill.supervisor.core import retention
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.settings import Settings
@@ -75,9 +76,7 @@ class Housekeeper:
         while True:
             await self._remove()
             self._wanted.clear()
-            try:
-                await asyncio.wait_for(self._wanted.wait(), LOOK_S)
-            except TimeoutError:
+            if not await beat.within(self._wanted, LOOK_S):
                 await self.look()
 
     async def look(self) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from gristmill.supervisor import beat
 from gristmill.supervisor.core import notices
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.events import Event
@@ -84,10 +85,7 @@ class Notifier:
                     await self._send(Letter(command, digest))
                 continue
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), due)
-            except TimeoutError:
-                pass  # a digest is due
+            await beat.within(self._wake, due)  # else a digest is due
 
     async def _send(self, letter: Letter) -> None:
         if self._bad.get(letter.command, 0) >= FAILS:
@@ -132,5 +130,5 @@ def shown(command: Command) -> str:
     """What a notifier is called where others may read it: what follows its first word may hold a secret."""
     if isinstance(command, str) and command.startswith(APPRISE):
         return f"{APPRISE}{command.removeprefix(APPRISE).partition(':')[0]}:…"
-    first = (command.split() if isinstance(command, str) else command)[0]
-    return safe(f"{first} …" if len(command) > len(first) else first)
+    first, *more = command.split() if isinstance(command, str) else command
+    return safe(f"{first} …" if more else first)

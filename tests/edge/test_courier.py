@@ -15,6 +15,7 @@ import pytest
 
 from gristmill.supervisor.edge import courier
 from gristmill.supervisor.edge.courier import Errand
+from gristmill.supervisor.notifier import shown
 
 
 def run(tmp_path: Path, script: str, seconds: float = 30.0, data: bytes = b'{"a": 1}\n') -> str:
@@ -90,3 +91,11 @@ def test_apprise_delivers_where_it_is_installed(tmp_path: Path) -> None:
 def test_without_apprise_the_mend_is_said(tmp_path: Path) -> None:
     script = f"{sys.executable} -I -S {courier.APPRISE}"
     assert "pip install 'gristmill[apprise]'" in run(tmp_path, script, data=b'{"apprise": "x"}')
+
+
+@pytest.mark.parametrize(("command", "called"), [
+    ("mail -s x ann", "mail …"), ("mail", "mail"), (("notify", "--me"), "notify …"), (("a", "b"), "a …"),
+    (("notify",), "notify"), ("apprise:ntfy://topic", "apprise:ntfy:…"),
+])
+def test_a_notifier_is_called_by_its_first_word(command: str | tuple[str, ...], called: str) -> None:
+    assert shown(command) == called
