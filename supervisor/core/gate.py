@@ -95,7 +95,8 @@ def start(text: str) -> str:
 def first(text: str, since: datetime) -> datetime:
     """The first moment after `since` that a `start` means, both by the clock on the wall; raises `Fault`.
 
-    A time of day is the next one, a duration counts from `since`, a date is what it is, even if it is over.
+    A time of day is the next one, a duration counts from `since`, a date is what it is, even if it is over; one that
+    names its zone is that moment here.
     """
     fields = text.split()
     if len(fields) == 5:
@@ -107,7 +108,10 @@ def first(text: str, since: datetime) -> datetime:
         return _cron(f"{int(clock[2])} {int(clock[1])} * * *", since)
     if text[:4].isdigit() and text[4:5] == "-":
         try:
-            return datetime.fromisoformat(text).replace(tzinfo=None)
+            moment = datetime.fromisoformat(text)
+            if not 1970 <= moment.year < 9999:  # others no clock can count to, wherever it is
+                raise ValueError(f"year {moment.year} is out of range")
+            return moment if moment.tzinfo is None else moment.astimezone().replace(tzinfo=None)
         except ValueError as error:
             raise Fault(f"{shown(text)} is no date: {error}", _START) from None
     try:

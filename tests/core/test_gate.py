@@ -146,7 +146,11 @@ def test_a_circle_is_found_and_a_line_is_none() -> None:
     assert gate.circle({number: [number + 1] for number in range(50_000)}) == ()
 
 
-def test_a_time_of_day_that_no_day_has_is_refused() -> None:
-    for text in ("24:00", "7:5", "7:60", "²:00", "7:³0"):
+def test_a_time_of_day_that_no_day_has_is_refused_and_a_year_that_no_clock_has() -> None:
+    for text in ("24:00", "7:5", "7:60", "²:00", "7:³0", "0001-01-01", "9999-12-31 23:59"):
         with pytest.raises(Fault):
             gate.start(text)
+
+
+def test_a_date_that_names_its_zone_is_that_moment_here() -> None:
+    assert gate.first("2026-12-24T08:00+00:00", MONDAY) == datetime.fromtimestamp(1798099200)

@@ -6,6 +6,7 @@ import functools
 import random
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +17,10 @@ import pytest
 from hypothesis import strategies as st
 
 from gristmill.supervisor import reading
-from gristmill.supervisor.core import items, jobfile, keys, launch
+from gristmill.supervisor.core import gate, items, jobfile, keys, launch
 from gristmill.supervisor.core.errors import GristError, JobFileError
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.edge.folder import Claimed
 from gristmill.supervisor.reading import Reader
@@ -62,7 +65,19 @@ def understood(reader: Reader, name: str, data: bytes, executable: bool = False)
             text.encode()
         assert not any("\0" in text for text in (*start.argv, *start.env.values(), start.cwd))
     assert launch.summary(spec).isprintable()
+    run_by_daemon(spec)
     return spec
+
+
+def run_by_daemon(spec: Spec) -> None:
+    """What the daemon works out of an accepted job again and again: nothing of it may raise, or no daemon lives."""
+    assert portray(Job(id=1, spec=spec, file="x", submitted_at=1e9)).name == spec.name
+    if spec.gate.start:
+        assert gate.first(spec.gate.start, datetime.fromtimestamp(1e9)).timestamp() > 0
+    assert gate.judge(spec.gate, False, 0.0, 0.0, datetime(2026, 11, 16, 9, 30), lambda _: None).state
+    assert launch.shared(spec, 1)
+    if spec.finish is not None:
+        assert launch.finish(spec, job=1, number=1, attempt=1, results="/r", done=1, failed=0).cwd
 
 
 async def test_a_file_that_we_stumble_over_is_rejected_and_those_beside_it_are_read(
@@ -272,6 +287,13 @@ WORDS = st.sampled_from(
         "'",
         "last",
         "1-3",
+        "22:00",
+        "²:00",
+        "0001-01-01",
+        "9999-12-31T23:59",
+        "0 22 * * fri",
+        "nights",
+        "mon-fri 20:00-08:00",
     ]
 )
 NAMES = st.one_of(
