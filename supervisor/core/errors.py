@@ -46,10 +46,14 @@ class Problem(NamedTuple):  # no dataclass: importing those takes longer than th
         return f"{place}: {self.what} – {self.mend}"
 
 
-class JobFileError(GristError):
-    """A job file that can't be accepted; carries every problem found, not only the first."""
+class ProblemsError(GristError):
+    """A file that can't be understood; carries every problem found, not only the first."""
 
     def __init__(self, file: str, problems: tuple[Problem, ...]) -> None:
         self.file = file
         self.problems = problems
         super().__init__("\n".join(problem.located(file) for problem in problems))
+
+
+class JobFileError(ProblemsError):
+    """A job file that can't be accepted."""

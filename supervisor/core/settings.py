@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from gristmill.supervisor.core import document, entries, figures, hours, keys, notices, premises, units, walker
-from gristmill.supervisor.core.errors import GristError, Problem
+from gristmill.supervisor.core.errors import ProblemsError
 from gristmill.supervisor.core.findings import Fault, Findings, dotted, shown
 from gristmill.supervisor.core.spec import Batch
 
@@ -243,13 +243,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return premises.reserve(total) if self.disk_reserve is None else self.disk_reserve.of(total)
 
 
-class SettingsError(GristError):
-    """A settings file that can't be understood; carries every problem found, not only the first."""
-
-    def __init__(self, file: str, problems: tuple[Problem, ...]) -> None:
-        self.file = file
-        self.problems = problems
-        super().__init__("\n".join(problem.located(file) for problem in problems))
+class SettingsError(ProblemsError):
+    """A settings file that can't be understood."""
 
 
 def share(settings: Settings, local: datetime) -> float:
