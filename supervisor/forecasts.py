@@ -79,7 +79,7 @@ class Forecasts:
             if job.state is JobState.HELD or not job.alive:
                 continue
             needs = {
-                number for _, refs in gate.needs(job.spec.gate) for ref in refs if job.started_at is None
+                number for ref in gate.named(job.spec.gate) if job.started_at is None
                 for number in ([ref] if isinstance(ref, int) else names.get(ref, [])[-1:])
                 if number != job.id and number in self._ledger.jobs
             }

@@ -102,7 +102,7 @@ class Gates:
     def _tidy(self, gated: Iterable[Job]) -> None:
         """Forgets what nobody waits for any more, where there is much of it: some job may always wait for something."""
         if len(self._past) + len(self._brought) + len(self._alone) > KNOWN_MOST:
-            refs = {ref for job in gated for _, some in gate.needs(job.spec.gate) for ref in some}
+            refs = {ref for job in gated for ref in gate.named(job.spec.gate)}
             self._past = {ref: fate for ref, fate in self._past.items() if ref in refs}
             self._brought &= refs
             self._alone &= {job.id for job in gated}
@@ -113,7 +113,7 @@ class Gates:
         """Has those come down from the loft that others wait for; whoever comes later stays in memory for that."""
         if not len(self._ledger.loft):
             return
-        refs = {ref for job in gated if job.started_at is None for _, some in gate.needs(job.spec.gate) for ref in some}
+        refs = {ref for job in gated if job.started_at is None for ref in gate.named(job.spec.gate)}
         for ref in refs - self._brought:
             self._brought.add(ref)
             found: Job | None = await self._store.ask("job", str(ref))
@@ -128,14 +128,13 @@ class Gates:
     async def _look_up(self, gated: Iterable[Job], names: dict[str, list[int]]) -> None:
         """Asks the record for jobs that are named and that memory does not know."""
         for job in gated:
-            for _, refs in gate.needs(job.spec.gate) if job.started_at is None else ():
-                for ref in refs:
-                    if self._id(ref, names, job) is not None:
-                        self._past.pop(ref, None)
-                    elif ref not in self._past:
-                        found: Job | None = await self._store.ask("job", str(ref))
-                        known = found is not None and found.id != job.id
-                        self._past[ref] = Fate(found.id, found.spec.name, found.state) if found and known else None
+            for ref in gate.named(job.spec.gate) if job.started_at is None else ():
+                if self._id(ref, names, job) is not None:
+                    self._past.pop(ref, None)
+                elif ref not in self._past:
+                    found: Job | None = await self._store.ask("job", str(ref))
+                    known = found is not None and found.id != job.id
+                    self._past[ref] = Fate(found.id, found.spec.name, found.state) if found and known else None
 
     def _id(self, ref: Ref, names: dict[str, list[int]], job: Job) -> int | None:
         """The id of the job that is meant, where memory knows it: of a name the newest other than `job` itself."""
@@ -159,8 +158,7 @@ class Gates:
     def _break_circles(self, gated: Iterable[Job], names: dict[str, list[int]]) -> None:
         """Jobs that wait for each other would do so for ever: they are told so, and fail."""
         waits = {
-            job.id: {number for _, refs in gate.needs(job.spec.gate) for ref in refs
-                     if (number := self._id(ref, names, job)) is not None}
+            job.id: {number for ref in gate.named(job.spec.gate) if (number := self._id(ref, names, job)) is not None}
             | {earlier.id for earlier in [self._earlier(names, job)] if earlier is not None}
             for job in gated if job.started_at is None and job.alive
         }

@@ -177,4 +177,4 @@ class Roll:
 
 def _named(job: Job) -> Iterable[Ref]:
     """What a job may wait for: those that it names, and of its own name another."""
-    return (job.spec.name, *(ref for _, refs in gate.needs(job.spec.gate) for ref in refs))
+    return (job.spec.name, *gate.named(job.spec.gate))

@@ -166,6 +166,11 @@ def needs(gate: Gate) -> tuple[tuple[Words, tuple[Ref, ...]], ...]:
     return (("after", gate.after), ("after_any", gate.after_any), ("after_failed", gate.after_failed))
 
 
+def named(gate: Gate) -> tuple[Ref, ...]:
+    """All of these jobs."""
+    return (*gate.after, *gate.after_any, *gate.after_failed)
+
+
 def _after(words: Words, ref: Ref, fate: Fate | None) -> Verdict:
     liked = LIKED[words]
     if fate is None:

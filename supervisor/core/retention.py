@@ -33,8 +33,7 @@ def needed(waiting: Iterable[Job]) -> dict[Ref, int]:
         ref: job.id
         for job in waiting
         if job.started_at is None and job.ended_at is None
-        for _, refs in gate.needs(job.spec.gate)
-        for ref in refs
+        for ref in gate.named(job.spec.gate)
     }
 
 
