@@ -10,7 +10,8 @@ from typing import Any
 
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import RequestError
-from gristmill.supervisor.core.job import PRIORITY_MOST, Job
+from gristmill.supervisor.core.job import Job
+from gristmill.supervisor.core.spec import PRIORITY_MOST
 from gristmill.supervisor.core.task import JobState
 from gristmill.supervisor.edge import store
 from gristmill.supervisor.edge.server import Connection

@@ -14,10 +14,10 @@ from functools import partial
 from msgspec import UNSET, UnsetType
 
 from gristmill.supervisor.core import keys, notices, parameters, units
+from gristmill.supervisor.core.filenames import AMBIGUOUS, job_named
 from gristmill.supervisor.core.findings import Fault, Findings, Path, dotted, shown
 from gristmill.supervisor.core.spec import Batch, Limits, Notify, Resources, Retry
 
-_AMBIGUOUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*|all|last", re.ASCII)
 _FATE = re.compile(
     r"oom|timeout|lost|failed"
     r"|exit:(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
@@ -43,9 +43,7 @@ class Place:
 def name(given: str | UnsetType, file: str) -> str:
     """The job's name: as given, or the file's stem made fit to be one."""
     if given is UNSET:
-        stem = posixpath.splitext(file)[0]
-        plain = "".join(char if char.isprintable() else "_" for char in stem).strip()[:100].strip() or "job"
-        return f"job-{plain[:96]}" if _AMBIGUOUS.fullmatch(plain) else plain
+        return job_named(posixpath.splitext(file)[0]) or "job"
     if not given.strip():
         raise Fault("an empty name", "write one, or leave the key out: the file's name is taken")
     if given != given.strip():
@@ -54,7 +52,7 @@ def name(given: str | UnsetType, file: str) -> str:
         raise Fault(f"{shown(given)} has a / or a control character", "use letters, digits, spaces, - and _")
     if len(given) > 100:
         raise Fault(f"{len(given)} characters are too many", "use 100 or fewer")
-    if _AMBIGUOUS.fullmatch(given):
+    if AMBIGUOUS.fullmatch(given):
         raise Fault(f"{shown(given)} would be read as a job's number or as a selection", "add a word to it")
     return given
 

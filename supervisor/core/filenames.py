@@ -1,11 +1,12 @@
 """The names of job files: which may be one, how an odd one is shown, and what it is called when its name is taken.
 
-Works on bytes, which is what a file system keeps; opens nothing.
+Works on bytes, which is what a file system keeps; opens nothing. Owns what a job is called after foreign text as well.
 """
 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable
 
 SUFFIXES = (b".toml", b".sh", b".py", b".slurm", b".sbatch", b".txt", b".cmds")
@@ -13,6 +14,8 @@ README = (b"readme.txt",)
 """Names that people put beside jobs and that are none."""
 LONGEST = 255
 """Bytes of one name, as file systems have it."""
+AMBIGUOUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*|all|last", re.ASCII)
+"""What would be read as a job's number or as a selection where it was the name of one."""
 
 
 def shown(name: bytes) -> str:
@@ -62,3 +65,9 @@ def free(name: bytes, taken: Callable[[bytes], bool]) -> bytes:
 def error_of(name: bytes) -> bytes:
     """The name of the file that says why `name` was rejected."""
     return name[: LONGEST - len(b".error")] + b".error"
+
+
+def job_named(text: str) -> str:
+    """Foreign text, such as a file's stem, made fit to be a job's name; "" where nothing of it is."""
+    plain = "".join(char if char.isprintable() and char != "/" else "_" for char in text).strip()[:100].strip()
+    return f"job-{plain[:96]}" if AMBIGUOUS.fullmatch(plain) else plain

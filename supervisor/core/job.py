@@ -29,7 +29,6 @@ AHEAD_CALLS = 256
 NOT_LOOKED_AT = "whether it may begin is looked at"
 LINES_UP_S = (0.3, 3.0)
 """A range that will take between so many seconds is sent to a worker while that has the last one in hand."""
-PRIORITY_MOST = 1_000_000
 HERE = ("local", "auto")
 """Where a job says that its tasks run on this machine, or may."""
 
@@ -166,10 +165,11 @@ class Job:
     @property
     def finishing(self) -> bool:
         """Whether nothing but its [finally] step is left to be done, and that is."""
-        due = self.spec.finish is not None and self.alive and self.items_over
-        if not due or (self.finish is not None and self.finish.state in TASK_FINAL):
+        step = self.spec.finish
+        if step is None or not (self.alive and self.items_over):
             return False
-        return self.spec.finish is not None and (self.spec.finish.on == "ended" or not self.items_failed)
+        over = self.finish is not None and self.finish.state in TASK_FINAL
+        return not over and (step.on == "ended" or not self.items_failed)
 
     @property
     def _ends_by_command(self) -> bool:
@@ -243,9 +243,10 @@ class Job:
         """The next task, as an attempt about to start, on these cards; only when `ready`. So many `workers` may share
         what is left. With `abroad_s` it is for an engine elsewhere, where a start costs so many seconds."""
         self.workers = min(workers, self.spec.limits.workers or workers)
-        if (self.where in HERE or abroad_s is not None) and self.again and self.again[0][0] <= now:
+        has_items = self.where in HERE or abroad_s is not None  # else only the last step is done here
+        if has_items and self.again and self.again[0][0] <= now:
             task = heapq.heappop(self.again)[2]
-        elif (self.where in HERE or abroad_s is not None) and self.handout.more:
+        elif has_items and self.handout.more:
             task = self.handout.next(self.demand(abroad_s or 0.0))
         else:
             task = self.finish = Task(
@@ -261,9 +262,7 @@ class Job:
 
     def put_back(self, task: Task, reason: str = "", not_before: float = 0.0) -> Task:
         """An attempt that was not started goes back into the queue; it does not count as one."""
-        del self.live[task.number]
-        self.lined_up.discard(task.number)
-        self.elsewhere.discard(task.number)
+        self._leave(task.number)
         task = advance(
             task, TaskState.QUEUED, attempts=task.attempts - 1, run=None, worker=None, pid=None, reason=reason,
             not_before=not_before,
@@ -290,9 +289,7 @@ class Job:
 
         The seconds that it stood still are no part of that.
         """
-        self.live.pop(task.number, None)
-        self.lined_up.discard(task.number)
-        self.elsewhere.discard(task.number)
+        self._leave(task.number)
         if task.state is TaskState.QUEUED:
             self.queue(task)
             return None
@@ -305,6 +302,12 @@ class Job:
             self.footprint.learn(wall_s, seen.cpu_s, seen.memory_bytes)
             return seen if self.guided is None else self._paced(task, seen)
         return None
+
+    def _leave(self, number: int) -> None:
+        """A task is live no more, whoever had it."""
+        self.live.pop(number, None)
+        self.lined_up.discard(number)
+        self.elsewhere.discard(number)
 
     def _count(self, task: Task, sign: int) -> None:
         """Puts an ended task into the counters, or takes it out again."""
@@ -327,9 +330,7 @@ class Job:
     def divide(self, task: Task) -> tuple[Task, Task]:
         """Puts two halves in the place of a live range that failed, both queued; only where ranges are chosen."""
         assert self.guided is not None
-        del self.live[task.number]
-        self.lined_up.discard(task.number)
-        self.elsewhere.discard(task.number)
+        self._leave(task.number)
         halves = self.guided.divide(task)
         for half in halves:
             self.queue(half)

@@ -113,7 +113,7 @@ def seal(record: dict[str, Any]) -> bytes:
 
 def _records(data: bytes, keys: Collection[Key] | None) -> Iterator[dict[str, Any]]:
     """All records, but for those that are plainly of other tasks than `keys`: of thousands a few are asked for."""
-    wanted = None if keys is None else {str(key).encode() for key in keys}
+    wanted = None if keys is None else {str(key).encode() for key in keys}  # `12345678 {"e":"KEY",…`: from byte 15 on
     for line in data.split(b"\n"):
         if wanted is not None and line[12:15] == b'":"' and line[15 : line.find(b'"', 15)] not in wanted:
             continue

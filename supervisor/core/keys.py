@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from gristmill.supervisor.core.spec import PRIORITY_MOST
+
 
 class Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """A table of a job file: each field is a key."""
@@ -375,7 +377,10 @@ class JobFile(Table, frozen=True):
         Text | UnsetType, Meta(description="Text given to a task as its input, placeholders filled in. Default: none.")
     ] = UNSET
     priority: Annotated[
-        Annotated[int, Meta(ge=-1_000_000, le=1_000_000, extra={"wants": "a whole number such as 10, without quotes"})],
+        Annotated[
+            int,
+            Meta(ge=-PRIORITY_MOST, le=PRIORITY_MOST, extra={"wants": "a whole number such as 10, without quotes"}),
+        ],
         Meta(description="Higher goes first. Default: 0."),
     ] = 0
     where: Annotated[

@@ -104,11 +104,6 @@ def exit_of(record: Mapping[str, Any], looked_at: float, now: float) -> Exit:
     return replace(end, started_at=ended - wall_s, ended_at=ended)
 
 
-def slot_of(index: int, pack: int) -> int:
-    """The slot that runs a task of a chunk."""
-    return index // pack
-
-
 def chunk_size(waiting: int, room: int, most: int, start_more: bool) -> int:
     """Tasks of the next chunk of a job of which so many wait, where the engine's queue has `room` and a chunk may have
     `most`. A chunk that would use up a little room of a long queue waits for more, unless the job has nothing else

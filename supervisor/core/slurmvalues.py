@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from gristmill.supervisor.core.filenames import job_named
 from gristmill.supervisor.core.findings import Fault, shown
 from gristmill.supervisor.core.sbatch import Option
+from gristmill.supervisor.core.spec import PRIORITY_MOST
 
 MOST_IDS = 100_000
 """Ids of an array that are written out; a single range may have more."""
@@ -30,10 +32,9 @@ _TIME_MEND = "write minutes, minutes:seconds, hours:minutes:seconds, days-hours 
 
 def name(text: str) -> str:
     """A job's name made fit to be one here."""
-    plain = "".join(char if char.isprintable() and char != "/" else "_" for char in text).strip()[:100].strip()
-    if not plain:
+    if not (made := job_named(text)):
         raise Fault("an empty name", "write one, or remove the line: the file's name is taken")
-    return f"job-{plain[:96]}" if re.fullmatch(r"[\d,-]+|all|last", plain) else plain
+    return made
 
 
 def seconds(text: str) -> float:
@@ -65,7 +66,7 @@ def whole(text: str) -> int:
     """A whole number, kept within what a priority may be."""
     if not re.fullmatch(r"[+-]?\d{1,12}", text, re.ASCII):
         raise Fault(f"{shown(text)} is no whole number", "write one, such as 100")
-    return max(-1_000_000, min(1_000_000, int(text)))
+    return max(-PRIORITY_MOST, min(PRIORITY_MOST, int(text)))
 
 
 def count(text: str) -> int:

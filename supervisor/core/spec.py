@@ -16,7 +16,8 @@ Value: TypeAlias = str | int | float | bool
 """A parameter of an item, as TOML writes scalars."""
 Ref: TypeAlias = int | str
 """Another job, by its id or its name; of several with one name the newest."""
-
+PRIORITY_MOST = 1_000_000
+"""Priorities go from so much below 0 to so much above."""
 
 Notify: TypeAlias = bool | str | tuple[str, ...]
 """Who is told of a job: nobody, whom the settings name, or a command of its own (a shell line, an argv, or
