@@ -10,7 +10,8 @@ import time
 
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core.errors import GristError, NoDaemonError
-from gristmill.supervisor.core.tomltext import literal, quoted
+from gristmill.supervisor.core.findings import quoted
+from gristmill.supervisor.core.template import literal
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

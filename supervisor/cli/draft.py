@@ -53,7 +53,7 @@ def put(jobs: Path) -> str:
 
 def sample(name: str, cwd: str, lines: str) -> str:
     """The sample for a job of this name that runs in this folder, with these lines of others' making."""
-    from gristmill.supervisor.core.tomltext import quoted
+    from gristmill.supervisor.core.findings import quoted
 
     here = SAMPLE.replace('# cwd = "~/project"                 # where', f"cwd = {quoted(cwd)}    # where")
     here = here.replace("\n\n[grid]", f"\n{lines}\n[grid]", 1)

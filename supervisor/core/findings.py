@@ -91,9 +91,12 @@ def place(places: Mapping[Path, tuple[int, int]], path: Path) -> tuple[int, int]
 
 def shown(text: str, limit: int = 60) -> str:
     """Foreign text in quotes, on one line, cut to `limit` characters, with nothing in it that a terminal obeys."""
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    plain = (char if char.isprintable() and char not in '"\\' else escaped(char) for char in cut)
-    return '"' + "".join(plain) + '"'
+    return quoted(text if len(text) <= limit else text[: limit - 1] + "…")
+
+
+def quoted(text: str) -> str:
+    """A text as a TOML string."""
+    return '"' + "".join(char if char.isprintable() and char not in '"\\' else escaped(char) for char in text) + '"'
 
 
 def escaped(char: str) -> str:

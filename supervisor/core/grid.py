@@ -19,6 +19,7 @@ from msgspec import UNSET
 
 from gristmill.supervisor.core import items, keys, parameters
 from gristmill.supervisor.core.findings import Fault, Findings, dotted, unfit, worded
+from gristmill.supervisor.core.parameters import Same, same
 from gristmill.supervisor.core.spec import Axis, Items, Value
 
 MOST = 1_000_000_000
@@ -31,9 +32,6 @@ MOST_WORK = 5_000_000
 """Comparisons that `exclude` and `include` may cost: a second or so."""
 
 Point: TypeAlias = dict[str, Value]
-Same: TypeAlias = tuple[bool, Value]
-"""What two values share that are one: 1 and 1.0 are, 1 and true are not."""
-
 _OPTIONS = keys.names(keys.GridTable)
 
 
@@ -109,10 +107,10 @@ def _axis(name: str, value: object, repeats: bool) -> Axis:
         wrong = parameters.misfit(each)
         if wrong:
             raise Fault(f"value {number}: {wrong.what}", wrong.mend)
-        if _same(each) in seen and not repeats:
+        if same(each) in seen and not repeats:
             mend = "remove it; to repeat, add a parameter such as repeat = {range = [0, 2]}"
             raise Fault(f"value {number}, {worded(each)}, is there already", mend)
-        seen.add(_same(each))
+        seen.add(same(each))
     return Axis(name=name, values=tuple(value))
 
 
@@ -144,10 +142,6 @@ def _length(value: Value) -> int:
     return len(value) if isinstance(value, str) else 0
 
 
-def _same(value: Value) -> Same:
-    return isinstance(value, bool), value
-
-
 class _Product:
     """The points of a grid while it is read: which are left out, and which are added."""
 
@@ -165,7 +159,7 @@ class _Product:
             if not isinstance(values, range):
                 index = self._index[name] = {}
                 for place, value in enumerate(values):
-                    index.setdefault(_same(value), []).append(place)
+                    index.setdefault(same(value), []).append(place)
 
     def exclude(self, rule: Point) -> None:
         """Leave out the points that agree with a rule; raises `Fault`."""
@@ -178,7 +172,7 @@ class _Product:
             if not self._places(name, value):
                 what = f"agrees with no point: {dotted((name,))} is never {worded(value)}"
                 raise Fault(what, "mend the value, or remove the table")
-        whole = frozenset((name, _same(value)) for name, value in rule.items())
+        whole = frozenset((name, same(value)) for name, value in rule.items())
         if whole in self._rules:
             return
         self._rules.add(whole)
@@ -207,7 +201,7 @@ class _Product:
         wrong = parameters.too_long(point)
         if wrong:
             raise Fault(wrong.what, wrong.mend)
-        whole = frozenset((name, _same(value)) for name, value in point.items())
+        whole = frozenset((name, same(value)) for name, value in point.items())
         known = self.choices and self._positions(point, self._hits(point)) - self.excluded
         if not point or whole in self._added or known:
             raise Fault("no new point" if point else "an empty table is no point", "remove it")
@@ -226,7 +220,7 @@ class _Product:
         """Where among the values of a parameter this one stands."""
         choices = self.choices[name]
         if not isinstance(choices, range):
-            return self._index[name].get(_same(value), ())
+            return self._index[name].get(same(value), ())
         whole = not isinstance(value, bool | str) and value == int(value) and int(value) in choices
         return (choices.index(int(value)),) if whole else ()
 
@@ -244,8 +238,8 @@ class _Product:
         if self.paired:
             few = min(hits, key=len)
             self._spend(len(few) * len(rule))
-            wanted = [(self.choices[name], _same(value)) for name, value in rule.items()]
-            return {place for place in few if all(_same(values[place]) == same for values, same in wanted)}
+            wanted = [(self.choices[name], same(value)) for name, value in rule.items()]
+            return {place for place in few if all(same(values[place]) == one for values, one in wanted)}
         found, stride = [0], 1
         for hit, values in zip(reversed(hits), reversed(self.choices.values()), strict=True):
             found = [place * stride + rest for place, rest in itertools.product(hit, found)]

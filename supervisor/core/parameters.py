@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import msgspec
 
 from gristmill.supervisor.core.findings import Fault, shown, unfit
 from gristmill.supervisor.core.spec import Value
+
+Same: TypeAlias = tuple[bool, Value]
+"""What two values share that are one: 1 and 1.0 are, 1 and true are not."""
 
 BUILTIN = ("start", "count", "index", "task", "job")
 """Placeholders that every job has."""
@@ -33,6 +37,11 @@ def text(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def same(value: Value) -> Same:
+    """What two values share that are one."""
+    return isinstance(value, bool), value
 
 
 def variable(name: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from gristmill.supervisor.core import sbatch, slurmwords
+from gristmill.supervisor.core import sbatch, slurmwords, template
 from gristmill.supervisor.core import slurmvalues as values
 from gristmill.supervisor.core.findings import Fault, Findings, Path
 from gristmill.supervisor.core.sbatch import Option
@@ -221,7 +221,7 @@ class _Reader:
         else:
             named = ", ".join((*kept, *variables))
             words = f"of the daemon's environment tasks have what a login sets{f', and {named}' if named else ''}"
-        return {("env", name): one.replace("{", "{{").replace("}", "}}") for name, one in variables.items()}, words
+        return {("env", name): template.literal(one) for name, one in variables.items()}, words
 
     def output(self, value: str) -> Made:
         values.pattern(value)

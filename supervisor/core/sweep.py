@@ -15,7 +15,7 @@ import msgspec
 
 from gristmill.supervisor.core import items
 from gristmill.supervisor.core.answers import AxisView, SweepView, ValueView
-from gristmill.supervisor.core.parameters import text
+from gristmill.supervisor.core.parameters import Same, same, text
 from gristmill.supervisor.core.secrets import veiled
 from gristmill.supervisor.core.spec import Items, Value
 
@@ -67,7 +67,7 @@ class Sweep:
         self._rule, self._wanted = rule, wanted
         self._labels = {name: label for name, values in _axes(rule) if (label := _labelled(values)) is not None}
         for name, label in self._labels.items():
-            label.update({same: str(veiled({name: value})[name]) for same, value in label.items()})
+            label.update({one: str(veiled({name: value})[name]) for one, value in label.items()})
         self._sums: dict[str, dict[str, _Sum]] = {
             name: {text: _Sum() for text in dict.fromkeys(labels.values())} for name, labels in self._labels.items()
         }
@@ -83,7 +83,7 @@ class Sweep:
                 self._fields.update(dict.fromkeys(numbers))
             self._wanted = self._wanted or _chosen(numbers)
             for name, value in items.params(self._rule, one.item).items():
-                label = self._labels.get(name, {}).get(_same(value))
+                label = self._labels.get(name, {}).get(same(value))
                 if label is not None:
                     _count(self._sums[name][label], one, numbers.get(self._wanted))
 
@@ -122,11 +122,11 @@ def _axes(rule: Items) -> list[tuple[str, list[Value]]]:
     return list(found.items())[:AXES_MOST]
 
 
-def _labelled(values: list[Value]) -> dict[tuple[bool, Value], str] | None:
+def _labelled(values: list[Value]) -> dict[Same, str] | None:
     """The label of each value; None where an axis has too many to be told."""
-    distinct = list({_same(value): value for value in values}.values())
+    distinct = list({same(value): value for value in values}.values())
     if len(distinct) <= VALUES_MOST:
-        return {_same(value): text(value) for value in distinct}
+        return {same(value): text(value) for value in distinct}
     numbers = [value for value in distinct if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < len(distinct):
         return None
@@ -134,13 +134,8 @@ def _labelled(values: list[Value]) -> dict[tuple[bool, Value], str] | None:
     labels = {}
     for part in range(RANGES):
         few = numbers[part * len(numbers) // RANGES : (part + 1) * len(numbers) // RANGES]
-        labels.update(dict.fromkeys(map(_same, few), f"{text(few[0])}…{text(few[-1])}"))
+        labels.update(dict.fromkeys(map(same, few), f"{text(few[0])}…{text(few[-1])}"))
     return labels
-
-
-def _same(value: Value) -> tuple[bool, Value]:
-    """What two values share that are one: 1 and 1.0 are, 1 and true are not."""
-    return isinstance(value, bool), value
 
 
 def _numbers(result: Any) -> Mapping[str, float]:

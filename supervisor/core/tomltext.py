@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from gristmill.supervisor.core.findings import quoted
+from gristmill.supervisor.core.template import literal
+
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -14,28 +17,11 @@ def dumps(table: Mapping[str, Any]) -> str:
     return "".join(f"{_key(key)} = {_value(value, key)}\n" for key, value in table.items())
 
 
-def quoted(text: str) -> str:
-    """`text` as a TOML string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(_char(char) for char in escaped) + '"'
-
-
-def literal(text: str) -> str:
-    """`text` for a key that may hold placeholders, with braces that stay braces."""
-    return text.replace("{", "{{").replace("}", "}}")
-
-
 def one_command(command: str) -> tuple[str, str]:
     """A name for a shell command, and the text of a job file that runs it; braces in it mean nothing."""
     words = command.split()
     name = re.sub(r"[^A-Za-z0-9_.+-]+", "-", words[0].rpartition("/")[2] if words else "").strip("-.")[:80] or "job"
     return name, f"name = {quoted(name)}\ncommand = {quoted(literal(command))}\n"
-
-
-def _char(char: str) -> str:
-    if char.isprintable():
-        return char
-    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
 
 
 def _key(key: str) -> str:

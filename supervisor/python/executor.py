@@ -20,7 +20,7 @@ from multiprocessing import process
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from gristmill.supervisor.core.tomltext import literal
+from gristmill.supervisor.core.template import literal
 from gristmill.supervisor.python import pickles, runner
 from gristmill.supervisor.python.client import Client, PathLike
 from gristmill.supervisor.python.desk import Call, Desk, InitializerError, WorkerDiedError

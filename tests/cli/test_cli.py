@@ -13,7 +13,8 @@ import pytest
 from gristmill.supervisor.cli import VERBS, main, parser_for, wait
 from gristmill.supervisor.cli.add import job_text
 from gristmill.supervisor.core import jobfile
-from gristmill.supervisor.core.tomltext import literal, quoted
+from gristmill.supervisor.core.findings import quoted
+from gristmill.supervisor.core.template import literal
 
 HEAVY = ("asyncio", "rich", "numpy", "textual", "msgspec", "psutil", "sqlite3", "watchdog")
 

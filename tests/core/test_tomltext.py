@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.supervisor.core.tomltext import dumps, literal
+from gristmill.supervisor.core.template import literal
+from gristmill.supervisor.core.tomltext import dumps
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SCALAR = st.one_of(TEXT, st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.booleans())
