@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gristmill import __version__
 from gristmill.supervisor import beat
-from gristmill.supervisor.core import card
-from gristmill.supervisor.core.card import Card
+from gristmill.supervisor.core import placard
 from gristmill.supervisor.core.conditions import Conditions, Kind
+from gristmill.supervisor.core.placard import Placard
 from gristmill.supervisor.core.settings import Settings
 from gristmill.supervisor.edge.board import Board
 from gristmill.supervisor.feed import Feed
@@ -34,8 +33,7 @@ class Crier:
         self._ledger, self._feed, self._board, self._settings = ledger, feed, board, settings
         self._conditions = conditions
         self._name = hashlib.sha256(os.fsencode(os.path.realpath(state))).hexdigest()[:10] + ".json"
-        self._began = time.time()
-        self._shown: Card | None = None
+        self._shown: Placard | None = None
 
     async def run(self) -> None:
         """Renews it for as long as the daemon lives and the settings allow it."""
@@ -54,19 +52,18 @@ class Crier:
         if self._shown is not None and _same(made, self._shown) and now - self._shown.time < RENEW_S:
             return
         try:
-            await asyncio.to_thread(self._board.publish, self._name, card.encode(made))
+            await asyncio.to_thread(self._board.publish, self._name, placard.encode(made))
         except OSError as error:
             self._conditions.set(Kind.WHO, f"who: our figures can't be shown to others: {error}", holds=False)
             return
         self._shown = made
         self._conditions.clear(Kind.WHO)
 
-    def _card(self, now: float) -> Card:
+    def _card(self, now: float) -> Placard:
         jobs = self._ledger.jobs.values()
         left = sum(job.spec.items.total - job.items_done - job.items_failed for job in jobs)
-        who = (os.getpid(), __version__, self._began, now)
-        work = (len(jobs) + len(self._ledger.loft), max(0, left))
-        return card.make(self._feed.limit, self._feed.machine, work, self._settings().nice, who)
+        work, nice = (len(jobs) + len(self._ledger.loft), max(0, left)), self._settings().nice
+        return placard.make(self._feed.daemon(), self._feed.limit, self._feed.machine, work, nice, now)
 
     def close(self) -> None:
         """Takes it away for good."""
@@ -79,6 +76,6 @@ class Crier:
             self._shown = None
 
 
-def _same(one: Card, other: Card) -> bool:
+def _same(one: Placard, other: Placard) -> bool:
     """Whether nothing has changed that anybody would look up for."""
     return (one.workers, one.busy, one.jobs) == (other.workers, other.busy, other.jobs)

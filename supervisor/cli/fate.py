@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from gristmill.supervisor.cli.status import MARKS, conditions
 from gristmill.supervisor.core import figures, reasons
-from gristmill.supervisor.core.announce import lasting
 from gristmill.supervisor.core.errors import GristError
+from gristmill.supervisor.core.figures import lasting
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.edge.client import Client
 

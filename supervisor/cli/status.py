@@ -10,8 +10,8 @@ from typing import Any
 
 from gristmill.supervisor.cli import tree
 from gristmill.supervisor.cli.place import place_of
-from gristmill.supervisor.core import figures
-from gristmill.supervisor.core.announce import lasting, named
+from gristmill.supervisor.core import figures, reasons
+from gristmill.supervisor.core.figures import lasting
 from gristmill.supervisor.core.sanitise import safe
 
 MARKS = {
@@ -100,7 +100,7 @@ def conditions(daemon: dict[str, Any], now: float) -> list[str]:
     if not known and daemon.get("reason"):  # a daemon of before conditions had names
         return [f"◌ HELD  {safe(daemon['reason'])}"]
     return [
-        f"{'◌ HELD' if one['holds'] else '! NOTE'}  {safe(named(one['kind'], one['reason']))} "
+        f"{'◌ HELD' if one['holds'] else '! NOTE'}  {safe(reasons.named(one['kind'], one['reason']))} "
         f"({lasting(now - one['since'])})"
         for one in known
     ]

@@ -11,8 +11,8 @@ import time
 import msgspec
 
 from gristmill.supervisor.cli.status import print_table
-from gristmill.supervisor.core import card, figures
-from gristmill.supervisor.core.card import Shown
+from gristmill.supervisor.core import figures, placard
+from gristmill.supervisor.core.placard import Shown
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.edge.board import Board, Found, base
 
@@ -34,30 +34,30 @@ def run(args: argparse.Namespace) -> int:
     shown: list[Shown] = []
     for one in found:
         try:
-            known = card.decode(one.data)
+            known = placard.decode(one.data)
         except ValueError as error:
             refused.append(f"a card of user {one.uid}: {error}")
             continue
-        if card.is_fresh(known, now) and alive(known.pid, one):
+        if placard.is_fresh(known, now) and alive(known.pid, one):
             shown.append(Shown(user=name(one.uid), uid=one.uid, card=known))
     if args.json:
-        print(json.dumps({"schema": card.SCHEMA, "daemons": msgspec.to_builtins(shown), "refused": refused}))
+        print(json.dumps({"schema": placard.SCHEMA, "daemons": msgspec.to_builtins(shown), "refused": refused}))
         return 0
     load, cores = os.getloadavg(), len(os.sched_getaffinity(0))
     used = sum(one.card.cores for one in shown)
     print(f"{len(shown)} daemon{'' if len(shown) == 1 else 's'} on {cores} cores: {used:.1f} cores and "
           f"{figures.size(sum(one.card.memory_bytes for one in shown))} in use by their tasks; load {load[0]:.1f}")
     if shown:
-        print_table([tuple(map(safe, row)) for row in card.rows(shown, now)])
+        print_table([tuple(map(safe, row)) for row in placard.rows(shown, now)])
     for line in refused:
         print(f"! {safe(line)}")
     return 0
 
 
-def alive(pid: int, card_: Found) -> bool:
+def alive(pid: int, found: Found) -> bool:
     """Whether that process is that user's, as far as it can be seen from here."""
     try:
-        return os.stat(f"/proc/{pid}").st_uid == card_.uid
+        return os.stat(f"/proc/{pid}").st_uid == found.uid
     except OSError:
         return _hidden()
 

@@ -67,6 +67,19 @@ def about(seconds: float | None) -> str:
     return f"~{round(whole / HOUR)}h" if whole < 2 * DAY else f"~{round(whole / DAY)}d"
 
 
+def lasting(seconds: float) -> str:
+    """For how long something has been so: `for 40 s`, `for 3 min`, `for 2 h 05 min`, `for 3 d`; no finer than matters,
+    so that it seldom changes."""
+    whole = max(0, int(seconds))
+    if whole < MINUTE:
+        return f"for {whole} s"
+    if whole < HOUR:
+        return f"for {whole // MINUTE} min"
+    if whole < DAY:
+        return f"for {whole // HOUR} h {whole % HOUR // MINUTE:02d} min"
+    return f"for {whole // DAY} d"
+
+
 def wall_clock(when: float | None, now: float) -> str:
     """The local time of day, or the day and month when that was long ago."""
     if when is None:

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from gristmill.supervisor.core import announce, figures
+from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.readings import DaemonReading, Finding, FolderReading, Level, Readings, VolumeReading
 
 RESERVE = 256 << 20
@@ -158,7 +158,7 @@ def _answering(readings: Readings, there: DaemonReading) -> Iterator[Finding]:
         yield Finding("daemon", WARN, f"{words}, this command is {readings.version}; running tasks outlive a restart",
                       "grist shutdown && grist up")
     for ailment in there.ailments:
-        span = announce.lasting(readings.now - ailment.since)
+        span = figures.lasting(readings.now - ailment.since)
         level, how = (FAIL, "held") if ailment.holds else (WARN, "says")
         yield Finding("daemon", level, f"{how} {span}: {ailment.reason}")
 

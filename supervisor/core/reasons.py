@@ -1,5 +1,5 @@
 """Why so many workers run, in words: a sentence and a short name for each constraint that can bind, and the few
-figures that go with them. Pure and quick to import: the command line and the screens say the same.
+figures that go with them; and what is wrong. Pure and quick to import: the command line and the screens say the same.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ NAMES = {"ramp": "slow start", "cpu": "CPU", "polite": "hours"}
 def workers(number: int) -> str:
     """`1 worker`, `6 workers`."""
     return f"{number} worker{'' if number == 1 else 's'}"
+
+
+def named(kind: str, reason: str) -> str:
+    """A condition: `disk: 3 MB are free …`; a reason that names its kind itself is not told twice."""
+    return reason if reason.startswith(kind) else f"{kind}: {reason}"
 
 
 def headline(number: int, binding: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from gristmill.supervisor.cli.progress import line
 from gristmill.supervisor.cli.status import MARKS, conditions, show_jobs, show_tasks
-from gristmill.supervisor.core.announce import lasting
+from gristmill.supervisor.core.figures import lasting
 from gristmill.supervisor.core.task import JobState, TaskState
 
 NOW = 1_800_000_000.0

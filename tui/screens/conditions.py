@@ -8,7 +8,7 @@ from textwrap import wrap
 from textual.app import ComposeResult
 
 from gristmill.supervisor.core import figures
-from gristmill.supervisor.core.announce import lasting
+from gristmill.supervisor.core.figures import lasting
 from gristmill.supervisor.core.protocol import ConditionView
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui.columns import rule

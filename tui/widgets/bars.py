@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from textual.strip import Strip
 
 from gristmill.supervisor.core import figures
-from gristmill.supervisor.core.announce import lasting, named
+from gristmill.supervisor.core.figures import lasting
 from gristmill.supervisor.core.protocol import ConditionView
+from gristmill.supervisor.core.reasons import named
 from gristmill.tui.columns import cut, spread, width_of
 from gristmill.tui.commands import COMMANDS, Command
 from gristmill.tui.marks import Runs

@@ -1,5 +1,5 @@
-"""What a daemon lets everybody on its machine know: figures alone. No names, no paths, no commands, no reasons in words
-of its own, so that there is nothing in it to keep from others.
+"""The card that a daemon puts up for everybody on its machine (`grist who`): figures alone. No names, no paths, no
+commands, no reasons in words of its own, so that there is nothing in it to keep from others.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from gristmill.supervisor.core import figures
-from gristmill.supervisor.core.protocol import LimitView, MachineView
+from gristmill.supervisor.core.protocol import DaemonView, LimitView, MachineView
 
 SCHEMA = 1
 FRESH_S = 90.0
@@ -23,7 +23,7 @@ Count = Annotated[int, Meta(ge=0, le=10**15)]
 Amount = Annotated[float, Meta(ge=0, le=1e18)]
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
+class Placard(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one daemon. `cores` and `memory_bytes` are what its tasks use, `items_left` those that have not
     ended; `why` is one word of what binds its limit."""
 
@@ -48,20 +48,20 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
     user: str
     uid: int
-    card: Card
+    card: Placard
 
 
-_DECODER = msgspec.json.Decoder(Card)
+_DECODER = msgspec.json.Decoder(Placard)
 
 
 def make(
-    limit: LimitView, machine: MachineView, work: tuple[int, int], nice: int, self_: tuple[int, str, float, float]
-) -> Card:
-    """The card of a daemon; `work` are jobs and items left, `self_` its pid, version, start and the time now."""
-    pid, version, started, now = self_
-    return Card(
-        pid=pid, version=version, time=round(now, 1), started=round(started, 1), workers=limit.workers, busy=limit.busy,
-        fixed=limit.mode == "fixed", why=why(limit.reason), jobs=work[0], items_left=work[1],
+    daemon: DaemonView, limit: LimitView, machine: MachineView, work: tuple[int, int], nice: int, now: float
+) -> Placard:
+    """The card of a daemon at this time; `work` are jobs and items left."""
+    return Placard(
+        pid=daemon.pid, version=daemon.version, time=round(now, 1), started=round(now - daemon.uptime_s, 1),
+        workers=limit.workers, busy=limit.busy, fixed=limit.mode == "fixed", why=why(limit.reason),
+        jobs=work[0], items_left=work[1],
         cores=round(machine.cores * machine.cpu_ours_percent / 100, 2), memory_bytes=machine.memory_ours_bytes,
         nice=nice,
     )
@@ -73,12 +73,12 @@ def why(reason: str) -> str:
     return word if ":" in reason and _WORD.fullmatch(word) else ""
 
 
-def encode(card: Card) -> bytes:
+def encode(card: Placard) -> bytes:
     """As it is published."""
     return msgspec.json.encode(card) + b"\n"
 
 
-def decode(data: bytes) -> Card:
+def decode(data: bytes) -> Placard:
     """A card that somebody published; raises ValueError with what is wrong."""
     try:
         return _DECODER.decode(data)
@@ -86,7 +86,7 @@ def decode(data: bytes) -> Card:
         raise ValueError(str(error)) from error
 
 
-def is_fresh(card: Card, now: float) -> bool:
+def is_fresh(card: Placard, now: float) -> bool:
     """Whether its daemon renewed it lately; a date that is to come is no promise."""
     return -FRESH_S <= now - card.time <= FRESH_S
 
