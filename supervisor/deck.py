@@ -41,9 +41,11 @@ class Deck:
     async def run(self) -> None:
         """Looks for as long as the daemon lives."""
         while True:
-            if self._wanted():
-                await self.look()
-            await asyncio.sleep(beat.pause(LOOK_S if self._cards or not self._wanted() else AGAIN_S))
+            self._ledger.cards.clear()
+            if not self._wanted():  # nobody is woken
+                await self._ledger.cards.wait()
+            await self.look()
+            await asyncio.sleep(beat.pause(LOOK_S if self._cards else AGAIN_S))
 
     async def look(self) -> None:
         """One look."""
@@ -71,6 +73,7 @@ class Deck:
     def lines(self) -> list[str]:
         """The cards in words, for a screen; asking keeps them looked at."""
         self._asked = self._clock()
+        self._ledger.cards.set()
         return [words(card) for card in self._cards]
 
     def _wanted(self) -> bool:

@@ -90,6 +90,7 @@ class Hopper:
     async def run(self) -> None:
         """Closes open jobs whose owners don't come, for as long as the daemon lives."""
         while True:
+            self._ledger.opened.clear()
             now = time.monotonic()
             alone = {
                 job.id: self._alone.get(job.id, now) for job in self._ledger.jobs.values()
@@ -105,7 +106,11 @@ class Hopper:
                 if number not in self._ledger.jobs and number not in self._mail and number not in self._cleared:
                     await asyncio.to_thread(parcels.clear, self._state, number)
                     self._cleared.add(number)
-            await asyncio.sleep(beat.pause(LOOK_S))
+            jobs = self._ledger.jobs.values()
+            if self._mail or self._cleared != set(found) or any(job.spec.items.open for job in jobs):
+                await asyncio.sleep(beat.pause(LOOK_S))
+            else:
+                await self._ledger.opened.wait()
 
     def close(self) -> None:
         """Lets all owners go; they come back to the next daemon."""
@@ -121,6 +126,7 @@ class Hopper:
         each end left out."""
         number = _whole(request, "job")
         mailbox = Mailbox()
+        self._ledger.opened.set()  # what an ended one has left is cleared once its program knows all
         job = self._ledger.jobs.get(number)
         if job is not None:
             self._own(job, connection.pid)

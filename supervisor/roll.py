@@ -62,6 +62,10 @@ class Roll:
         """Set when a task was handed out here while none was."""
         self.errands = asyncio.Event()
         """Set when there may be something to do for tasks that run elsewhere."""
+        self.cards = asyncio.Event()
+        """Set when a job has come that claims cards, or a screen is to show them."""
+        self.opened = asyncio.Event()
+        """Set when a job has come to which items are added while it runs."""
         self.news = asyncio.Event()
         """Set when a job has come, or has ended and its record is durable."""
 
@@ -122,6 +126,10 @@ class Roll:
             self._fresh[job.id] = job.spec.priority
             self._fresh_at[job.spec.priority] += 1
         bisect.insort(self.order, (-job.spec.priority, job.id))
+        if job.spec.resources.cards:
+            self.cards.set()
+        if job.spec.items.open:
+            self.opened.set()
         self.work.set()
         if job.where != "local":
             self.errands.set()
