@@ -1,5 +1,9 @@
 """One beat for all that is looked at now and then: whoever waits for the next wakes with the others, all at once; and
-waiting for an event that may come sooner."""
+waiting for an event that may come sooner.
+
+Threads that look by themselves do so off the beat: two that are awake at once have each other wait for the interpreter,
+over and over, and each such wait is a waking.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,9 @@ def pause(period: float) -> float:
     return until(period, asyncio.get_running_loop().time())
 
 
-def until(period: float, now: float) -> float:
-    """The same at `now`: from a tenth of a period to one and a tenth."""
-    left = period - now % period
+def until(period: float, now: float, off: float = 0.0) -> float:
+    """The same at `now`, of a beat that comes so many seconds later: from a tenth of a period to one and a tenth."""
+    left = period - (now - off) % period
     return left if left >= NEAR * period else left + period
 
 

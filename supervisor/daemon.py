@@ -15,6 +15,7 @@ import random
 import resource
 import signal
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Awaitable, Callable
@@ -70,8 +71,10 @@ from gristmill.supervisor.workshops import Workshops
 
 log = logging.getLogger(__name__)
 
-LOOK_S, AGAIN_S = 3.0, 1.0
+LOOK_S, AGAIN_S = 4.0, 1.0
 """Seconds between two looks at the settings files, and until the look that makes sure of a change."""
+LOOK_OFF_S = 0.5
+"""Seconds after the beat at which that is done."""
 LEARNED_S = 60.0
 """Seconds between two times that what was learned about tasks is written down, unless a kind has become known."""
 FILES_MOST = 1 << 16
@@ -264,17 +267,30 @@ class Daemon:
 
     async def _look_after_settings(self, record: Store) -> None:
         """Looks whether the settings files have changed; in a thread of its own, for they may lie on a slow disk."""
-        loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "settings")
-        limit = self._files.settings.limit
+        loop, thread, leaving = asyncio.get_running_loop(), ThreadPoolExecutor(1, "settings"), threading.Event()
+        limit, found, fault = self._files.settings.limit, self._files.settings, ""
+        try:
+            while True:
+                found, fault = await loop.run_in_executor(thread, self._await_settings, (found, fault), leaving)
+                self.conditions.put(Kind.SETTINGS, fault, holds=False)
+                if found.limit != limit:
+                    limit = found.limit
+                    record.write(store.save_meta("limit", ""), store.save_meta("limit in files", str(limit)))
+                    self.tuner.fixed = _fixed(limit)
+                    self.tuner.step()
+        finally:
+            leaving.set()
+
+    def _await_settings(
+        self, before: tuple[settings.Settings, str], leaving: threading.Event
+    ) -> tuple[settings.Settings, str]:
+        """What is in force, and what is wrong with a change, once either is not as it was."""
         while True:
-            await asyncio.sleep(beat.pause(AGAIN_S if self._files.pending else LOOK_S))
-            found, fault = await loop.run_in_executor(thread, self._files.look)
-            self.conditions.put(Kind.SETTINGS, fault, holds=False)
-            if found.limit != limit:
-                limit = found.limit
-                record.write(store.save_meta("limit", ""), store.save_meta("limit in files", str(limit)))
-                self.tuner.fixed = _fixed(limit)
-                self.tuner.step()
+            period = AGAIN_S if self._files.pending else LOOK_S
+            leaving.wait(beat.until(period, time.monotonic(), LOOK_OFF_S))
+            found = self._files.look()
+            if found != before or leaving.is_set():
+                return found
 
     def _write_learned(self, record: Store) -> None:
         """Once a second: now and then, and when a kind has become known."""

@@ -1,8 +1,8 @@
 """From a file in the folder to a job in the ledger.
 
-Puts in order: look, wait until a file is complete, claim, read, accept, place. Hints from the kernel only make the
-next look come sooner. A file that can't be a job is rejected with every reason beside it; nothing is ever deleted.
-Whatever touches the disk runs in a thread: a folder that hangs holds up its own files and nobody else.
+Puts in order: await files that are complete (`lookout`), claim, read, accept, place. A file that can't be a job is
+rejected with every reason beside it; nothing is ever deleted. Whatever touches the disk runs in a thread: a folder that
+hangs holds up its own files and nobody else.
 """
 
 from __future__ import annotations
@@ -11,17 +11,12 @@ import asyncio
 import itertools
 import logging
 import os
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
 
-from gristmill.supervisor import beat
-from gristmill.supervisor.core.arrival import Arrivals
 from gristmill.supervisor.core.conditions import Conditions, Kind, rejection
 from gristmill.supervisor.core.errors import FolderError, JobFileError, Problem
-from gristmill.supervisor.core.filenames import claim, error_of, job_like, shown
+from gristmill.supervisor.core.filenames import claim, error_of, shown
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.portrait import portray
 from gristmill.supervisor.core.sanitise import safe
@@ -30,26 +25,17 @@ from gristmill.supervisor.edge import store
 from gristmill.supervisor.edge.folder import Claimed, Found, JobsFolder
 from gristmill.supervisor.edge.shelves import Shelves
 from gristmill.supervisor.edge.store import Store
-from gristmill.supervisor.edge.watch import Watch
 from gristmill.supervisor.filing import Filing
 from gristmill.supervisor.ledger import Ledger
+from gristmill.supervisor.lookout import Lookout
 from gristmill.supervisor.reading import Outcome, Reader, batches, handed_in
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 2.0
-"""Seconds between two looks when no hint comes."""
 MEND_EVERY = 1.0
 """Seconds between two tries of a folder that can't be used."""
-LOOK_MOST = 5000
-"""Files that are looked at together while some of them can be taken: of a flood the oldest, for each takes memory."""
 REJECTED_S = 600.0
 """Seconds for which a rejection is told where people look, unless the file comes again and is good."""
-REST = 0.02
-"""Seconds until the next look where hints came during the last one, or twice as long as looking took: hints come by the
-thousand."""
-
-T = TypeVar("T")
 
 
 class Intake:
@@ -63,65 +49,48 @@ class Intake:
         self._clock, self._conditions = clock, conditions
         self._shelves = Shelves(folder.path, folder.spool)
         self._filing = Filing(folder, self._shelves, record, ledger)
-        self._looker = ThreadPoolExecutor(1, "look")
         self.reader = Reader(str(folder.path.parent), scripts, environ)
-        self._watch = Watch(self._hint_from_thread)
-        self._arrivals = Arrivals()
-        self._hinted: dict[bytes, bool] = {}
-        self._wake = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
+        self._lookout = Lookout(folder)
         self._batches = itertools.count(1)
         self._in_hand: set[str] = set()
         self._behind = True
-        self._looked_s, self._narrow = 0.0, True
         self.rejected = 0
         self._told = b""
+        self.open = self._lookout.open
         self.file_away = self._filing.run
         self.bring_back = self._filing.bring_back
 
-    # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    def open(self) -> None:
-        """Begins to listen; what comes from now on is found at once."""
-        self._watch.follow(self._folder.path)
-
     async def run(self) -> None:
         """Takes in what comes, for as long as the daemon lives."""
-        while True:
-            pause = LOOK_EVERY
-            try:
-                if self._behind:
-                    await self._in_thread(self._stand)
-                    await self.recover()
-                pause = await self._look()
+        try:
+            while True:
+                await self._take_all()
+        except asyncio.CancelledError:
+            self._lookout.let_go()
+            raise
+
+    async def _take_all(self) -> None:
+        """The same, until something has to be mended first."""
+        try:
+            if self._behind:
+                await self._lookout.stand()
+                await self.recover()
+            complete = await self._lookout.first()
+            while True:
+                await self._claim(complete)
                 self._conditions.put(Kind.FOLDER, self._waiting(), holds=False)
-            except (FolderError, OSError) as error:
-                pause = MEND_EVERY
-                self._behind = True  # what was claimed and not placed is taken up again once this works
-                self._conditions.put(Kind.FOLDER, self._reason(error), holds=False)
-            if self._wake.is_set():
-                await asyncio.sleep(max(REST, 2 * self._looked_s))
-            due = self._loop.call_later(pause, self._wake.set)  # the look that needs no hint
-            await self._wake.wait()
-            due.cancel()
-            self._wake.clear()
+                if self._behind:
+                    return
+                complete = await self._lookout.next()
+        except (FolderError, OSError) as error:
+            self._behind = True  # what was claimed and not placed is taken up again once this works
+            self._conditions.put(Kind.FOLDER, self._reason(error), holds=False)
+            await asyncio.sleep(MEND_EVERY)
 
     def close(self) -> None:
         """Stops listening for hints."""
-        self._watch.close()
+        self._lookout.close()
         self.reader.close()
-        self._looker.shutdown(wait=False, cancel_futures=True)
-
-    def _in_thread(self, what: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
-        """In the one thread that looks: of a crowd that waits for work, each is woken for every piece of it."""
-        return self._loop.run_in_executor(self._looker, what, *arguments)
-
-    def _stand(self) -> None:
-        """Stands on the folder as it is now, which may be another one than before."""
-        self._folder.check()
-        self._folder.prepare()
-        self._folder.hold()
-        self._watch.follow(self._folder.path)
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, OSError) and error.strerror:
@@ -131,62 +100,18 @@ class Intake:
 
     def _waiting(self) -> str:
         """A word about files that are held open and don't grow."""
-        names = self._arrivals.overdue(time.monotonic())
+        names = self._lookout.overdue()
         if not names:
             return ""
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         return f"{safe(shown(names[0]))}{more}: not taken, as a program holds it open to write – end that program"
 
-    def _hint_from_thread(self, name: bytes | None, moved: bool) -> None:
-        self._loop.call_soon_threadsafe(self._hint, name, moved)
-
-    def _hint(self, name: bytes | None, moved: bool) -> None:
-        if name and not job_like(name):
-            return  # one that is being written under a hidden name: a look now would only make the next one late
-        if name:
-            self._hinted[name] = moved
-        self._wake.set()
-
-    async def _look(self) -> float:
-        """Claims and accepts what is complete; returns the seconds until the next look is due."""
-        hinted, self._hinted = self._hinted, {}
-        began = time.monotonic()
-        try:
-            complete = await self._in_thread(self._complete, hinted)
-        except BaseException:
-            self._hinted = hinted | self._hinted
-            raise
-        finally:
-            self._looked_s = time.monotonic() - began
+    async def _claim(self, complete: list[Found]) -> None:
+        """Claims and accepts what is complete."""
         for batch in batches(complete):
             names, seen = [item.name for item in batch], {item.name: item.settled for item in batch}
-            claimed = await self._in_thread(self._folder.claim, names, self._batch(), seen)
+            claimed = await self._lookout.in_thread(self._folder.claim, names, self._batch(), seen)
             await self._accept(claimed)
-        due = self._arrivals.due_s(time.monotonic())
-        pause = beat.pause(LOOK_EVERY)
-        return pause if due is None else min(pause, due)
-
-    def _complete(self, hinted: Mapping[bytes, bool]) -> list[Found]:
-        """The files that are all there, in the folder as it is now."""
-        self._stand()
-        found = {item.name: item for item in self._folder.look(LOOK_MOST if self._narrow else None)}
-        self._folder.check()  # after the look: what was dropped once others could write is not taken
-        now = time.monotonic()
-        ripe = self._arrivals.look(((item.name, item.settled) for item in found.values()), hinted, now)
-        whole = [
-            found[name] for name in ripe
-            if self._arrivals.whole(name, self._folder.closed(name) if found[name].plain else True, now)
-        ]
-        if self._narrow and len(found) == LOOK_MOST:  # there may be more, which were not looked at
-            self._loop.call_soon_threadsafe(self._look_on, {name: hinted[name] for name in hinted if name not in found})
-            self._narrow = bool(whole)
-        else:
-            self._narrow = True
-        return whole
-
-    def _look_on(self, hinted: Mapping[bytes, bool]) -> None:
-        self._hinted = {**hinted, **self._hinted}
-        self._wake.set()
 
     def _others_batches(self) -> list[str]:
         """Batches that earlier daemons made; one of ours may be empty because it is just being filled."""
@@ -230,6 +155,7 @@ class Intake:
             (job,) = await self._take_in([mine], [outcome])
         except OSError:
             self._behind = True
+            self._lookout.call()
             raise
         finally:
             self._in_hand.discard(mine.claim)

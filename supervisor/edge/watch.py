@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
@@ -21,6 +22,48 @@ MASK = Mask(InotifyConstants.IN_MOVED_TO | InotifyConstants.IN_CLOSE_WRITE | Ino
 
 AGAIN_S = 60.0
 """Seconds until inotify is asked again after it refused: its instances and watches are bounded for each user."""
+
+
+class Bell:
+    """Where a thread that looks waits for hints; anybody may ring, from any thread."""
+
+    def __init__(self) -> None:
+        self._names: dict[bytes, bool] = {}
+        self._lock, self._event = threading.Lock(), threading.Event()
+        self.closed = False
+
+    def ring(self, name: bytes | None = None, moved: bool = False) -> None:
+        """Something may have come: a file of this name, complete if it was moved there."""
+        with self._lock:
+            if name is not None:
+                self._names[name] = moved
+            self._event.set()
+
+    def take(self) -> dict[bytes, bool]:
+        """The names since the last time; rings no more until there is another hint."""
+        with self._lock:
+            names, self._names = self._names, {}
+            self._event.clear()
+        return names
+
+    def put_back(self, names: Mapping[bytes, bool]) -> None:
+        """Names that were taken and are to be looked at again, unless there is a newer hint."""
+        with self._lock:
+            self._names = {**names, **self._names}
+
+    @property
+    def rung(self) -> bool:
+        """Whether there was a hint since the last `take`."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for a hint; False when there was none for so long."""
+        return self._event.wait(seconds)
+
+    def close(self) -> None:
+        """Lets go whoever waits, for good."""
+        self.closed = True
+        self._event.set()
 
 
 class Watch:

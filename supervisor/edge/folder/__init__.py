@@ -48,6 +48,10 @@ class JobsFolder(Ground):
             return sorted(self._candidates(), key=_age)
         return heapq.nsmallest(most, self._candidates(), key=_age)
 
+    def empty(self) -> bool:
+        """Whether nothing lies there that may be a job."""
+        return next(self._candidates(), None) is None
+
     def _candidates(self) -> Iterator[Found]:
         with os.scandir(os.fsencode(self.path)) as entries:
             for entry in entries:
