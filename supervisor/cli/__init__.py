@@ -7,9 +7,12 @@ are imported by the verbs that need them, when they run.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import io
 import os
 import sys
+from typing import TextIO
 
 from gristmill import __version__
 from gristmill.supervisor.core.errors import GristError
@@ -132,19 +135,44 @@ def _columns() -> int:
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; the one place where a fault becomes a line and an exit code."""
     words = sys.argv[1:] if argv is None else argv
+    _bear_glyphs(sys.stdout)
     try:
         args = understood(words)
         code = int(importlib.import_module(f"gristmill.supervisor.cli.{args.verb}").run(args))
         sys.stdout.flush()  # here, where a reader that has gone is no fault, rather than at the very end
         return code
     except GristError as error:
-        print(f"grist: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `grist … | head` is no fault
+        _drop_output()  # `grist … | head` is no fault
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or error.filename is not None:
+            raise
+        _drop_output()
+        _complain(f"what it writes finds no room: {error.strerror}")
+        return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _bear_glyphs(stream: TextIO) -> None:
+    """Has a terminal or file whose encoding knows few characters get question marks for the others."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict" and "utf" not in stream.encoding.lower():
+        stream.reconfigure(errors="replace")
+
+
+def _complain(words: str) -> None:
+    """Says what is wrong; whatever stands in it, names of files and answers of the daemon, a terminal obeys nothing."""
+    from gristmill.supervisor.core.sanitise import safe
+
+    print("grist: " + "\n".join(map(safe, words.split("\n"))), file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """Nobody takes what is still to be printed: it goes nowhere, so that no later flush meets the same."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def understood(words: list[str]) -> argparse.Namespace:

@@ -130,7 +130,14 @@ def drop(jobs: os.PathLike[str], file: str, text: str) -> None:
         raise GristError(f"{os.fspath(jobs)}: no such folder – make it: mkdir {os.fspath(jobs)}")
     stem, suffix = os.path.splitext(file)
     hidden = os.path.join(jobs, f".{stem}.{os.getpid()}.tmp")
-    fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)  # it may hold secrets
-    with open(fd, "w", encoding="utf-8") as out:
-        out.write(text)
-    os.rename(hidden, os.path.join(jobs, f"{stem}-{time.time_ns() // 1_000_000:x}{suffix}"))
+    try:
+        fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)  # it may hold secrets
+        try:
+            with open(fd, "w", encoding="utf-8") as out:
+                out.write(text)
+            os.rename(hidden, os.path.join(jobs, f"{stem}-{time.time_ns() // 1_000_000:x}{suffix}"))
+        except OSError:
+            os.unlink(hidden)
+            raise
+    except OSError as error:
+        raise GristError(f"{os.fspath(jobs)}: the job can't be left there: {error.strerror} – mend that") from error

@@ -81,7 +81,8 @@ def edited(text: str, unless: str = "") -> str:
             if not sys.stdin.isatty():
                 raise GristError(f"{error}\nyour text is kept: mend it, and mv it into the jobs folder") from error
             print(f"{error}\nEnter edits it once more, Ctrl-C leaves it there", file=sys.stderr)
-            input()
+            if not sys.stdin.readline():  # Ctrl-D
+                raise GristError(f"no job is added – your text is in {file}") from error
             continue
         shutil.rmtree(folder)
         return now

@@ -7,6 +7,7 @@ import argparse
 import sys
 
 from gristmill.supervisor.cli.place import place_of
+from gristmill.supervisor.core.errors import GristError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,9 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None:
         sys.stdout.write(text)
         return 0
-    with open(args.output, "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        with open(args.output, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise GristError(f"{args.output}: {error.strerror} – name another file") from error
     return 0

@@ -27,9 +27,13 @@ def prepare_folder(place: Place) -> None:
     if not place.jobs.exists():
         from gristmill.supervisor.cli import draft
 
-        place.jobs.mkdir(parents=True, mode=0o755)
+        try:
+            place.jobs.mkdir(parents=True, mode=0o755)
+            hint = draft.put(place.jobs)
+        except OSError as error:
+            raise GristError(f"{place.jobs}: can't be made: {error.strerror} – name another with --jobs") from error
         print(f"made {place.jobs}: drop job files there")
-        print(draft.put(place.jobs))
+        print(hint)
 
 
 def start(place: Place, *options: str) -> int:

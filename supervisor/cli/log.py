@@ -13,6 +13,7 @@ from typing import Any, Protocol, TextIO
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import sanitise
 from gristmill.supervisor.core.cuts import Follower
+from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.edge.client import Client
 
 POLL_S = 0.2
@@ -37,15 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the log; on a terminal everything but colours is made visible instead of obeyed."""
     with place_of(args).connect() as client:
-        facts = ask(client, args)
-        while facts["path"] is None or not os.path.exists(facts["path"]):
-            if not (args.follow and facts["state"] in ("queued", "starting", "running", "paused")):
+        facts, again = ask(client, args), False
+        while (fd := opened(facts["path"])) is None:
+            if args.follow and facts["state"] in ("queued", "starting", "running", "paused"):
+                time.sleep(POLL_S)
+            elif again:
                 print(f"{args.task} is {facts['state']} and has written nothing", file=sys.stderr)
                 return 0
-            time.sleep(POLL_S)
-            facts = ask(client, args)
+            facts, again = ask(client, args), True  # a log that got its final name this moment is found by it
         out: Out = Terminal(sys.stdout) if sys.stdout.isatty() else Pipe()
-        fd = os.open(facts["path"], os.O_RDONLY | os.O_CLOEXEC)
         try:
             follow(client, args, fd, out)
         finally:
@@ -59,6 +60,16 @@ def ask(client: Client, args: argparse.Namespace) -> dict[str, Any]:
     which = {} if args.attempt is None else {"attempt": args.attempt}
     found: dict[str, Any] = client.ask("log", task=args.task, err=args.err, **which)
     return found
+
+
+def opened(path: str | None) -> int | None:
+    """The descriptor of a log, None where there is none yet, or where it was renamed this moment."""
+    try:
+        return None if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise GristError(f"{path}: can't be read: {error.strerror}") from error
 
 
 class Out(Protocol):

@@ -51,9 +51,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def fetch(client: Client, job: str) -> Iterator[Row]:
-    """Every result of a job, by item, a page at a time."""
+    """Every result of a job, by item, a page at a time; of that job alone, whoever takes its name meanwhile."""
+    number = str(client.ask("job", job=job, limit=0)["job"]["id"])
     after: int | None = -1
     while after is not None:
-        page = client.ask("results", job=job, after=after)
+        page = client.ask("results", job=number, after=after)
         yield from page["rows"]
         after = page["next"]

@@ -7,6 +7,7 @@ the folder's name has, no link is followed, no pipe waited for, and nothing long
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -53,13 +54,15 @@ class Board:
             os.fchmod(fd, 0o755)  # whatever the umask is
             partial = f".{name}.{os.getpid()}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            file = os.open(partial, flags, 0o644, dir_fd=fd)
             try:
-                os.fchmod(file, 0o644)
-                os.write(file, data)
-            finally:
-                os.close(file)
-            os.rename(partial, name, src_dir_fd=fd, dst_dir_fd=fd)
+                with open(os.open(partial, flags, 0o644, dir_fd=fd), "wb") as file:
+                    os.fchmod(file.fileno(), 0o644)
+                    file.write(data)
+                os.rename(partial, name, src_dir_fd=fd, dst_dir_fd=fd)
+            except OSError:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(partial, dir_fd=fd)  # on a full disk nothing is left of what is not whole
+                raise
 
     def withdraw(self, name: str) -> None:
         """Takes it away again."""

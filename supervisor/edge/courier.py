@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,18 +24,22 @@ class Errand:
     def __init__(self, argv: Sequence[str], data: bytes, cwd: Path, seconds: float) -> None:
         self._argv, self._data, self._cwd, self._seconds = argv, data, cwd, seconds
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._over = threading.Lock()  # held by whoever rings the bell or takes it away
 
     def end(self) -> None:
-        """Has it end now, whoever runs it; from any thread, before or during `run`."""
-        os.eventfd_write(self._bell, 1)
+        """Has it end now, whoever runs it; from any thread, at any time: afterwards it is of no effect."""
+        with self._over:
+            if self._bell >= 0:
+                os.eventfd_write(self._bell, 1)
 
     def run(self) -> str:
         """Why it failed in one line, "" when it did not. Past its time it is ended, with all that it has started."""
         try:
             return self._run()
         finally:
-            bell, self._bell = self._bell, -1
-            os.close(bell)
+            with self._over:
+                os.close(self._bell)
+                self._bell = -1
 
     def _run(self) -> str:
         with tempfile.TemporaryFile() as stdin:

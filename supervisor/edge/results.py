@@ -6,6 +6,7 @@ where it is.
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,10 +30,13 @@ class Result(NamedTuple):
 def collect(path: Path) -> Result:
     """Reads a task's result; raises FileNotFoundError when it was collected before.
 
-    What is not JSON stays a file, and `fault` says so in the user's words.
+    What is not JSON stays as it is, and `fault` says so in the user's words. What is no file is not read: a pipe would
+    hold up the daemon for ever.
     """
-    size = path.stat().st_size
-    if size > INLINE_BYTES:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        return leave(path, f"its result is no plain file; kept as {path}")
+    if status.st_size > INLINE_BYTES:
         return leave(path)
     data = path.read_bytes()
     try:

@@ -28,7 +28,7 @@ class Runs:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._next = max(self.existing(), default=0) + 1
         self.cleared: Callable[[int], None] = lambda _: None
-        """Hears of each run folder that is gone."""
+        """Hears of each run of which nothing is left to do."""
 
     def existing(self) -> list[int]:
         """The numbers of all run folders, oldest first."""
@@ -88,8 +88,8 @@ class Runs:
         if any(name.startswith("result.") for name in os.listdir(path)):
             for name in ("lock", "journal", "result", "progress", *KINDS):
                 (path / name).unlink(missing_ok=True)
-            return
-        shutil.rmtree(path, ignore_errors=False)
+        else:
+            shutil.rmtree(path)
         self.cleared(run)
 
     # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -123,3 +123,39 @@ def test_a_wait_ends_after_seconds_or_any_length_that_a_job_file_may_have(text: 
     assert wait.seconds(text) == expected
     with pytest.raises(argparse.ArgumentTypeError, match="soon"):
         wait.seconds("soon")
+
+
+def plain(fault: subprocess.CompletedProcess[str]) -> str:
+    """What a command said that failed with the code for what its user can mend; no traceback."""
+    assert fault.returncode == 2 and fault.stderr.startswith("grist: "), fault.stderr
+    return fault.stderr
+
+
+def test_a_folder_that_can_not_be_written_to_is_a_fault_in_one_line(tmp_path: Path) -> None:
+    where = ["--jobs", "/proc/self", "--state", str(tmp_path)]  # whoever asks, root included
+    assert plain(grist("add", *where, "--", "true")).count("\n") == 1
+    assert "/proc/nowhere/jobs: can't be made: " in plain(grist("up", "--plain", "/proc/nowhere/jobs"))
+
+
+def test_what_an_odd_file_name_holds_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    said = plain(grist("submit", f"{tmp_path}/\x1b]52;c;eA==\x07", cwd=tmp_path))
+    assert "^[]52;c;eA==^G: No such file or directory – name a job file\n" in said
+    assert "\x1b" not in said and "\x07" not in said
+
+
+def test_a_terminal_that_knows_few_characters_gets_question_marks(tmp_path: Path) -> None:
+    (tmp_path / "jobs").mkdir(mode=0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "gristmill.supervisor.cli", "doctor"], capture_output=True, text=True, check=False,
+        cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii", "HOME": str(tmp_path)},
+    )
+    assert done.stderr == ""
+    assert done.stdout.startswith("? ok    jobs folder ")
+
+
+def test_a_full_disk_below_the_output_is_a_fault_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text('command = "true"\n')
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "gristmill.supervisor.cli", "check", str(tmp_path / "x.toml")],
+                              stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    assert plain(done) == "grist: what it writes finds no room: No space left on device\n"

@@ -14,7 +14,7 @@ import pytest
 
 from gristmill.supervisor.cli import draft
 from gristmill.supervisor.core import jobfile
-from tests.mill import Mill
+from tests.mill import DEADLINE, Mill
 
 
 def editor(mill: Mill, *lines: str) -> None:
@@ -73,6 +73,21 @@ def test_what_is_wrong_is_told_with_its_place_and_the_text_is_kept(mill: Mill) -
     assert "your text is kept" in said
     editor(mill, "exit 3")
     assert "left with 3, and no job is added" in mill.grist("add", "--edit", code=2)
+
+
+def test_ctrl_d_instead_of_another_try_leaves_the_text_where_it_is(mill: Mill) -> None:
+    editor(mill, """echo 'timout = 1' > "$1" """)
+    keys, terminal = os.openpty()
+    try:
+        os.write(keys, b"\x04")
+        done = subprocess.run(mill.command("add", "--edit"), env=mill.env, cwd=mill.base, stdin=terminal,
+                              capture_output=True, text=True, timeout=DEADLINE, check=False)  # fmt: skip
+    finally:
+        os.close(keys)
+        os.close(terminal)
+    found = re.search(r"^grist: no job is added – your text is in (\S+)$", done.stderr, re.MULTILINE)
+    assert found and done.returncode == 2, done.stderr
+    assert Path(found[1]).read_text() == "timout = 1\n"
 
 
 def test_check_tells_faults_as_compilers_do(mill: Mill) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gristmill.supervisor.cli import results
 from gristmill.supervisor.core.errors import GristError
+from gristmill.supervisor.edge.client import Client
 from tests.mill import Mill
 
 
@@ -123,6 +125,29 @@ def test_results_come_back_one_an_item_with_their_parameters(turning: Mill) -> N
     assert turning.grist("results", "give", "--csv").splitlines() == ["item,x,loss", "0,1,1", "1,2,2"]
     assert [json.loads(line)["result"] for line in turning.grist("results", "span").splitlines()] == [10, 11, 10, 11]
     assert list((turning.state / "results").rglob("*.json")) == []
+
+
+def test_results_by_name_are_of_one_job_though_another_of_that_name_comes_meanwhile(turning: Mill) -> None:
+    long = '''command = "(head -c 400000 /dev/zero | tr '\\\\0' ' '; echo 7) > $GRIST_RESULT"\n'''
+    turning.drop_claimed("sweep.toml", long + "[items]\ntotal = 2\n")  # a page each
+    turning.ended("sweep")
+    with Client(turning.state / "socket") as client:
+        rows = results.fetch(client, "sweep")
+        assert next(rows)["item"] == 0
+        turning.drop_claimed("sweep.toml", 'command = "echo 7 > $GRIST_RESULT"\n[items]\ntotal = 2\n')
+        turning.until(lambda: turning.job("sweep")["id"] == 2 and turning.ended("sweep"), "the second one does not run")
+        assert [row["task"] for row in rows] == ["1/1"]
+
+
+@pytest.mark.parametrize("made", ["mkfifo $GRIST_RESULT", "ln -s /dev/zero $GRIST_RESULT", "mkdir $GRIST_RESULT"])
+def test_a_result_that_is_no_plain_file_is_told_and_holds_nobody_up(made: str, turning: Mill) -> None:
+    turning.drop("odd.toml", f'command = "{made}"\n')
+    job = turning.ended("odd")
+    (task,) = turning.tasks("odd")
+    assert (job["state"], task["state"]) == ("done", "done")
+    assert "its result is no plain file; kept as " in task["reason"]
+    turning.drop("next.toml", 'command = "true"\n')
+    assert turning.ended("next")["state"] == "done"
 
 
 def test_a_result_that_is_no_json_is_kept_and_named(turning: Mill) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -90,3 +91,16 @@ def test_many_cards_of_one_user_are_not_all_read(place: Path) -> None:
 
 def test_a_place_that_is_not_there_is_said(place: Path) -> None:
     assert Board(place / "nowhere").read() == ([], [f"{place}/nowhere: No such file or directory"])
+
+
+def test_a_card_that_finds_no_room_leaves_the_one_before_and_nothing_else(place: Path) -> None:
+    Board(place).publish(NAME, b"{}")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, hard))  # as a disk on which 4 bytes are free
+    try:
+        with pytest.raises(OSError):
+            Board(place).publish(NAME, b'{"a": 1}')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert Board(place).read() == ([Found(ME, b"{}")], [])
+    assert os.listdir(place / f"gristmill-who-{ME}") == [NAME]

@@ -54,6 +54,7 @@ def test_it_can_be_ended_at_any_time_by_another_thread(tmp_path: Path) -> None:
     early = Errand(["sleep", "1000"], b"", tmp_path, 1000.0)
     early.end()
     assert "was ended" in early.run()
+    early.end()  # of one that is over: the daemon stops in the very moment
 
 
 def test_what_it_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
