@@ -6,8 +6,9 @@ import pytest
 
 from tests.simulator import fairness, score
 from tests.simulator.controllers import OURS, make
+from tests.simulator.run import run
 from tests.simulator.scenarios import HARD, NAMED
-from tests.simulator.world import Scenario
+from tests.simulator.world import GB, MB, Hardware, Kind, Memory, Scenario
 
 
 @pytest.mark.parametrize("scenario", NAMED, ids=lambda one: one.name)
@@ -30,6 +31,14 @@ def test_hard_scenarios_never_run_out_of_memory_and_lose_little(scenario: Scenar
     assert got.ooms == 0, got
     assert got.steady >= (SILENT if "report nothing" in scenario.name else 0.85), got
     assert got.wasted <= 0.05 and got.harm < 0.15, got
+
+
+@pytest.mark.parametrize("cores", [2, 8, 64])
+@pytest.mark.parametrize("wall", [0.02, 0.2])
+def test_a_new_job_of_short_tasks_has_all_cores_within_three_seconds(cores: float, wall: float) -> None:
+    kind = Kind("brief", wall, Memory(20 * MB))
+    course = run(Scenario("a new job", Hardware(cores, 4 * cores * GB), (kind,), 20), [make(OURS, cores)])
+    assert course.cpu[3:, 0].min() >= 0.9 * cores
 
 
 @pytest.mark.parametrize("scenario", fairness.PAIRS, ids=lambda one: one.name)

@@ -80,6 +80,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
         held=bool(reading.waiting) and state.limit < state.search.number,
         idle=reading.cores - reading.cpu_total,
         familiar=bool(reading.waiting) and all(kinds[line.kind].known for line in reading.waiting),
+        proven=bool(reading.waiting) and all(kinds[line.kind].ends >= room.TRUSTED for line in reading.waiting),
         told=told, shared=crowded, rates=rates,
     )
     search = state.search if reading.fixed is not None else _sought(state, scene, reading)
