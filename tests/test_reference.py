@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.supervisor import cli
-from gristmill.supervisor.core import jobfile, keys, settings
+from gristmill.supervisor.core import jobfile, keys, settings, settingskeys
 from tests.reference import pages, samples
 
 CASES = "path,threshold\na.nii,1\n"
@@ -31,7 +31,7 @@ def test_each_key_of_a_job_file_has_an_example_that_a_daemon_would_take(table: s
 
 
 def test_each_setting_has_an_example_that_is_one() -> None:
-    assert set(samples.SETTINGS) == set(keys.names(settings.SettingsFile))
+    assert set(samples.SETTINGS) == set(keys.names(settingskeys.SettingsFile))
     for key, sample in samples.SETTINGS.items():
         assert list(settings.parse(sample, "settings.toml")) == [key]
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.supervisor.core import keys, settings
+from gristmill.supervisor.core import keys, settings, settingskeys
 from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.settings import Reserve, Settings, SettingsError
 
@@ -95,7 +95,7 @@ def test_what_is_wrong_is_one_line_that_says_what_to_write(text: str, said: str)
 
 
 @given(st.text(max_size=60) | st.builds(
-    "{} = {}".format, st.sampled_from(keys.names(settings.SettingsFile)),
+    "{} = {}".format, st.sampled_from(keys.names(settingskeys.SettingsFile)),
     st.sampled_from(["1", "-1", "1.5", "inf", "true", '""', '"auto"', "[]", "[[]]", "{}", "{a = 1}", '"1 %"', "1e400",
                      '["08:00-20:00"]', '"08:00-20:00"', "2020-01-01", "99999999999999999999"]),
 ))
@@ -147,13 +147,13 @@ def test_settings_in_words() -> None:
 
 
 def test_the_shipped_schema_is_current_and_explains_every_key() -> None:
-    made = json.dumps(settings.schema(), indent=2, ensure_ascii=False) + "\n"
+    made = json.dumps(settingskeys.schema(), indent=2, ensure_ascii=False) + "\n"
     difference = difflib.unified_diff(SHIPPED.read_text().splitlines(), made.splitlines(), lineterm="")
-    assert not list(difference), "write it again: json.dumps(settings.schema(), indent=2, ensure_ascii=False)"
-    properties: dict[str, Any] = settings.schema()["$defs"]["SettingsFile"]["properties"]
+    assert not list(difference), "write it again: json.dumps(settingskeys.schema(), indent=2, ensure_ascii=False)"
+    properties: dict[str, Any] = settingskeys.schema()["$defs"]["SettingsFile"]["properties"]
     assert all(says.get("description") for says in properties.values())
     assert tuple(properties) == tuple(field.name for field in msgspec.structs.fields(Settings))
-    assert set(settings.SYNONYMS.values()) <= set(properties) and not set(settings.SYNONYMS) & set(properties)
+    assert set(settingskeys.SYNONYMS.values()) <= set(properties) and not set(settingskeys.SYNONYMS) & set(properties)
 
 
 def test_how_long_and_how_much_of_ended_jobs_is_kept() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gristmill.supervisor.cli import table
-from gristmill.supervisor.core import keys, settings
+from gristmill.supervisor.core import keys, settingskeys
 from gristmill.supervisor.core.manpage import COMMON
 from tests.reference import samples
 
@@ -131,8 +131,8 @@ def job_files() -> str:
 
 def setting_files() -> str:
     """The keys of a settings file."""
-    lines = [SETTINGS_HEAD.format(made=MADE.format(source="supervisor/core/settings.py"))]
-    for key, annotation in typed(settings.SettingsFile).items():
+    lines = [SETTINGS_HEAD.format(made=MADE.format(source="supervisor/core/settingskeys.py"))]
+    for key, annotation in typed(settingskeys.SettingsFile).items():
         lines += entry(key, annotation, samples.SETTINGS[key])
     return "\n".join(lines).rstrip() + "\n"
 
