@@ -54,8 +54,8 @@ class Intake:
         self._batches = itertools.count(1)
         self._in_hand: set[str] = set()
         self._behind = True
-        self.rejected = 0
         self._told = b""
+        """The file of which it was told last that it was rejected."""
         self.open = self._lookout.open
         self.file_away = self._filing.run
         self.bring_back = self._filing.bring_back
@@ -124,6 +124,7 @@ class Intake:
 
     async def recover(self) -> None:
         """Finishes what an earlier daemon had begun: files claimed and not placed, ended jobs not moved."""
+        self._behind = False  # from here on: what fails meanwhile is for the next time
         left = [
             (batch, name) for batch, name in await asyncio.to_thread(self._folder.left)
             if claim(batch, name) not in self._in_hand
@@ -139,7 +140,6 @@ class Intake:
         await self._accept([item for item in fresh if item is not None])
         await asyncio.to_thread(self._shelves.tidy, await asyncio.to_thread(self._others_batches))
         await self._filing.recover()
-        self._behind = False
 
     async def submit(self, file: str, text: str) -> Job:
         """Takes in a job that came over the socket; raises JobFileError, with nothing left behind, when it is bad."""
@@ -199,7 +199,7 @@ class Intake:
         bad = [(item, error) for item, error in pairs if isinstance(error, JobFileError)]
         if bad:
             place = await asyncio.to_thread(self._reject, bad)
-            self.rejected, self._told = self.rejected + len(bad), bad[-1][0].name
+            self._told = bad[-1][0].name
             words = rejection(bad[-1][1], f"{self._folder.path.name}/{shown(error_of(place))}", len(bad))
             self._conditions.set(Kind.REJECTED, words, holds=False, for_s=REJECTED_S)
         if self._told in {item.name for item, _ in good}:  # mended
