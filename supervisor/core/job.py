@@ -11,24 +11,14 @@ from dataclasses import InitVar, dataclass, field
 
 import msgspec
 
-from gristmill.supervisor.core import launch
+from gristmill.supervisor.core import ahead, launch
 from gristmill.supervisor.core.footprint import Footprint, Seen
 from gristmill.supervisor.core.guided import Guided
 from gristmill.supervisor.core.handout import Demand, Fixed, Handout, Recorded
 from gristmill.supervisor.core.spec import Gate, Items, Spec
 from gristmill.supervisor.core.task import JOB_FINAL, TASK_FINAL, JobState, Task, TaskState, advance, move_job, note
 
-KNOWN = 8
-"""Ends of tasks after which their class is known."""
-TINY_S = 0.05
-"""Mean wall time in seconds below which tasks are sent ahead of the commit that they would otherwise wait for."""
-AHEAD_S = 0.1
-AHEAD_MOST = 24
-AHEAD_CALLS = 256
-"""The same for calls in a process that is used again: a commit lasts as long as a hundred of them."""
 NOT_LOOKED_AT = "whether it may begin is looked at"
-LINES_UP_S = (0.3, 3.0)
-"""A range that will take between so many seconds is sent to a worker while that has the last one in hand."""
 HERE = ("local", "auto")
 """Where a job says that its tasks run on this machine, or may."""
 
@@ -135,22 +125,8 @@ class Job:
 
     @property
     def lines_up(self) -> bool:
-        """Whether its next task may be sent to a worker that has one in hand, so that between the two nothing has to
-        be written down: where tasks last about a second, and each takes no more than what the last one leaves. Of tasks
-        that are cut beforehand enough have to be left for all workers, for none is to stand behind another while
-        somebody has nothing to do."""
-        wants = self.spec.resources
-        if not (self.open and self.handout.more) or self.cold or self.again:
-            return False
-        if self.spec.limits.workers is not None or wants.cards or wants.counters:
-            return False
-        if self.guided is None:
-            seen = self.footprint
-            known = seen.ends >= KNOWN and TINY_S <= seen.wall_s <= LINES_UP_S[1]
-            return known and self.handout.promises >= self.workers
-        pace = self.footprint.pace
-        least, most = LINES_UP_S
-        return least <= pace.expected_s(pace.size(self.guided.todo.total, self.workers, self.spec.timeout_s)) <= most
+        """Whether its next task may be sent to a worker that has one in hand (see `ahead`)."""
+        return ahead.lines_up(self)
 
     @property
     def numbers(self) -> int:
@@ -204,18 +180,8 @@ class Job:
 
     @property
     def ahead(self) -> int:
-        """How many of its tasks a worker may be sent at a time: more than one only for a class known to be tiny, and
-        of few that are left only so many that one worker more would have something to do."""
-        seen = self.footprint
-        wall_s = max(seen.wall_s, self.handout.expected_s)
-        if seen.ends < KNOWN or wall_s >= TINY_S or self.spec.resources.cards:
-            return 1
-        most = AHEAD_MOST if self.spec.call is None or self.spec.call.recycle is None else AHEAD_CALLS
-        most = most if most * wall_s <= AHEAD_S else int(AHEAD_S / wall_s)
-        if self.guided is not None:
-            return most  # its ranges become shorter themselves
-        unfinished = len(self.again) + self.handout.promises + self.hands
-        return min(most, -(-unfinished // (self.workers + 1)) or 1)
+        """How many of its tasks a worker may be sent at a time (see `ahead`)."""
+        return ahead.most(self)
 
     def ready(self, now: float) -> bool:
         """Whether a task could be handed out now, as far as the job itself is concerned."""
