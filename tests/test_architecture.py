@@ -22,5 +22,12 @@ def test_each_file_beside_the_folders_has_its_place_in_the_tour() -> None:
     assert {path.stem for path in tour.files("supervisor")} - {"__init__"} - words == set()
 
 
+def test_each_room_of_core_stands_in_the_table_of_what_is_decided_once() -> None:
+    table = PAGE.partition("## The rooms of `core/`")[2].partition("\n## ")[0]
+    rooms = {path.relative_to(tour.ROOT / "supervisor/core").parts[0].removesuffix(".py")
+             for path in tour.files("supervisor/core")} - {"__init__"}  # fmt: skip
+    assert sorted(re.findall(r"`(\w+)/?`", table)) == sorted(rooms)
+
+
 def test_each_file_says_what_it_owns() -> None:
     assert [str(path) for path in EVERY if len(tour.owns(path)) < 20] == []
