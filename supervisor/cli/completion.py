@@ -21,10 +21,10 @@ def run(args: argparse.Namespace) -> int:
     """Prints the script."""
     if args.shell == "jobs":
         return jobs(args)
-    from gristmill.supervisor.cli import table
+    from gristmill.supervisor.cli import verbs
     from gristmill.supervisor.core import completion
 
-    sys.stdout.write(completion.SHELLS[args.shell](table.verbs()))
+    sys.stdout.write(completion.SHELLS[args.shell](verbs.all_verbs()))
     return 0
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from gristmill.supervisor.cli import launchpad
 from gristmill.supervisor.cli.place import Place, place_of
 from gristmill.supervisor.cli.progress import Progress
-from gristmill.supervisor.cli.status import print_table
+from gristmill.supervisor.cli.table import print_table
 from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.edge.client import Client

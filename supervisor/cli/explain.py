@@ -10,7 +10,7 @@ from typing import Any
 
 from gristmill.supervisor.cli.fate import explain, gather, source
 from gristmill.supervisor.cli.place import place_of
-from gristmill.supervisor.cli.status import print_table
+from gristmill.supervisor.cli.table import print_table
 from gristmill.supervisor.core import figures, reasons
 from gristmill.supervisor.core.sanitise import safe
 

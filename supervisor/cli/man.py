@@ -14,8 +14,8 @@ def configure(_: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace) -> int:
     """Prints it."""
-    from gristmill.supervisor.cli import table
+    from gristmill.supervisor.cli import verbs
     from gristmill.supervisor.core import manpage
 
-    sys.stdout.write(manpage.page(table.verbs(), __version__))
+    sys.stdout.write(manpage.page(verbs.all_verbs(), __version__))
     return 0

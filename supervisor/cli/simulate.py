@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from gristmill.supervisor.cli.place import place_of
-from gristmill.supervisor.cli.status import print_table
+from gristmill.supervisor.cli.table import print_table
 from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.sanitise import safe

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from gristmill.supervisor.cli import tree
 from gristmill.supervisor.cli.place import place_of
+from gristmill.supervisor.cli.table import print_table
 from gristmill.supervisor.core import figures, reasons
 from gristmill.supervisor.core.figures import lasting
 from gristmill.supervisor.core.sanitise import safe
@@ -138,11 +138,3 @@ def _about(task: dict[str, Any]) -> str:
     """Why a task is as it is; of ranges that are shown as one, how many they were."""
     reason = safe(task.get("reason", ""))
     return reason or (f"{task['stands_for']} tasks" if task.get("stands_for", 1) > 1 else "")
-
-
-def print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns as wide as they need be; empty ones are left out."""
-    kept = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    widths = [max(len(cell) for cell in column) for column in kept]
-    for row in zip(*kept, strict=True):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -10,7 +10,7 @@ import time
 
 import msgspec
 
-from gristmill.supervisor.cli.status import print_table
+from gristmill.supervisor.cli.table import print_table
 from gristmill.supervisor.core import figures, placard
 from gristmill.supervisor.core.placard import Shown
 from gristmill.supervisor.core.sanitise import safe

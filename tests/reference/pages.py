@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gristmill.supervisor.cli import table
+from gristmill.supervisor.cli import verbs
 from gristmill.supervisor.core import keys, settingskeys
 from gristmill.supervisor.core.manpage import COMMON
 from tests.reference import samples
@@ -140,7 +140,7 @@ def setting_files() -> str:
 def commands() -> str:
     """The verbs as their help has them."""
     lines = [COMMANDS_HEAD.format(made=MADE.format(source="supervisor/cli/"))]
-    for verb in table.verbs():
+    for verb in verbs.all_verbs():
         lines += [f"## grist {verb.name}", "", f"{verb.summary[0].upper()}{verb.summary[1:]}.", ""]
         lines += ["```sh", *verb.examples, "```", "", f"Usage: `{verb.usage}`", ""]
         own = [option for option in verb.options if option.flags[-1] not in COMMON]

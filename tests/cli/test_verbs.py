@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.supervisor.cli import VERBS, parser_for, parser_of, table
+from gristmill.supervisor.cli import VERBS, parser_for, parser_of
 from gristmill.supervisor.cli.examples import EXAMPLES
+from gristmill.supervisor.cli.verbs import all_verbs
 from gristmill.supervisor.core import completion, manpage
 from gristmill.supervisor.core.commands import Verb
 from tests.mill import Mill
@@ -22,7 +23,7 @@ SHELLS = [pytest.param(shell, marks=pytest.mark.skipif(shutil.which(shell) is No
 
 @pytest.fixture(scope="module")
 def verbs() -> list[Verb]:
-    return table.verbs()
+    return all_verbs()
 
 
 def lines_of(verb: str) -> list[str]:
