@@ -52,7 +52,7 @@ def understand(path: Path, cwd: str) -> Spec:
             raise JobFileError(safe(file), (Problem(0, 0, "is longer than 1 MiB", "keep data outside the job file"),))
         text = textfile.read(file)
     except OSError as error:
-        raise GristError(f"{safe(file)}: {error.strerror} – name a job file") from error
+        raise GristError(f"{file}: {error.strerror} – name a job file") from error
     spec = jobfile.parse(
         text, path.name, cwd=cwd, home=os.path.expanduser("~"), executable=os.access(path, os.X_OK),
         read=textfile.read,

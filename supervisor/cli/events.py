@@ -12,7 +12,6 @@ from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import units
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.findings import Fault
-from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.edge.client import Client
 
 WAIT_S = 20.0
@@ -61,4 +60,4 @@ def moment(text: str, now: float) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError as error:
-        raise GristError(f"--since {safe(repr(text))}: no time – say 30m, 2026-11-28T22:00, or seconds") from error
+        raise GristError(f"--since {text!r}: no time – say 30m, 2026-11-28T22:00, or seconds") from error

@@ -34,7 +34,7 @@ def workers(text: str, what: str, such: str) -> int | Literal["auto"]:
     if text == "auto":
         return "auto"
     if not (text.isascii() and text.isdecimal() and int(text[:9]) <= MOST):
-        raise GristError(f"{what} {safe(repr(text))}: no number from 0 to {MOST} – say {such}")
+        raise GristError(f"{what} {text!r}: no number from 0 to {MOST} – say {such}")
     return int(text)
 
 

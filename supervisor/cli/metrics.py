@@ -13,7 +13,6 @@ from gristmill.supervisor.core import metrics, units
 from gristmill.supervisor.core.errors import GristError, NoDaemonError
 from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.metrics import Sample
-from gristmill.supervisor.core.sanitise import safe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     target = Path(args.textfile)
     if target.suffix != ".prom":
-        raise GristError(f"--textfile {safe(str(target))}: node_exporter reads files that end with .prom – name it so")
+        raise GristError(f"--textfile {target}: node_exporter reads files that end with .prom – name it so")
     pause = seconds(args.every) if args.every else None
     while True:
         code = write(place, target)
@@ -67,7 +66,7 @@ def write(place: Place, target: Path) -> int:
         partial.rename(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise GristError(f"{safe(str(target))}: {error.strerror} – name a folder that you may write to") from error
+        raise GristError(f"{target}: {error.strerror} – name a folder that you may write to") from error
     return code
 
 

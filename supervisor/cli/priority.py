@@ -27,5 +27,5 @@ def run(args: argparse.Namespace) -> int:
 def change(text: str) -> dict[str, int]:
     """`{"to": 5}` for `5` and `=5`, `{"by": -1}` for `-1`; raises GristError, which says what to write instead."""
     if not re.fullmatch(r"[=+-]?-?[0-9]{1,10}", text, re.ASCII) or text[:2] in ("+-", "--"):
-        raise GristError(f"priority {safe(repr(text))}: no whole number – say `grist priority 5 JOB` or `+1 JOB`")
+        raise GristError(f"priority {text!r}: no whole number – say `grist priority 5 JOB` or `+1 JOB`")
     return {"by": int(text)} if text[0] in "+-" else {"to": int(text.removeprefix("="))}

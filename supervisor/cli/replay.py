@@ -39,12 +39,12 @@ def show(args: argparse.Namespace, decide: Decide, kind: type[Any]) -> int:
     try:
         file = open(args.file, "rb")  # noqa: SIM115 - closed below; what goes wrong there is not about opening
     except OSError as error:
-        raise GristError(f"{safe(args.file)}: {error.strerror} – name a trace") from error
+        raise GristError(f"{args.file}: {error.strerror} – name a trace") from error
     with file:
         try:
             return _print(replay.replay(_lines(file), decide, kind), args)
         except trace.TraceError as error:
-            raise GristError(f"{safe(args.file)}: {error}") from error
+            raise GristError(f"{args.file}: {error}") from error
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
@@ -52,7 +52,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
         while line := file.readline(LONGEST):
             yield line
     except OSError as error:
-        raise GristError(f"{safe(str(file.name))}: {error.strerror} – can it be read, with cat?") from error
+        raise GristError(f"{file.name}: {error.strerror} – can it be read, with cat?") from error
 
 
 def _print(found: Iterable[Period | Break], args: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
             try:
                 export.write_file(rows, args.form, args.output)
             except OSError as error:
-                raise GristError(f"{safe(str(args.output))}: {error.strerror} – name another file") from error
+                raise GristError(f"{args.output}: {error.strerror} – name another file") from error
             return 0
         if args.form == "parquet" and sys.stdout.isatty():
             raise GristError("a Parquet file is nothing for a terminal – name a file: --output FILE")

@@ -181,7 +181,7 @@ def uninstall(args: argparse.Namespace, place: Place) -> int:
     if not absence:
         done = service.manager.systemctl("disable", "--now", service.name)
         if not done.good:
-            raise GristError(f"systemd: {safe(done.words)} – try again: {service.typed('disable', '--now')}")
+            raise GristError(f"systemd: {done.words} – try again: {service.typed('disable', '--now')}")
     service.path.unlink()
     print(f"{safe(str(service.path))}: removed; running tasks go on, the next daemon takes them over")
     if not absence:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 
 from gristmill.supervisor.cli.place import Place, place_of
-from gristmill.supervisor.core import units
+from gristmill.supervisor.cli.progress import ENDED
+from gristmill.supervisor.core import filenames, units
 from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.edge.client import Client
 
-ENDED = ("done", "failed", "canceled")
-SUFFIXES = (".toml", ".sh", ".py", ".txt", ".cmds", ".slurm", ".sbatch")
 TAKEN_S = 10.0
 """Longest that a file is waited for which lies in the folder still: dropped a moment ago, as a rule."""
 
@@ -69,7 +69,7 @@ def taken(client: Client, place: Place, names: list[str], deadline: float | None
     """Waits until files of these names, or any where none are given, are jobs of ids above `before`, or rejected."""
     coming = {
         file.name for file in place.jobs.glob("[!.#]*")
-        if file.suffix in SUFFIXES and (file.stem in names or not names) and file.is_file()
+        if os.fsencode(file.suffix) in filenames.SUFFIXES and (file.stem in names or not names) and file.is_file()
     }
     began, end = time.time(), min(time.monotonic() + TAKEN_S, deadline or float("inf"))
     while coming and time.monotonic() < end:
