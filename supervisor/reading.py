@@ -27,7 +27,8 @@ from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.core.spec import Spec
 from gristmill.supervisor.edge import environment, snapshot, textfile
-from gristmill.supervisor.edge.folder import NOT_THE_FILES, SIZE_LIMIT, Claimed, Found, sync_folder
+from gristmill.supervisor.edge.durable import sync_folder, write_new
+from gristmill.supervisor.edge.folder import NOT_THE_FILES, SIZE_LIMIT, Claimed, Found
 
 log = logging.getLogger(__name__)
 
@@ -135,11 +136,7 @@ class Reader:
         suffix = suffix if suffix in (".sh", ".py") else ".script"
         path = folder / (stem + suffix)
         path.unlink(missing_ok=True)  # half written by a daemon that was killed
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o500)
-        with os.fdopen(fd, "wb") as file:
-            file.write(item.data)
-            file.flush()
-            os.fsync(fd)
+        write_new(path, item.data, 0o500)
         if spec.slurm is not None and spec.slurm.stand_ins:
             for name, program in standins.PROGRAMS.items():
                 self._stand_in(self._scripts / "bin", name, program)

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from gristmill.supervisor.core import harvest
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.harvest import Row
+from gristmill.supervisor.edge.durable import sync_folder
 
 BATCH = 10_000
 """Rows that are held, and make a row group of a Parquet file."""
@@ -32,7 +33,7 @@ def write(rows: Iterable[Row], form: str, out: BinaryIO) -> None:
 
 
 def write_file(rows: Iterable[Row], form: str, path: Path) -> None:
-    """The same as a file, durable, that takes its name once it is whole."""
+    """The same as a file that takes its name once it is whole, and keeps it over a power cut."""
     partial = path.with_name(path.name + ".part")
     try:
         with open(partial, "wb") as out:
@@ -40,6 +41,7 @@ def write_file(rows: Iterable[Row], form: str, path: Path) -> None:
             out.flush()
             os.fsync(out.fileno())
         partial.replace(path)
+        sync_folder(path.parent)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

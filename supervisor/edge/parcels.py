@@ -15,6 +15,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
+from gristmill.supervisor.edge.durable import sync_folder
+
 _HEAD = struct.Struct("<8sQ")
 _MAGIC = b"gristcal"
 GREETING = "greeting"
@@ -83,7 +85,7 @@ class Parcels:
             if durable:
                 os.fsync(fd)
         if durable:
-            _sync(self._folder)
+            sync_folder(self._folder)
         return path
 
     def greet(self, words: bytes) -> None:
@@ -146,11 +148,3 @@ def _read(fd: int, size: int, at: int) -> bytes:
             raise GoneError(f"a parcel ends at byte {at + len(found)}, too early: was the disk full?")
         found += more
     return found
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

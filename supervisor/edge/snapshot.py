@@ -20,6 +20,7 @@ from msgspec import structs
 from gristmill.supervisor.core import freeze, globs
 from gristmill.supervisor.core.findings import Fault, shown
 from gristmill.supervisor.core.spec import Snapshot, Spec
+from gristmill.supervisor.edge.durable import sync_folder, write_new
 
 MOST_BYTES = 64 << 20
 MOST_FILES = 5_000
@@ -77,9 +78,9 @@ def copy(wanted: Snapshot, made: Plan, folder: str) -> Snapshot:
     for file in made.files:
         room -= _copy(os.path.join(made.root, file), os.path.join(tree, file), made.root, file, room)
     if made.commit:
-        _write(os.path.join(folder, "diff.patch"), _git(made.root, "diff", "--binary", "HEAD"), 0o400)
+        write_new(os.path.join(folder, "diff.patch"), _git(made.root, "diff", "--binary", "HEAD"), 0o400)
     for inner, _, _ in os.walk(folder):
-        _sync(inner)
+        sync_folder(inner)
     return structs.replace(wanted, folder=folder, tree=home, count=len(made.files), bytes=MOST_BYTES - room,
                            commit=made.commit, changed=made.changed, untracked=made.untracked)  # fmt: skip
 
@@ -188,7 +189,7 @@ def _copy(source: str, target: str, root: str, file: str, room: int) -> int:
         raise Fault(f"{shown(file, 200)} can't be read: {error.strerror}", "mend it, or leave it out") from error
     if len(data) > room:
         raise Fault(f"more than {MOST_BYTES >> 20} MiB by the time they were copied", "freeze code, not data")
-    _write(target, data, 0o400 | (mode & stat.S_IXUSR))
+    write_new(target, data, 0o400 | (mode & stat.S_IXUSR))
     return len(data)
 
 
@@ -198,19 +199,3 @@ def _plain(path: str, flags: int) -> int:
         os.close(fd)
         raise OSError(errno.EINVAL, "not a plain file", path)
     return fd
-
-
-def _write(path: str, data: bytes, mode: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(fd)
-
-
-def _sync(folder: str) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from gristmill.supervisor.core import filenames
 from gristmill.supervisor.core.arrival import Settled
 from gristmill.supervisor.core.filenames import SUFFIXES, job_like
+from gristmill.supervisor.edge.durable import sync_folder, write_new
 from gristmill.supervisor.edge.folder.files import (
     LOOK,
     NOT_THE_FILES,
@@ -30,10 +31,10 @@ from gristmill.supervisor.edge.folder.files import (
     settled,
     size_fault,
 )
-from gristmill.supervisor.edge.folder.ground import Ground, sync_folder, writable_by_others
+from gristmill.supervisor.edge.folder.ground import Ground, writable_by_others
 
 __all__ = [
-    "NOT_THE_FILES", "SIZE_LIMIT", "Claimed", "Found", "JobsFolder", "sync_folder", "writable_by_others",
+    "NOT_THE_FILES", "SIZE_LIMIT", "Claimed", "Found", "JobsFolder", "writable_by_others",
 ]
 
 
@@ -159,12 +160,7 @@ class JobsFolder(Ground):
         """A job that came over the socket, as a claim of its own."""
         folder = self.spool / batch
         folder.mkdir(mode=0o700)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        fd = os.open(os.path.join(os.fsencode(folder), name), flags, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(fd)
+        write_new(os.path.join(os.fsencode(folder), name), data, 0o600)
         sync_folder(folder)
         sync_folder(self.spool)
         return Claimed(filenames.claim(batch, name), name, data, False)

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from gristmill.supervisor.core.errors import FolderError
+from gristmill.supervisor.edge.durable import sync_folder
 from gristmill.supervisor.edge.locks import Lock
 
 HOME = ".gristmill"
@@ -131,12 +132,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def sync_folder(path: Path) -> None:
-    """Makes renames in a folder durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
