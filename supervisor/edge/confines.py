@@ -12,8 +12,6 @@ from pathlib import Path
 from gristmill.supervisor.core.readings import CgroupReading, InotifyReading, LimitsReading
 from gristmill.supervisor.core.subtree import LEAF
 from gristmill.supervisor.edge import groups
-from gristmill.supervisor.edge.groups import hierarchies as _hierarchies
-from gristmill.supervisor.edge.groups import memberships as _memberships
 
 CONTROLLERS = ("memory", "cpu", "pids")
 
@@ -61,7 +59,7 @@ def _threads(uid: int) -> int:
 
 def cgroup(pid: int) -> CgroupReading:
     """The control group of process `pid`, with the tightest limit of each kind up to the top."""
-    mounts, paths = _hierarchies(), _memberships(pid)
+    mounts, paths = groups.hierarchies(), groups.memberships(pid)
     lineages = groups.lineages(mounts, paths)
     if not lineages:
         return CgroupReading(version=0)

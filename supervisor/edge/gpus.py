@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from gristmill.supervisor.core.cards import Card
@@ -85,7 +85,7 @@ class Gpus:
         nvml = self._nvml
         memory = nvml.nvmlDeviceGetMemoryInfo(handle)
         processes = {one.pid: one.usedGpuMemory for one in nvml.nvmlDeviceGetComputeRunningProcesses(handle)}
-        mine = {pid for pid in processes if _below(pid, ours, parent_of)}
+        mine = {pid for pid in processes if _below(pid, ours)}
         own = sum(processes[pid] or 0 for pid in mine)
         strangers = processes.keys() - mine
         told = all(used is not None for used in processes.values())  # inside a container nobody is told
@@ -97,7 +97,7 @@ class Gpus:
         )
 
 
-def parent_of(pid: int) -> int:
+def _parent(pid: int) -> int:
     """Whose child a process is; 0 where it has gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -107,12 +107,12 @@ def parent_of(pid: int) -> int:
     return int(data[data.rindex(b")") + 2 :].split()[1])
 
 
-def _below(pid: int, roots: Collection[int], parent: Callable[[int], int]) -> bool:
+def _below(pid: int, roots: Collection[int]) -> bool:
     """Whether a process is one of `roots`, or comes from one."""
     for _ in range(ANCESTORS_MOST):
         if pid in roots:
             return True
-        pid = parent(pid)
+        pid = _parent(pid)
         if pid <= 1:
             return False
     return False

@@ -1,7 +1,6 @@
 """Control groups, v1 and v2: which ones a process is in, from its own up to the top that can be seen, and their files.
 
-It knows where groups are and what bounds them; what a bound means for us is for its callers to say. Besides `locks`
-the only edge module that others of this room may use.
+It knows where groups are and what bounds them; what a bound means for us is for its callers to say.
 """
 
 from __future__ import annotations

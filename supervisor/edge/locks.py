@@ -1,7 +1,4 @@
-"""Locks that the kernel lets go of when their process ends, however it ends; whoever asks learns the holder's pid.
-
-The one edge module that others of this room may use.
-"""
+"""Locks that the kernel lets go of when their process ends, however it ends; whoever asks learns the holder's pid."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ def holder(path: Path) -> int | None:
 
 
 class Lock:
-    """A lock held for the life of a daemon; the kernel lets go of it when the process ends, however it ends."""
+    """A lock held for the life of a daemon."""
 
     def __init__(self, path: Path) -> None:
         """Takes the lock; raises FolderError naming the holder when somebody has it."""

@@ -18,8 +18,6 @@ from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEv
 log = logging.getLogger(__name__)
 
 MASK = Mask(InotifyConstants.IN_MOVED_TO | InotifyConstants.IN_CLOSE_WRITE | InotifyConstants.IN_ONLYDIR)
-
-
 AGAIN_S = 60.0
 """Seconds until inotify is asked again after it refused: its instances and watches are bounded for each user."""
 
@@ -94,9 +92,9 @@ class Watch:
 
     def close(self) -> None:
         """Stops watching."""
-        if self._descriptor is not None:
-            InotifyFD.get_instance().remove_callbacks([(self._descriptor, self._id)])
-            self._descriptor = None
+        descriptor, self._descriptor = self._descriptor, None  # which watchdog's thread may take away as well
+        if descriptor is not None:
+            InotifyFD.get_instance().remove_callbacks([(descriptor, self._id)])
 
     def on_event(self, event: InotifyEvent) -> None:
         """A file was moved here or closed after writing (called by watchdog)."""

@@ -52,10 +52,10 @@ class Store:
             self.migrated = prepare(self._db, self._path)
             """What was done to an older file, "" for nothing."""
             self.queries = Queries(connect(self._path))
+            """Answers at once; for the time before the loop is busy. Later: `ask`."""
         except GristError:
             self._db.close()
             raise
-        """Answers at once; for the time before the loop is busy. Later: `ask`."""
         self._writer.start()
         return self
 
