@@ -1,4 +1,4 @@
-"""All commands as values (`core.commands`), read from the parsers behind `--help`; completion, man and docs have them."""
+"""All commands as values (`core.commands`), read from the parsers behind `--help`, for completion, man and docs."""
 
 from __future__ import annotations
 

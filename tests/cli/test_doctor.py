@@ -17,7 +17,7 @@ import pytest
 
 from gristmill import __version__
 from gristmill.supervisor.cli.doctor import ailments_of
-from gristmill.supervisor.edge import confines, examination, folder, places, survey
+from gristmill.supervisor.edge import confines, examination, folder, groups, places, survey
 from tests.mill import Mill
 
 SENSE = survey.Sense(places.file_system, places.REMOTE, folder.writable_by_others)
@@ -249,8 +249,8 @@ def test_the_tightest_control_group_up_to_the_top_counts(tmp_path: Path, monkeyp
         (deep.parent.parent, "memory.max", "68719476736"), (deep.parent.parent, "cpu.max", "400000 100000"),
     ):
         (place / name).write_text(f"{text}\n")
-    monkeypatch.setattr(confines, "_hierarchies", lambda: {"": tmp_path})
-    monkeypatch.setattr(confines, "_memberships", lambda _: {"": "/user.slice/user-7.slice/grist.service"})
+    monkeypatch.setattr(groups, "hierarchies", lambda: {"": tmp_path})
+    monkeypatch.setattr(groups, "memberships", lambda _: {"": "/user.slice/user-7.slice/grist.service"})
     seen = confines.cgroup(os.getpid())
     assert (seen.version, seen.delegated) == (2, True)
     assert (seen.memory, seen.cores, seen.processes, seen.processes_now) == (4 << 30, 2.5, 450, 40)
@@ -266,8 +266,8 @@ def test_control_groups_of_the_first_version_are_read_each_in_its_tree(
     ):
         (tmp_path / place).mkdir(parents=True, exist_ok=True)
         (tmp_path / place / name).write_text(f"{text}\n")
-    monkeypatch.setattr(confines, "_hierarchies", lambda: {name: tmp_path / name for name in ("memory", "cpu", "pids")})
-    monkeypatch.setattr(confines, "_memberships", lambda _: {"memory": "/a", "cpu": "/a", "pids": "/not/in/this/view"})
+    monkeypatch.setattr(groups, "hierarchies", lambda: {name: tmp_path / name for name in ("memory", "cpu", "pids")})
+    monkeypatch.setattr(groups, "memberships", lambda _: {"memory": "/a", "cpu": "/a", "pids": "/not/in/this/view"})
     seen = confines.cgroup(os.getpid())
     assert (seen.version, seen.memory, seen.cores, seen.processes) == (1, 1 << 30, None, None)
 
