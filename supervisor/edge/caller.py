@@ -1,10 +1,9 @@
 """A worker whose tasks are calls: it forks a *runner* and hands it one call, or one after another.
 
 All that a worker owes to a task (journal, time, log, the end of all its processes) is `worker.Worker`'s; here is only
-how a call begins, and how it is heard of its end. With `once` the runner's own exit is the task's, as a command's is.
-Otherwise a `row` of calls stands before the runner, and what becomes of them is read in the journal; it answers where
-there is more to be said of a call, and is used again unless that answer, or what was done to it, says that it had
-better not be. Standard library only, Python ≥ 3.8.
+how a call begins, and how it is heard of its end. A `row` of calls stands before the runner, and what becomes of them
+is read in the journal; it answers where there is more to be said of a call, and is used again unless that answer, or
+what was done to it, says that it had better not be. Standard library only, Python ≥ 3.8.
 
 One file, for all of it moves one state, the call in hand: what a runner is told and answers is `hand`'s and `row`'s.
 """
@@ -22,15 +21,15 @@ import time
 from typing import Any
 
 if __package__:
-    from gristmill.supervisor.edge import journaling, outcome, row, runner, wardrobe, worker
+    from gristmill.supervisor.edge import journaling, nest, outcome, row, runner, worker
     from gristmill.supervisor.edge.hand import Hand
     from gristmill.supervisor.edge.shop import Shop
 else:  # in a user's interpreter, by path
     import journaling  # type: ignore[import-not-found, no-redef]
+    import nest  # type: ignore[import-not-found, no-redef]
     import outcome  # type: ignore[import-not-found, no-redef]
     import row  # type: ignore[import-not-found, no-redef]
     import runner  # type: ignore[import-not-found, no-redef]
-    import wardrobe  # type: ignore[import-not-found, no-redef]
     import worker  # type: ignore[import-not-found, no-redef]
     from hand import Hand  # type: ignore[import-not-found, no-redef]
     from shop import Shop  # type: ignore[import-not-found, no-redef]
@@ -56,8 +55,6 @@ class Caller(worker.Worker):
         self.journal = row.Journal(run + "/journal")
         self.shop = shop
         self.hand: Hand | None = None
-        self.wardrobe = wardrobe.Wardrobe()
-        self.dressed: dict[str, Any] | None = None  # whose variables it wears
         self.base = runner.own_memory()  # shared with all others: no call's own
 
     def understand(self, line: bytes) -> dict[str, Any]:
@@ -73,7 +70,7 @@ class Caller(worker.Worker):
 
     def sent(self) -> collections.deque[dict[str, Any]]:
         """The orders in a row that have not ended."""
-        return NONE if self.hand is None or self.hand.row is None else self.hand.row.sent
+        return NONE if self.hand is None else self.hand.row.sent
 
     def busy(self) -> bool:
         return self.task is not None or bool(self.sent())
@@ -82,15 +79,11 @@ class Caller(worker.Worker):
         while self.waiting and not self.orphaned:
             context = self.context(self.waiting[0]["do"])
             hand = self.hand
-            if hand is not None and (context["once"] or hand.row is None or hand.nice != context["nice"]):
+            if hand is not None and (hand.once, hand.nice) != (context["once"], context["nice"]):
                 if self.busy():
                     break
                 self.dismiss(hand)
-            if context["once"]:
-                if self.task is not None:
-                    break
-                self.start(self.waiting.popleft())
-            elif not self.line_up(context):
+            if not self.line_up(context):
                 break
         self.retire_in_time()
 
@@ -102,13 +95,12 @@ class Caller(worker.Worker):
         try:
             hand = self.hand or self.employ(context)
             line = hand.row
-            assert line is not None  # of the other manner there is none by now
             if hand.context is not context:
                 if line.sent:
                     return False
                 self.count_kills()
                 shared = dict(context["env"], **self.own_variables())
-                words = {"shared": shared, "call": context["call"], "recycle": context["recycle"]}
+                words = {"shared": shared, "call": context["call"], "recycle": context["recycle"] or [None, None]}
                 line.tell(words, hand.files(self.open_outputs(context)))
                 hand.context = context
                 self.bound(context, {})
@@ -123,32 +115,8 @@ class Caller(worker.Worker):
         self.waiting.popleft()
         return True
 
-    def spawn(self, key: str, message: dict[str, Any], outputs: list[worker.Output]) -> None:
-        """Starts a call that has a process of its own.
-
-        All that can be done beforehand is done here: what is written to after a fork is copied, page by page.
-        """
-        context = self.context(key)
-        self.count_kills()
-        order = json.loads(message["line"].decode())
-        if self.dressed is not context:
-            self.wardrobe.adopt(dict(context["env"], **self.own_variables()))
-            self.dressed = context
-        self.wardrobe.dress(order["env"])
-        self.bound(context, order)
-        before = time.monotonic()
-        stdin = self.null if order.get("stdin") is None else worker.input_file(order["stdin"])
-        try:
-            hand = self.fork(context, [stdin, *(output.fd for output in outputs)], order)
-        finally:
-            if stdin != self.null:
-                os.close(stdin)
-        self.task = worker.Task(key, hand.pid, context, outputs, time.monotonic() - before)
-
     def employ(self, context: dict[str, Any]) -> Hand:
-        """A fresh runner that is to be used again; raises OSError as `fork` does."""
-        self.wardrobe.adopt({})
-        self.dressed = None
+        """A fresh runner, told of by the journal; raises OSError as `fork` does."""
         outputs = self.open_outputs(context)
         hand = self.fork(context, [self.null, *(output.fd for output in outputs)])
         hand.serials = tuple(output.serial for output in outputs)
@@ -162,11 +130,10 @@ class Caller(worker.Worker):
         hand.heard = True
         return hand
 
-    def fork(self, context: dict[str, Any], files: list[int], order: dict[str, Any] | None = None) -> Hand:
-        """A fresh runner with these standard files, for one order or with a row; raises OSError where the machine or
-        its folder refuses one."""
+    def fork(self, context: dict[str, Any], files: list[int]) -> Hand:
+        """A fresh runner with these standard files; raises OSError where the machine or its folder refuses one."""
         ours, theirs = socket.socketpair()
-        line = None if order is not None else row.Row(self.run + "/journal", self.journal.end)
+        line = row.Row(self.run + "/journal", self.journal.end)
         self.birthright.queue_last(context.get("ionice", False))
         self.birthright.go_first(True)
         parent = os.getpid()
@@ -175,25 +142,23 @@ class Caller(worker.Worker):
             os.chdir(self.shop.cwd)
             pid = os.fork()
             if pid == 0:
-                self.become_runner(theirs, ours, files, context, order, line, parent)
+                self.become_runner(theirs, ours, files, context, line, parent)
         except OSError:
             ours.close()
-            if line is not None:
-                line.close()
+            line.close()
             raise
         finally:
             theirs.close()
             os.chdir("/")
             self.birthright.go_first(False)
-        self.hand = Hand(pid, ours, context["nice"], line)
+        self.hand = Hand(pid, ours, line, context["once"], context["nice"])
         return self.hand
 
     def become_runner(
-        self, sock: socket.socket, other: socket.socket, files: list[int], context: dict[str, Any],
-        order: dict[str, Any] | None, line: row.Row | None, parent: int,
+        self, sock: socket.socket, other: socket.socket, files: list[int], context: dict[str, Any], line: row.Row,
+        parent: int,
     ) -> None:
-        """The child's side of a fork, which does not come back: one order, or a row; `parent` is the worker's pid."""
-        status = 1
+        """The child's side of a fork, which does not come back; `parent` is the worker's pid."""
         try:
             target = context["call"]
             worker.name_process(target.rpartition(":")[2].rpartition(".")[2])
@@ -201,38 +166,29 @@ class Caller(worker.Worker):
             private = [other.detach(), self.sock.detach(), self.lock, self.journal.fd, self.null, self.wake]
             private += [output.fd for output in (self.out, self.err) if output.fd >= 0]
             private += [self.birthright.score] if self.birthright.score >= 0 else []
-            record = None
-            if line is not None:
-                worker.become_subreaper()
-                journal = row.Journal(self.run + "/journal", self.journal.end)
-                record = journaling.Record(journal, line.theirs, self.run, self.base, parent)
-                record.files = [os.dup(fd) for fd in files[1:]]
-                line.leave()
+            worker.become_subreaper()
+            journal = row.Journal(self.run + "/journal", self.journal.end)
+            record = journaling.Record(journal, line.theirs, self.run, self.base, parent)
+            record.files = [os.dup(fd) for fd in files[1:]]
+            line.leave()
+            runner.be_born((files[0], files[1], files[-1]), private, context["nice"])
+            if context["once"]:
+                made.serve(record, nest.Nest(self.shop, [sock.fileno(), line.theirs.fileno(), journal.fd]))
             else:
-                self.introduce_myself()
-            runner.be_born((files[0], files[1], files[-1]), private, self.shop.dispositions, context["nice"])
-            runner.collect_garbage(self.shop.collector)
-            if record is not None:
+                nest.heed_signals(self.shop.dispositions)
+                nest.come_of_age(self.shop)
                 made.serve(record)
-            status = 0 if order is None else made.serve_one(order)
         except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here
             outcome.show(error)
-        finally:
-            os._exit(status)
-
-    def introduce_myself(self) -> None:
-        """Has the journal say who makes the call, before it begins."""
-        try:
-            os.write(self.journal.fd, b"\n" + worker.sealed(introduction(os.getpid())))
-        except OSError:
-            pass  # a full disk: should the worker be killed as well, less is known of the call, that is all
+            os._exit(1)
+        os._exit(0)
 
     # ── the row ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def look(self) -> None:
         """Reads in the journal what became of the row, tells the daemon, and learns which call is in hand."""
         hand, sent = self.hand, self.sent()
-        if hand is None or hand.row is None:
+        if hand is None:
             return
         claimed, told = b"", len(self.outbox)
         for kind, key, body in hand.row.read():
@@ -267,6 +223,11 @@ class Caller(worker.Worker):
             task.deadline -= ago
         self.task = task
 
+    def shown_pid(self, task: worker.Task) -> int:
+        """That of a call is a child of the runner, where each has its own."""
+        made = worker.offspring(task.pid) if self.hand is not None and self.hand.once else []
+        return made[0][0] if made else task.pid
+
     def let_go(self, task: worker.Task) -> None:
         """A call has ended by itself, before anybody could do anything about it."""
         self.task = None
@@ -278,7 +239,7 @@ class Caller(worker.Worker):
     def recall(self) -> None:
         """Takes back what the runner has not begun; `task` is what it has in hand then."""
         hand, sent = self.hand, self.sent()
-        if hand is None or hand.row is None:
+        if hand is None:
             return
         back, heard = hand.row.take_back()
         self.waiting.extendleft(reversed(back))
@@ -318,7 +279,7 @@ class Caller(worker.Worker):
         return task.why is not None or task.stopped_at is not None or bool(task.frozen)
 
     def hear_task(self, fd: int) -> None:
-        """A runner that is used again says that it has ended calls, answers one, or is gone."""
+        """A runner says that it has ended calls, answers one, or is gone."""
         hand = self.hand
         if hand is None:
             return
@@ -334,7 +295,12 @@ class Caller(worker.Worker):
         sent, task = self.sent(), self.task
         if "no" in answer and sent and sent[0]["do"] == answer["no"]:
             sent.popleft()
-            self.say({"n": answer["no"], "errno": answer["errno"], "text": answer["text"]})
+            refusal = {"n": answer["no"], "errno": answer["errno"], "text": answer["text"]}
+            if task is not None:  # it is claimed already: the journal has to say that it did not begin
+                self.let_go(task)
+                self.record(refusal)
+            else:
+                self.say(refusal)
             self.flush()
             if answer["errno"] not in worker.NOT_STARTED:  # a call has closed what is not its own
                 self.recall()
@@ -361,22 +327,16 @@ class Caller(worker.Worker):
         task.said = {name: answer[name] for name in ("value", "raised") if name in answer}
         if "cpu" in answer:
             task.cpu, task.rss = answer["cpu"], max(0, answer["rss"] - self.base)
-            task.status = answer["code"] << 8
+            code = answer["code"]
+            task.status = -code if code < 0 else code << 8
 
     def close_task(self, task: worker.Task) -> None:
         """All processes of the call have ended."""
         hand = self.hand
         if hand is None or hand.pid != task.pid:
             self.finish(task)
-        elif hand.row is not None:
-            self.mourn(hand, task, task.status or 0, task.cpu, task.rss)
         else:
-            answers = hand.read()
-            self.forget(hand)
-            for answer in answers:
-                self.take_over(task, answer)
-            task.rss = max(0, task.rss - self.base)
-            self.finish(task)
+            self.mourn(hand, task, task.status or 0, task.cpu, task.rss)
 
     def finish(self, task: worker.Task) -> None:
         """Writes down how the call in hand ended."""
@@ -391,7 +351,7 @@ class Caller(worker.Worker):
         self.write_staged()
 
     def mourn(self, hand: Hand, before: worker.Task | None, status: int, cpu: float, rss: int) -> None:
-        """A runner that is used again is dead. To blame is the call that the journal says it had in hand, which may be
+        """A runner is dead. To blame is the call that the journal says it had in hand, which may be
         a later one than `before`, that we knew of."""
         answers = hand.read()
         self.look()
@@ -415,7 +375,7 @@ class Caller(worker.Worker):
             self.look()
             if self.orphaned and len(sent) > (self.task is not None):
                 self.recall()  # what is not begun by now is the next daemon's
-        if hand is not None and hand.row is not None and self.task is None:
+        if hand is not None and self.task is None:
             pid, status, usage = os.wait4(hand.pid, os.WNOHANG)
             if pid:
                 self.mourn(hand, None, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
@@ -432,9 +392,8 @@ class Caller(worker.Worker):
         if hand.heard:
             self.poll.unregister(hand.sock.fileno())
         hand.sock.close()
-        if hand.row is not None:
-            back, _ = hand.row.take_back()
-            taken = [message for message in hand.row.sent if self.task is None or message["do"] != self.task.key]
-            self.waiting.extendleft(reversed(taken + back))
-            hand.row.close()
+        back, _ = hand.row.take_back()
+        taken = [message for message in hand.row.sent if self.task is None or message["do"] != self.task.key]
+        self.waiting.extendleft(reversed(taken + back))
+        hand.row.close()
         self.hand = None

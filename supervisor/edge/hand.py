@@ -17,10 +17,11 @@ else:  # in a user's interpreter, by path
 
 
 class Hand:
-    """The worker's end of one runner; with a row it is used again."""
+    """The worker's end of one runner, before which stands a row."""
 
-    def __init__(self, pid: int, sock: socket.socket, nice: int, line: row.Row | None) -> None:
-        self.pid, self.sock, self.nice, self.row = pid, sock, nice, line
+    def __init__(self, pid: int, sock: socket.socket, line: row.Row, once: bool, nice: int) -> None:
+        """`once`: each of its calls has a process of its own."""
+        self.pid, self.sock, self.row, self.once, self.nice = pid, sock, line, once, nice
         self.serials: tuple[int, ...] = ()  # of the files that its output goes to
         self.context: dict[str, Any] | None = None  # what it was last told that its calls share
         self.heard = False  # its socket is polled

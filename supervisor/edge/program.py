@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 
 FILES = (
-    "warm.py", "caller.py", "hand.py", "journaling.py", "outcome.py", "row.py", "runner.py", "shop.py", "wardrobe.py",
-    "worker.py",
+    "warm.py", "caller.py", "hand.py", "journaling.py", "nest.py", "outcome.py", "row.py", "runner.py", "shop.py",
+    "wardrobe.py", "worker.py",
 )
 """The first is the one that is run; it finds the others beside it."""
 

@@ -2,33 +2,36 @@
 
 Forked from a worker that is warm (see `caller`), it points standard input and output at the task's files, calls, and
 answers how that went. Standard library only, Python ≥ 3.8. It knows no timeout: should it die in the middle, its worker
-tells how. What one that makes a single call writes to is copied, page by page: few pages count for more than few lines.
+tells how.
 
-One that is used again has a `row` of orders before it, and writes its claims itself, together with the exits of calls
-of which no more is to be said than what they returned. All else it answers, and waits until its worker has seen to it.
+It has a `row` of orders before it, and writes its claims itself, together with the exits of calls of which no more is
+to be said than what they returned. All else it answers, and waits until its worker has seen to it.
+
+Calls that are to have a process each are made in children of it, one after another, and no user's code runs in itself.
+After a fork whatever is written to is copied, page by page, here as well as in the child: few pages count for more than
+few lines, and so it is not the worker, with its many pages, that forks for each call.
 """
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # of CPython, whatever its version
-import gc
 import json
 import os
 import resource
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
 if __package__:
     from gristmill.supervisor.edge import journaling, outcome, row, wardrobe, worker
+    from gristmill.supervisor.edge.nest import Nest
 else:  # in a user's interpreter, by path
     import journaling  # type: ignore[import-not-found, no-redef]
     import outcome  # type: ignore[import-not-found, no-redef]
     import row  # type: ignore[import-not-found, no-redef]
     import wardrobe  # type: ignore[import-not-found, no-redef]
     import worker  # type: ignore[import-not-found, no-redef]
+    from nest import Nest  # type: ignore[import-not-found, no-redef]
 
 FLUSH_FAILED = 120  # the exit code of Python when its last output could not be written
 
@@ -56,15 +59,15 @@ def cpu_and_peak() -> tuple[float, int]:
     return spent, 1024 * max(own.ru_maxrss, ended.ru_maxrss)
 
 
-def reseed() -> None:
-    """Gives this process a stream of random numbers of its own; Python's `random` does that at each fork by itself."""
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None:
-        numpy.seed()
+def wait_for_threads() -> None:
+    """As a program does before it ends."""
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
 
 
 class Runner:
-    """The inside of a runner: calls a function as it is told, once or until it is to leave."""
+    """The inside of a runner: calls a function as it is told until it is to leave."""
 
     def __init__(
         self, sock: socket.socket, find: Callable[[str], Callable[..., Any]], target: str, cwd: str, result: str
@@ -80,36 +83,73 @@ class Runner:
         self.spent = 0.0  # CPU seconds of the calls before
         self.first_memory = 0  # what the first call left behind is no creep
 
-    def serve_one(self, order: dict[str, Any]) -> int:
-        """Makes one call, for which all is prepared; returns the code to exit with."""
-        if order.get("stdin") is not None:
-            sys.stdin = open(0, closefd=False)  # noqa: SIM115  # the one that was there is at the end of another file
-        answer = self.make(order)
-        threading._shutdown()  # type: ignore[attr-defined]  # as a program does before it ends: it waits for threads
-        self.close_output(answer)
-        self.send(answer)
-        return int(answer["code"])
-
-    def serve(self, record: journaling.Record) -> None:
-        """Makes one call after another until its worker is gone or somebody else has taken over."""
+    def serve(self, record: journaling.Record, nest: Nest | None = None) -> None:
+        """Makes one call after another until its worker is gone or somebody else has taken over; in children where
+        there is a `nest` for them."""
         self.spent = cpu_and_peak()[0]
         try:
             while (order := self.next(record)) is not None:
-                if self.calls:
-                    os.chdir(self.cwd)
-                answer = self.make(order, self.prepare)
-                self.close_output(answer)
-                self.calls += 1
-                before = self.spent
-                self.spent, answer["rss"] = cpu_and_peak()
-                answer["cpu"] = round(self.spent - before, 6)
-                answer["left"] = has_children()
-                answer["last"] = self.is_used_up(answer["rss"])
-                answer["do"] = record.key
-                if not record.close(answer) and not self.is_heard(record, answer):
+                answer = self.make_here(order) if nest is None else self.make_apart(order, nest, record)
+                if "no" not in answer:
+                    self.account(answer)
+                    answer["do"] = record.key
+                    if record.close(answer):
+                        continue
+                if not self.is_heard(record, answer):
                     return
         except worker.FencedError:
             pass
+
+    def make_here(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Makes a call in this process."""
+        if self.calls:
+            os.chdir(self.cwd)
+        self.calls += 1
+        answer = self.make(order, self.prepare)
+        self.close_output(answer)
+        peak = cpu_and_peak()[1]
+        answer["rss"], answer["last"] = peak, self.is_used_up(peak)
+        return answer
+
+    def make_apart(self, order: dict[str, Any], nest: Nest, record: journaling.Record) -> dict[str, Any]:
+        """Makes a call in a child, and waits for its end."""
+        try:
+            self.prepare(order)
+            pid = os.fork()
+        except ValueError as error:  # a variable that none can be
+            outcome.show(error)
+            return {"code": 1, "raised": outcome.last_words(error), "rss": 0, "last": False}
+        except OSError as error:
+            return {"no": record.key, "errno": error.errno, "text": str(error)}
+        if pid == 0:
+            self.be_child(order, nest, record.files)
+        _, status, usage = os.wait4(pid, 0)
+        answer = nest.hear()
+        answer["code"] = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        answer["rss"], answer["last"] = usage.ru_maxrss * 1024, False
+        return answer
+
+    def be_child(self, order: dict[str, Any], nest: Nest, files: list[int]) -> None:
+        """The child's side of a fork, which does not come back: makes its one call."""
+        status = 1
+        try:
+            nest.leave(files)
+            self.pid = os.getpid()
+            answer = self.make(order)
+            wait_for_threads()
+            self.close_output(answer)
+            nest.say(answer)
+            status = answer["code"]
+        except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here
+            outcome.show(error)
+        finally:
+            os._exit(status)
+
+    def account(self, answer: dict[str, Any]) -> None:
+        """Says of a call what it took, and whether anything that it started is left."""
+        before, self.spent = self.spent, cpu_and_peak()[0]
+        answer["cpu"] = round(self.spent - before, 6)
+        answer["left"] = has_children()
 
     def next(self, record: journaling.Record) -> dict[str, Any] | None:
         """The next order from the row, claimed; None when there will be none."""
@@ -172,12 +212,7 @@ class Runner:
     # ── talking to the worker ─────────────────────────────────────────────────────────────────────────────────
 
     def send(self, answer: dict[str, Any]) -> None:
-        plain = answer.keys() == {"code", "value"}  # as most are of those that go with their process
-        if plain:
-            text = f'{{"code":{answer["code"]},"value":{outcome.quote(answer["value"])}}}'
-        else:
-            text = outcome.encode(answer)
-        self.say(text.encode() + b"\n")
+        self.say(outcome.encode(answer).encode() + b"\n")
 
     def say(self, words: bytes) -> None:
         try:
@@ -245,14 +280,11 @@ class Runner:
                 answer["code"], answer["raised"] = FLUSH_FAILED, f"its output could not be written: {error}"
 
 
-def be_born(fds: tuple[int, int, int], private: list[int], dispositions: dict[int, Any], nice: int) -> None:
-    """Makes a process that a worker has just forked into one of a task's: session, signals, files and politeness.
+def be_born(fds: tuple[int, int, int], private: list[int], nice: int) -> None:
+    """Makes a process that a worker has just forked into one of a task's: session, files and politeness.
 
     `fds` become its standard files, `private` are closed, being the worker's own.
     """
-    for number, disposition in dispositions.items():
-        _signal.signal(number, disposition)  # by fewer pages to be copied than that of `signal`, which knows enums
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     os.setsid()
     for number, fd in enumerate(fds):
         os.dup2(fd, number)
@@ -263,12 +295,3 @@ def be_born(fds: tuple[int, int, int], private: list[int], dispositions: dict[in
             os.setpriority(os.PRIO_PROCESS, 0, nice)
         except OSError:
             pass  # as far as this user may: politeness, not a condition
-    reseed()
-
-
-def collect_garbage(collector: tuple[bool, tuple[int, int, int]]) -> None:
-    """Sets the garbage collector as the module had left it: on or off, and when it runs."""
-    on, thresholds = collector
-    gc.set_threshold(*thresholds)
-    if on:
-        gc.enable()

@@ -34,7 +34,6 @@ import json
 import os
 import signal
 import socket
-import threading
 import traceback
 import types
 import warnings
@@ -53,7 +52,7 @@ else:
     from shop import Shop  # type: ignore[import-not-found, no-redef]
 
     sys.dont_write_bytecode = _write
-    for _name in ("caller", "hand", "journaling", "outcome", "row", "runner", "shop", "wardrobe", "worker"):
+    for _name in ("caller", "hand", "journaling", "nest", "outcome", "row", "runner", "shop", "wardrobe", "worker"):
         del sys.modules[_name]  # names that modules of the user's own may have
     del sys.path[0]
 
@@ -100,7 +99,8 @@ def check_signature(function: Callable[..., Any], target: str, places: list[str]
 
 def name_threads() -> list[str]:
     """All threads beside the main one: Python's by their names, others by what the kernel calls them."""
-    named = {thread.native_id: thread.name for thread in threading.enumerate()}
+    threading = sys.modules.get("threading")  # what it does after each fork is saved where nobody needs it
+    named = {thread.native_id: thread.name for thread in threading.enumerate()} if threading is not None else {}
     found = []
     for entry in os.listdir("/proc/self/task"):
         if int(entry) != os.getpid():

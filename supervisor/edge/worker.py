@@ -1129,15 +1129,18 @@ class Worker:
             record["k"] = read_stat(task.pid)[1]
         except OSError:
             pass  # it has just ended, or no descriptor is left: less is known about the task, that is all
-        body = encode(record)
         try:
-            self.journal.append(body)
+            self.journal.append(encode(record))
         except FencedError:
             self.orphaned = True
         except OSError:
             pass  # a full disk: the claim says enough
-        self.outbox.append(body + b"\n")
+        self.say({**record, "pid": self.shown_pid(task)})
         self.flush()
+
+    def shown_pid(self, task: Task) -> int:
+        """The process that a task is for those who look."""
+        return task.pid
 
     def yield_to_others(self, task: Task) -> None:
         """Has the task's session go last, or asks for it again later."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ def load_numpy():
 def slow_load():
     thread = threading.Thread(target=time.sleep, args=(600,), name="watcher", daemon=True)
     thread.start()
+
+def deafen():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
 def give(value=None, index=None):
     print("given", value, index)
@@ -272,9 +276,9 @@ def test_a_call_has_a_session_its_folder_its_variables_and_nothing_of_its_worker
     opened = "[os.readlink(f'/proc/self/fd/{fd}') for fd in range(3, 100) if os.path.lexists(f'/proc/self/fd/{fd}')]"
     assert looker.value(4, "os.readlink('/proc/self/fd/0')") == "/dev/null"
     found = [name for name in looker.value(5, opened) if not name.startswith("/proc/")]
-    sockets = [name for name in found if name.startswith("socket:")]
+    ways = [name for name in found if name.startswith(("socket:", "pipe:"))]
     own = [] if looker.context["once"] else [f"{run}/journal", f"{run}/log"]  # what a runner that is used again writes
-    assert (len(sockets), sorted(set(found) - set(sockets))) == (2 if own else 1, own), "files of the worker are open"
+    assert (len(ways), sorted(set(found) - set(ways))) == (2 if own else 1, own), "files of the worker are open"
 
 
 def test_signals_mean_in_a_call_what_they_mean_in_python(looker: Warm) -> None:
@@ -391,6 +395,70 @@ def test_memory_that_was_there_before_is_no_calls_own(make: Make) -> None:
     assert rss < 12e6, "the interpreter, which is shared, counts as a call's"
 
 
+def test_the_process_that_is_told_of_is_the_one_that_the_function_runs_in(looker: Warm) -> None:
+    """Where it is there by then: on a busy machine that may be late."""
+    os.mkfifo(looker.base / "gate")
+    told: list[int] = []
+    while True:
+        looker.call(len(told), "[open('gate').read(), os.getpid()][1]")
+        told.append(looker.hear("s")["pid"])
+        with open(looker.base / "gate", "w"):
+            pass
+        if json.loads(looker.hear("e")["value"]) == told[-1]:
+            break
+        assert len(told) < 20
+
+
+# ── a process for each call ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_call_that_takes_its_end_well_ends_as_it_likes(make: Make) -> None:
+    """What forks it hears no TERM, and tells how it went."""
+    warm = make(call="lab:end", places=("how",))
+    os.mkfifo(warm.base / "gate")
+    warm.tell(grace=600)
+    waits = "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); open('gate').close()"
+    warm.call(0, f"{waits}; signal.sigwait([signal.SIGTERM]); sys.exit(7)")
+    warm.hear("s")
+    with open(warm.base / "gate", "w"):
+        pass  # it has come that far
+    warm.say({"end": "1.0.1"})
+    end = warm.hear("e")
+    assert (end["why"], end["code"], end["signal"]) == ("cancel", 7, None)
+    assert warm.made(1, "0")["code"] == 0
+
+
+def test_how_a_call_ended_is_known_where_its_module_ignores_the_ends_of_children(make: Make) -> None:
+    warm = make(call="lab:look", places=("what",), preload="lab:deafen")
+    assert warm.value(0, "signal.getsignal(signal.SIGCHLD)") == signal.SIG_IGN
+    assert warm.made(1, "os._exit(3)")["code"] == 3
+
+
+def test_a_call_does_not_outlive_both_its_worker_and_the_process_that_the_journal_names(make: Make) -> None:
+    warm = make(call="lab:look", places=("what",))
+    warm.call(0, "[os.symlink(str(os.getpid()), 'pid'), time.sleep(600)]")
+    warm.hear("s")
+    deadline = time.monotonic() + DEADLINE
+    while not os.path.lexists(warm.base / "pid"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    call = int(os.readlink(warm.base / "pid"))
+    (start,) = journal.read((warm.runs.path(warm.run) / "journal").read_bytes()).running.values()
+    assert start.pid not in (None, call)
+    os.kill(warm.pid, signal.SIGKILL)
+    assert alive(call)
+    os.kill(start.pid or 0, signal.SIGKILL)
+    gone(call)
+
+
+def gone(pid: int) -> None:
+    """Waits until a process has ended."""
+    deadline = time.monotonic() + DEADLINE
+    while alive(pid):
+        assert time.monotonic() < deadline, f"{pid} lives"
+        time.sleep(0.01)
+
+
 # ── one process for many calls ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -440,7 +508,8 @@ def test_jobs_of_both_manners_and_of_another_niceness_use_one_worker_in_turn(mak
 @pytest.mark.parametrize(
     ("setup", "words"),
     [
-        ({"call": "lab:gone"}, "lab has no gone – it has Maker, burn, end, give, load, load_numpy, look, slow_load"),
+        ({"call": "lab:gone"},
+         "lab has no gone – it has Maker, burn, deafen, end, give, load, load_numpy, look, slow_load"),
         ({"call": "lab:STATE"}, "lab:STATE is no function, but a list"),
         ({"call": "lab:load", "names": ("a",)},
          "lab:load() is called with (a): got an unexpected keyword argument 'a'"),
