@@ -70,14 +70,13 @@ class Api:
 
     async def _status(self, _: Connection, request: dict[str, Any]) -> dict[str, Any]:
         """All there is; with `near`, of jobs that wait only the next thousands, and how many more there are."""
-        self._feed.limit.busy = self._pool.busy
         jobs, more = self._feed.jobs(), len(self._ledger.loft)
         if more and not request.get("near"):
             far = await asyncio.to_thread(self._portraits, self._ledger.loft.numbers())
             jobs, more = sorted((*jobs, *far), key=lambda view: view.id), 0
         answer = {
-            "schema": SCHEMA, "daemon": self._feed.daemon(), "limit": self._feed.limit, "machine": self._feed.machine,
-            "jobs": jobs, "workers": self._feed.workers(), "jobs_more": more,
+            "schema": SCHEMA, "daemon": self._feed.daemon(), "limit": self._feed.limit_now(),
+            "machine": self._feed.machine, "jobs": jobs, "workers": self._feed.workers(), "jobs_more": more,
             "engines": self._feed.engines(),
         }
         await self._ledger.settled()  # what it says is durable before it is said
@@ -91,9 +90,8 @@ class Api:
         tuner = self._tuner
         if tuner.reading is None:
             raise RequestError("the daemon has only just started – try again in a second")
-        self._feed.limit.busy = self._pool.busy
         return why.explain(
-            self._ledger, tuner.state, tuner.reading, tuner.decision, self._feed.limit, list(self._feed.decisions)
+            self._ledger, tuner.state, tuner.reading, tuner.decision, self._feed.limit_now(), list(self._feed.decisions)
         )
 
     async def _job_status(self, connection: Connection, request: dict[str, Any]) -> dict[str, Any]:
@@ -208,7 +206,8 @@ class Api:
                 tasks = await self._ended(job, states)
             else:
                 task = await self._pages.find(job, number)
-                tasks = [task] if task.state in TASK_FINAL and task.attempts else []
+                has_record = task.ended_at is not None  # one that was never handed out has none
+                tasks = [task] if task.state in TASK_FINAL and has_record else []
             unbegun = job.state in (JobState.CANCELED, JobState.FAILED) and job.handout.more
             if not tasks and not unbegun:
                 how = " badly" if failed_only else ""

@@ -32,7 +32,7 @@ PAGE = 1000
 WAIT_MOST_S = 60.0
 
 
-class Seen(NamedTuple):
+class Untold(NamedTuple):
     """Changes that are on their way to the disk."""
 
     time: float
@@ -89,7 +89,7 @@ class Chronicle:
 
     # ── what happens ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def see(self, tasks: Iterable[Task], jobs: Iterable[Job], names: Callable[[int], str]) -> Seen:
+    def see(self, tasks: Iterable[Task], jobs: Iterable[Job], names: Callable[[int], str]) -> Untold:
         """What these tasks and jobs are, now that it is being written down; to be told (`tell`) when it is durable."""
         now = self._clock()
         changed: list[tuple[Event, Notify]] = []
@@ -99,21 +99,21 @@ class Chronicle:
                 changed.append((events.of_job(job, now), job.spec.notify))
             if job.ended_at is not None:
                 self._states.pop(job.id, None)
-        return Seen(now, [(task, names(task.job)) for task in tasks], changed)
+        return Untold(now, [(task, names(task.job)) for task in tasks], changed)
 
-    def tell(self, seen: Seen) -> None:
+    def tell(self, untold: Untold) -> None:
         """These are durable."""
         first = self._seq + 1
-        self._seq += len(seen.tasks)
-        for task, _ in seen.tasks:
+        self._seq += len(untold.tasks)
+        for task, _ in untold.tasks:
             self.counts.add(task)
-        over = len(self._tasks) + len(seen.tasks) - TASKS
+        over = len(self._tasks) + len(untold.tasks) - TASKS
         if over > len(self._tasks):
-            self._lost = max(self._lost, (self._seq - TASKS, seen.time))
+            self._lost = max(self._lost, (self._seq - TASKS, untold.time))
         elif over > 0:
             self._lost = max(self._lost, self._tasks[over - 1][:2])
-        self._tasks.extend((seq, seen.time, *one) for seq, one in enumerate(seen.tasks, first))
-        for event, notify in seen.jobs:
+        self._tasks.extend((seq, untold.time, *one) for seq, one in enumerate(untold.tasks, first))
+        for event, notify in untold.jobs:
             if isinstance(event, events.JobEvent) and event.ended_at is not None:
                 self.counts.jobs[event.state] = self.counts.jobs.get(event.state, 0) + 1
             self.add(event, notify)

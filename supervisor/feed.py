@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -100,6 +100,11 @@ class Feed:
                      busy=limit.busy, workers=limit.workers)
         )
 
+    def limit_now(self) -> LimitView:
+        """The limit, with how many workers are busy at this moment rather than at the last look."""
+        self.limit.busy = self._pool.busy
+        return self.limit
+
     async def subscribe(self, subscriber: Subscriber) -> None:
         """Sends the whole picture, then every delta until `unsubscribe`."""
         whole = self._snapshot()
@@ -148,9 +153,11 @@ class Feed:
         whole.history = list(self._history)
         return whole
 
-    def _update(self, event: str, jobs: list[JobView], decisions: list[DecisionView]) -> Update:
+    def _update(
+        self, event: Literal["snapshot", "delta"], jobs: list[JobView], decisions: list[DecisionView]
+    ) -> Update:
         return Update(
-            event="snapshot" if event == "snapshot" else "delta", seq=self._seq, time=time.time(),
+            event=event, seq=self._seq, time=time.time(),
             daemon=self.daemon(), limit=self.limit, machine=self.machine, workers=self.workers(),
             engines=self.engines(), jobs=jobs, jobs_more=len(self._ledger.loft),
             decisions=decisions,

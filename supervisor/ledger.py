@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gristmill.supervisor.changes import Changes
-from gristmill.supervisor.chronicle import Chronicle, Seen
+from gristmill.supervisor.chronicle import Chronicle, Untold
 from gristmill.supervisor.core import items, launch
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.footprint import Tally
@@ -411,8 +411,8 @@ class Ledger(Roll):
 
     def end(self, job: Job, task: Task, stopped_s: float = 0.0) -> None:
         """Puts down how an attempt ended; of its time it was stopped for `stopped_s`."""
-        if (seen := job.settle(task, stopped_s)) is not None:
-            self.tallies.setdefault(job.kind, Tally()).add(seen)
+        if (used := job.settle(task, stopped_s)) is not None:
+            self.tallies.setdefault(job.kind, Tally()).add(used)
         if job.id in self.listeners and task.state in TASK_FINAL:
             self._changes.told.setdefault(job.id, []).append(task.number)
         if job.guided is not None:
@@ -480,15 +480,15 @@ class Ledger(Roll):
             self._flushing.cancel()
             self._flushing = None
         changes, self._changes = self._changes, Changes()
-        seen = None
+        untold = None
         if changes.rows or changes.accounts:
-            seen = self._chronicle.see(changes.rows.values(), changes.accounts.values(), self._name)
+            untold = self._chronicle.see(changes.rows.values(), changes.accounts.values(), self._name)
         self.changed.update(changes.accounts)
         written = self._store.write(*changes.statements())
         for job in changes.closing:
             self._release(job)
-        if seen:
-            written.add_done_callback(lambda future: self._tell(future, seen))
+        if untold is not None:
+            written.add_done_callback(lambda future: self._tell(future, untold))
         if changes.awaited is not None:
             written.add_done_callback(changes.heard)
         if changes.closing or changes.collected or changes.told:
@@ -498,9 +498,9 @@ class Ledger(Roll):
     def _name(self, job: int) -> str:
         return self.jobs[job].spec.name if job in self.jobs else ""
 
-    def _tell(self, written: asyncio.Future[None], seen: Seen) -> None:
+    def _tell(self, written: asyncio.Future[None], untold: Untold) -> None:
         if not (written.cancelled() or written.exception()):
-            self._chronicle.tell(seen)
+            self._chronicle.tell(untold)
 
     def _after(self, written: asyncio.Future[None], changes: Changes) -> None:
         """What must wait for the commit: a result's file may go, an ended job's file may move, listeners hear."""

@@ -38,7 +38,7 @@ class Footprint(msgspec.Struct):
         self.memory_bytes = max(memory_bytes, self.memory_bytes)
 
 
-class Seen(NamedTuple):
+class Used(NamedTuple):
     """What one task that ended by itself used. `telling`: whether that may be compared with what others cost."""
 
     wall_s: float
@@ -58,11 +58,11 @@ class Tally:
     largest_bytes: int = 0
     telling: bool = True
 
-    def add(self, seen: Seen) -> None:
+    def add(self, used: Used) -> None:
         """One more."""
         self.count += 1
-        self.wall_s += seen.wall_s
-        self.cpu_s += seen.cpu_s
-        self.memory_bytes += seen.memory_bytes
-        self.largest_bytes = max(self.largest_bytes, seen.memory_bytes)
-        self.telling = self.telling and seen.telling
+        self.wall_s += used.wall_s
+        self.cpu_s += used.cpu_s
+        self.memory_bytes += used.memory_bytes
+        self.largest_bytes = max(self.largest_bytes, used.memory_bytes)
+        self.telling = self.telling and used.telling

@@ -12,7 +12,7 @@ from dataclasses import InitVar, dataclass, field
 import msgspec
 
 from gristmill.supervisor.core import ahead, launch
-from gristmill.supervisor.core.footprint import Footprint, Seen
+from gristmill.supervisor.core.footprint import Footprint, Used
 from gristmill.supervisor.core.guided import Guided
 from gristmill.supervisor.core.handout import Demand, Fixed, Handout, Recorded
 from gristmill.supervisor.core.spec import Gate, Items, Spec
@@ -250,7 +250,7 @@ class Job:
         self.served_at += seconds
         self.passed_at = None if self.passed_at is None else self.passed_at + seconds
 
-    def settle(self, task: Task, stopped_s: float = 0.0) -> Seen | None:
+    def settle(self, task: Task, stopped_s: float = 0.0) -> Used | None:
         """Counts `task`, whose attempt is over, for good or until its next try; what it used if it ended by itself.
 
         The seconds that it stood still are no part of that.
@@ -264,9 +264,9 @@ class Job:
             self.finish = task
         elif task.state in (TaskState.DONE, TaskState.FAILED) and task.started_at and task.ended_at:
             wall_s = max(0.0, task.ended_at - task.started_at - stopped_s)
-            seen = Seen(wall_s, task.cpu_s or 0.0, task.memory_peak_bytes or 0)
-            self.footprint.learn(wall_s, seen.cpu_s, seen.memory_bytes)
-            return seen if self.guided is None else self._paced(task, seen)
+            used = Used(wall_s, task.cpu_s or 0.0, task.memory_peak_bytes or 0)
+            self.footprint.learn(wall_s, used.cpu_s, used.memory_bytes)
+            return used if self.guided is None else self._paced(task, used)
         return None
 
     def _leave(self, number: int) -> None:
@@ -283,15 +283,15 @@ class Job:
         else:
             self.items_failed += sign * task.count
 
-    def _paced(self, task: Task, seen: Seen) -> Seen:
+    def _paced(self, task: Task, used: Used) -> Used:
         """What a range used, as one of the usual size would have: ranges of all sizes are compared by that."""
         pace = self.footprint.pace
         if task.state is TaskState.DONE:
-            pace.learn(task.count, seen.wall_s)
-        if not pace.unit or not seen.wall_s:
-            return seen._replace(telling=False)
-        usual_s = pace.as_usual_s(task.count, seen.wall_s)
-        return seen._replace(wall_s=usual_s, cpu_s=seen.cpu_s * usual_s / seen.wall_s)
+            pace.learn(task.count, used.wall_s)
+        if not pace.unit or not used.wall_s:
+            return used._replace(telling=False)
+        usual_s = pace.as_usual_s(task.count, used.wall_s)
+        return used._replace(wall_s=usual_s, cpu_s=used.cpu_s * usual_s / used.wall_s)
 
     def divide(self, task: Task) -> tuple[Task, Task]:
         """Puts two halves in the place of a live range that failed, both queued; only where ranges are chosen."""

@@ -198,6 +198,8 @@ def test_one_task_can_be_canceled_waiting_or_running(turning: Mill) -> None:
     turning.ended("some")
     assert [t["state"] for t in turning.tasks("some")] == ["canceled", "canceled", "done", "done", "canceled"]
     assert "has ended already" in turning.grist("cancel", "some", code=2)
+    assert "1 tasks queued again, 1 to do" in turning.grist("retry", "some/4")  # though no attempt of it was made
+    turning.until(lambda: turning.tasks("some")[4]["state"] == "done", "what never began is not retried")
 
 
 def test_tasks_are_listed_by_state_with_their_number_waiting_ones_too(turning: Mill) -> None:
