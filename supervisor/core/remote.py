@@ -21,9 +21,6 @@ SKEW_S = 90.0
 """For so long a shared folder may show what it was: a record that turns up is no older than the last look and this."""
 
 
-_MEMORY = re.compile(r"(?i)exceeded .*memory limit|oom.?kill")
-
-
 class Place(NamedTuple):
     """Where a task runs: in this engine, in this chunk, as the task `at` this index of it. `slurm:12.3:7` as text."""
 
@@ -86,6 +83,21 @@ class Ended(NamedTuple):
 
     how: End
     words: str
+
+
+_WRITTEN = (
+    (re.compile(r"(?i)exceeded .*memory limit|oom.?kill"), End.MEMORY, "out of memory, as claimed or learned"),
+    (re.compile("CANCELLED AT .* DUE TO TIME LIMIT"), End.TIME, "past its time limit"),
+    (re.compile("CANCELLED AT .* DUE TO (?:PREEMPTION|JOB REQUEUE)"), End.PREEMPTED, "preempted"),
+    (re.compile("CANCELLED AT .* DUE TO NODE FAILURE"), End.NODE, "its node failed"),
+    (re.compile("CANCELLED AT "), End.CANCELED, "cancelled by somebody"),
+)
+"""What an engine writes into a slot's log when it ends it, the first that fits; that is there when it tells nothing."""
+
+
+def written(tail: str) -> Ended | None:
+    """How an engine ended a slot, by what it wrote into the slot's log; None where that tells nothing."""
+    return next((Ended(how, words) for pattern, how, words in _WRITTEN if pattern.search(tail)), None)
 
 
 class Seen(NamedTuple):
@@ -167,8 +179,8 @@ def fate(engine: str, ended: Ended | None, host: str, began: float | None, now: 
     """What to make of the engine's word on a task that began (`began`) on `host`, if it has one; `tail` is what the
     engine itself wrote of the chunk."""
     at = f" on {host}" if host else ""
-    if _MEMORY.search(tail) and (ended is None or ended.how is End.ENDED):
-        ended = Ended(End.MEMORY, "out of memory, as claimed or learned")
+    if ended is None or ended.how is End.ENDED:
+        ended = written(tail) or ended
     if ended is None or ended.how in (End.ENDED, End.NODE):
         said = f": {engine} says {ended.words}" if ended is not None and ended.words else ""
         return Fate(f"it left no record{at}{said}" + (f" ({tail})" if tail else ""))
@@ -179,7 +191,7 @@ def fate(engine: str, ended: Ended | None, host: str, began: float | None, now: 
     if ended.how is End.TIME:
         return Fate(words, replace(bare, signal=15, why="timeout", raised=words))
     if ended.how is End.CANCELED:
-        return Fate(words, replace(bare, signal=15, why="cancel"))
+        return Fate(words, replace(bare, signal=15, why="cancel", raised=words))
     return Fate(words, again=True)
 
 

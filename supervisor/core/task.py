@@ -110,9 +110,10 @@ def judge(end: Exit, timeout_s: float | None) -> tuple[TaskState, str, str]:
     if end.why == "timeout":
         return T.TIMEOUT, "timeout", end.raised or (f"ran longer than {timeout_s:g} s" if timeout_s else "ran too long")
     if end.why == "cancel":
-        return T.CANCELED, "", "canceled by the user"
+        return T.CANCELED, "", end.raised or "canceled by the user"
     if end.oom:
-        words = f"killed for lack of memory at {end.memory_bytes / 1e9:.2g} GB"
+        held = f" at {end.memory_bytes / 1e9:.2g} GB" if end.memory_bytes else ""
+        words = f"killed for lack of memory{held}"
         return T.OOM, "oom", f"{words}; {end.text}" if end.text else words
     if end.raised:
         return T.FAILED, f"exit:{end.exit_code}", f"{end.raised}; {end.text}" if end.text else end.raised

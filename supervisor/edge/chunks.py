@@ -177,7 +177,7 @@ class Chunks:
                 lines = file.read().decode(errors="replace").splitlines()
         except OSError:
             return ""
-        named = re.compile(rf"(?<![0-9]){re.escape(number)}(?![0-9])")
+        named = re.compile(rf"(?i)(?:job|step)(?:id)?[ =]{re.escape(number)}(?![0-9])")
         return "; ".join(dict.fromkeys(line.strip() for line in lines if number and named.search(line)))[-300:]
 
     def mark_ends(self, name: str, indexes: Iterable[int]) -> None:

@@ -39,16 +39,12 @@ class Slurm:
         self._settings = settings
         kept = {name: value for name, value in environ.items() if name in _KEPT or not name.startswith(_OTHERS)}
         self._env = {**kept, "SLURM_BITSTR_LEN": "0", "LC_ALL": "C.UTF-8"}  # lines of slots are not cut off
-        self._array_most: int | None = None
-        self._accounts: bool | None = None
+        self._array_most = 0
+        self._accounts = False
+        self._known = False
 
     async def capacity(self) -> Capacity:
-        if self._array_most is None:
-            text = await self._ask("scontrol", "show", "config")
-            found = squeue.settings(text, "MaxArraySize", "AccountingStorageType")
-            size = found.get("MaxArraySize", "")
-            self._array_most = int(size) if size.isdigit() else ARRAY_MOST
-            self._accounts = found.get("AccountingStorageType", "").endswith("slurmdbd")
+        await self._learn()
         text = await self._ask("sinfo", "-h", "-o", "%P|%a|%D|%C")
         rows = [fields for line in text.splitlines() if len(fields := line.strip().split("|")) == 4]
         wanted = self._settings().slurm.partition.split(",")
@@ -60,6 +56,16 @@ class Slurm:
         down = [f"partition {row[0].rstrip('*')} is {row[1]}" for row in chosen if row[1] != "up"]
         words = f"{nodes} nodes, {cpus} cores, {idle} idle; partitions {names}"
         return Capacity(nodes, cpus, idle, max(1, self._array_most - 1), words=words, notes=tuple(dict.fromkeys(down)))
+
+    async def _learn(self) -> None:
+        """How long an array may be, and whether there are accounts; asked once."""
+        if not self._known:
+            text = await self._ask("scontrol", "show", "config")
+            found = squeue.settings(text, "MaxArraySize", "AccountingStorageType")
+            size = found.get("MaxArraySize", "")
+            self._array_most = int(size) if size.isdigit() else ARRAY_MOST
+            self._accounts = found.get("AccountingStorageType", "").endswith("slurmdbd")
+            self._known = True
 
     async def submit(self, chunk: Chunk) -> str:
         code, out, complaint = await self._call("sbatch", *options(chunk, self._settings().slurm))
@@ -88,10 +94,12 @@ class Slurm:
         found: dict[int, Ended] = {}
         with contextlib.suppress(SilentError):
             found = squeue.ends(await self._ask("squeue", "-h", "-r", "-t", "all", "-o", squeue.FORMAT, "-j", which))
-        if self._accounts and not found.keys() >= set(slots):
+        if not found.keys() >= set(slots):
             with contextlib.suppress(SilentError):
-                text = await self._ask("sacct", "-n", "-P", "-X", "-o", squeue.SACCT, "-j", which)
-                found = squeue.accounted(text) | found
+                await self._learn()  # a daemon that has only adopted knows nothing of it yet
+                if self._accounts:
+                    text = await self._ask("sacct", "-n", "-P", "-X", "-o", squeue.SACCT, "-j", which)
+                    found = squeue.accounted(text) | found
         return {slot: told for slot, told in found.items() if slot in slots}
 
     def called(self, engine_id: str, slot: int) -> str:

@@ -83,6 +83,11 @@ def test_a_task_is_lost_when_it_was_nowhere_for_the_grace_time() -> None:
         (Ended(End.CANCELED, "CANCELLED by 0"), "", "cancel"), (Ended(End.PREEMPTED, "PREEMPTED"), "", "again"),
         (Ended(End.ENDED, "FAILED"), "StepId=7.batch exceeded memory limit (9 > 8), being killed", "oom"),
         (None, "error: Detected 1 oom_kill event in StepId=7.batch", "oom"),
+        (None, "error: *** JOB 7 ON n1 CANCELLED AT 2026-11-28T11:09:26 DUE TO TIME LIMIT ***", "timeout"),
+        (None, "error: *** JOB 7 ON n1 CANCELLED AT 2026-11-28T11:09:26 DUE TO PREEMPTION ***", "again"),
+        (None, "error: *** JOB 7 ON n1 CANCELLED AT 2026-11-28T11:09:26 DUE TO NODE FAILURE, SEE LOG ***", "lost"),
+        (None, "error: *** JOB 7 ON n1 CANCELLED AT 2026-11-28T11:09:26 ***", "cancel"),
+        (Ended(End.TIME, "TIMEOUT"), "error: *** JOB 7 ON n1 CANCELLED AT 2026-11-28T11:09:26 ***", "timeout"),
     ],
 )  # fmt: skip
 def test_the_engine_s_word_on_a_task_without_a_record(told: Ended | None, tail: str, state: str) -> None:

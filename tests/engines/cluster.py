@@ -1,7 +1,8 @@
-"""A Slurm of its own on loopback: munged, slurmctld and slurmds on one host, without systemd, cgroups or a database.
+"""A Slurm of its own on loopback: munged, slurmctld and slurmds on one host, without systemd or cgroups; with a
+database and slurmdbd where its accounting is asked for (`accounts`).
 
 Works as root and as an ordinary user; then only that user runs jobs. Single daemons can be killed and started again.
-All of it ends with `down`, by the pids that were started and by whoever has our configuration in its environment.
+All of it ends with the `with`, by the pids that were started and by whoever has our configuration in its environment.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.engines import accounts
 
 CONF = """\
 ClusterName=mill
@@ -40,7 +43,7 @@ MpiDefault=none
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=2
 JobAcctGatherParams=OverMemoryKill
-AccountingStorageType=accounting_storage/none
+{accounting}
 JobCompType=jobcomp/none
 SchedulerType=sched/backfill
 SchedulerParameters={sched}
@@ -63,6 +66,7 @@ NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last
 Gres=gpu:2 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 PartitionName=short Nodes=n1 MaxTime=30 State=UP
+{more}
 """
 SCHED = "bf_interval=2,sched_interval=2,batch_sched_delay=0,sched_min_interval=0,bf_resolution=60"
 DEADLINE = 120.0
@@ -82,16 +86,16 @@ def missing() -> str:
 class Cluster:
     """One Slurm in a folder, whose path is short and open to all."""
 
-    def __init__(self, base: Path, nodes: int = 2, cpus: int = 4, **how: Any) -> None:
-        self.base, self.nodes = base.resolve(), nodes
-        ports = [_free_port() for _ in range(1)]
-        self.port = ports[0]
+    def __init__(self, base: Path, nodes: int = 2, cpus: int = 4, accounting: bool = False, **how: Any) -> None:
+        self.base, self.nodes, self.accounting = base.resolve(), nodes, accounting
+        self.port = _free_port()
         self.user = pwd.getpwuid(os.getuid()).pw_name
-        self.env = {**os.environ, "SLURM_CONF": str(self.base / "slurm.conf")}
+        self.env = {**os.environ, "SLURM_CONF": str(self.base / "slurm.conf"),
+                    "MARIADB_UNIX_PORT": str(accounts.socket_of(self.base))}  # fmt: skip
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         options = {
             "sched": SCHED, "slurmd_timeout": 30, "min_job_age": 10, "max_jobs": 20000, "memory": 2000,
-            **how,
+            "more": "", **how,
         }
         for inner in ("munge", "state", "spool", "run", "log"):
             (self.base / inner).mkdir(parents=True)
@@ -100,9 +104,10 @@ class Cluster:
         key = self.base / "munge" / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
+        kept = accounts.prepare(self.base, self.port + nodes + 1, self.user) if accounting else accounts.NONE
         (self.base / "slurm.conf").write_text(CONF.format(
             base=self.base, host=socket.gethostname().split(".")[0], port=self.port, first=self.port + 1,
-            last=self.port + nodes, user=self.user, nodes=nodes, cpus=cpus, **options,
+            last=self.port + nodes, user=self.user, nodes=nodes, cpus=cpus, accounting=kept, **options,
         ))
         devices = ("null", "zero", "full", "random")  # a card needs a file; nothing is confined here
         (self.base / "gres.conf").write_text(
@@ -112,6 +117,11 @@ class Cluster:
     def __enter__(self) -> Cluster:
         self.start("munged")
         self.until((self.base / "munge" / "munge.socket").exists, "munged")
+        if self.accounting:
+            self.start("mariadbd")
+            self.until(accounts.socket_of(self.base).exists, "mariadbd")
+            self.start("slurmdbd")
+            self.until(lambda: self.run("sacctmgr", "-n", "list", "cluster").returncode == 0, "slurmdbd")
         self.start("slurmctld")
         self.until(self.answers, "slurmctld")
         for number in range(1, self.nodes + 1):
@@ -124,7 +134,7 @@ class Cluster:
             if self.answers():
                 self.run("scancel", "-u", str(os.getuid()))
                 self.until(lambda: not self.run("squeue", "-h").stdout.strip(), "the end of all jobs")
-        order = [f"n{number}" for number in range(1, self.nodes + 1)] + ["slurmctld", "munged"]
+        order = [f"n{number}" for number in range(1, self.nodes + 1)] + ["slurmctld", "slurmdbd", "mariadbd", "munged"]
         for name in order:
             if name in self._running:
                 self.kill(name, signal.SIGTERM)
@@ -135,13 +145,15 @@ class Cluster:
     # ── its daemons ───────────────────────────────────────────────────────────────────────────────────────────
 
     def start(self, name: str) -> None:
-        """Starts munged, slurmctld, or the slurmd of a node."""
+        """Starts one of them; a node's name means its slurmd."""
         b = self.base
-        commands = {
+        commands: dict[str, list[str | None]] = {
             "munged": [program("munged"), "--foreground", "--force", f"--socket={b}/munge/munge.socket",
                        f"--key-file={b}/munge/munge.key", f"--log-file={b}/log/munged.log",
                        f"--pid-file={b}/munge/munged.pid", f"--seed-file={b}/munge/munged.seed"],
             "slurmctld": [program("slurmctld"), "-D", "-f", f"{b}/slurm.conf"],
+            "slurmdbd": [program("slurmdbd"), "-D"],  # its configuration is beside the other
+            "mariadbd": [*accounts.database(b, self.user)],
         }
         argv = commands.get(name, [program("slurmd"), "-D", "-N", name, "-f", f"{b}/slurm.conf"])
         with open(b / "log" / f"{name}.out", "ab") as out:
@@ -162,12 +174,13 @@ class Cluster:
 
     def steps(self, node: str) -> list[int]:
         """Descriptors of all that runs on a node, which is this machine: the steps of its slurmd, and their tasks."""
-        found = []
+        found, own = [], f"SLURM_CONF={self.base}/slurm.conf\0".encode()  # others' nodes are called the same
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 environ = (entry / "environ").read_bytes()
                 step = b"slurmstepd" in (entry / "cmdline").read_bytes()
-                if f"SLURMD_NODENAME={node}\0".encode() in environ or (step and f"-N\0{node}".encode() in environ):
+                named = f"SLURMD_NODENAME={node}\0".encode() in environ or (step and f"-N\0{node}".encode() in environ)
+                if own in environ and named:
                     found.append(os.pidfd_open(int(entry.name)))
         return found
 
@@ -192,6 +205,10 @@ class Cluster:
     def states(self) -> set[str]:
         """The states that its nodes are in."""
         return set(self.run("sinfo", "-h", "-N", "-o", "%T").stdout.split())
+
+    def has_forgotten(self) -> bool:
+        """Whether the controller knows of no job any more."""
+        return not self.run("squeue", "-h", "-t", "all").stdout.strip()
 
     def queue(self) -> list[str]:
         """What is in its queue, a line each."""

@@ -47,7 +47,7 @@ def test_how_tasks_ended_is_known_when_slurm_has_forgotten_them(mill: Mill, slur
     mill.until(lambda: mill.job("forgotten") and slurm.queue(), "nothing was handed over")
     mill.kill()
     runs(mill, 3)
-    Cluster.until(lambda: not slurm.run("squeue", "-h", "-t", "all").stdout.strip(), "Slurm to forget")
+    slurm.until(slurm.has_forgotten, "Slurm to forget")
     mill.start()
     mill.ended("forgotten")
     assert [task["exit_code"] for task in mill.tasks("forgotten")] == [0, 1, 2]
