@@ -31,6 +31,16 @@ def absent(*tools: str) -> str:
     return f"no network namespace can be made: {tried.stderr.strip()}" if tried.returncode else ""
 
 
+def no_user() -> str:
+    """Why root can't become an ordinary user here who sees the same files as his own, or nothing."""
+    if shutil.which(AS_NOBODY[0]) is None:
+        return "unshare is not installed"
+    tried = subprocess.run([*AS_NOBODY, "id", "-u"], capture_output=True, text=True, check=False)
+    return "" if tried.stdout == "65534\n" else f"no user namespace can be made: {tried.stderr.strip()}"
+
+
+AS_NOBODY = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
+"""As an ordinary user without any rights, who owns what root owns: a checkout and a Python that are root's alone."""
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
