@@ -47,6 +47,8 @@ class Open:
     running: set[int] = field(default_factory=set)
     waits: tuple[str, int] = ("", -1)
     glimpse: Glimpse | None = None
+    withdrawn: bool = False
+    """Whether what has not begun of it was taken back, since its job has failed."""
 
     @property
     def slots_left(self) -> int:

@@ -14,7 +14,9 @@ from typing import Any
 from msgspec import structs
 
 from gristmill.supervisor.core import remote
+from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Key
+from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.holding import Holding, Open
 from gristmill.supervisor.ledger import CANCELING
 
@@ -73,14 +75,28 @@ class Homecoming:
         job, now = self._held.ledger.jobs[key.job], self._held.ledger.clock()
         self._held.ledger.elsewhere(key, record.get("host", ""), record.get("id", ""), "", True)
         task = job.live[key.number]
-        if record.get("why") == "term" and task.reason != CANCELING:
+        if task.reason == CANCELING:
+            record = remote.asked_for(record)
+        elif record.get("why") == "term":
             await self._lose(one, index, key)
+            return
+        if record.get("unfit"):
+            self._refuse(job, key, record)
             return
         if record.get("refused"):
             self._held.ledger.put_back(job, key.number, f"{task.host}: {record['refused']}", self._held.executor.rest_s)
             return
-        end = remote.exit_of({**record, "why": "cancel"} if record.get("why") == "term" else record, before, now)
+        end = remote.exit_of(record, before, now)
         self._held.endings.exited(job, key.number, end)
+
+    def _refuse(self, job: Job, key: Key, record: Mapping[str, Any]) -> None:
+        """Nothing of a job can be called on a node: it fails, once, as it would here; the attempt was none."""
+        where = f"; its traceback is in {record['trace']}" if record.get("trace") else ""
+        words = f"{record['unfit']} – on {record.get('host', 'a node')}{where}"
+        if job.alive:
+            log.warning("job %d: %s", job.id, words)
+            self._held.ledger.fail(job, safe(words))
+        self._held.ledger.put_back(job, key.number)
 
     async def _search(self, one: Open) -> None:
         """What of a chunk is in neither the engine nor the records, or in the engine for good."""

@@ -81,6 +81,7 @@ class Outpost:
         now = time.monotonic()
         try:
             await self._adopt()
+            self._withdraw()
             if self._ends:
                 await self._end()
             if (self._held.open or self._held.leaving) and self._held.ready:
@@ -172,6 +173,13 @@ class Outpost:
         place = Place.parse(task.place)
         self._ends.setdefault(place.chunk, set()).add(place.at)
         self._held.wake.set()
+
+    def _withdraw(self) -> None:
+        """Of a job that has failed what runs goes on, and what no node has begun never will."""
+        for one in self._held.open.values():
+            if not one.withdrawn and not self._held.ledger.jobs[one.job].alive:
+                one.withdrawn = True
+                self._ends.setdefault(one.name, set()).update(one.tasks.keys() - one.claimed)
 
     async def _end(self) -> None:
         """What has not begun never will; of the rest the engine ends the slots, or the nodes find a mark."""

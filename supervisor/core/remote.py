@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from signal import SIGTERM
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -114,6 +115,12 @@ def exit_of(record: Mapping[str, Any], looked_at: float, now: float) -> Exit:
     wall_s = max(0.0, float(record.get("wall", end.ended_at - end.started_at)))
     ended = min(now, max(end.ended_at, looked_at - SKEW_S))
     return replace(end, started_at=ended - wall_s, ended_at=ended)
+
+
+def asked_for(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record of a task whose end we asked for: that is how it ended, whether its node or itself heard first."""
+    heard = SIGTERM in (record.get("signal"), (record.get("code") or 0) - 128)
+    return {**record, "why": "cancel"} if record.get("why") == "term" or (not record.get("why") and heard) else record
 
 
 def chunk_size(waiting: int, room: int, most: int, start_more: bool) -> int:

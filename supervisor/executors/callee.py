@@ -21,8 +21,11 @@ import types
 from typing import IO, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 REASON_MOST = 300  # characters of an exception that are shown as a task's reason
+TRACE_MOST = 1 << 14  # characters of an import's traceback that are kept, from its end
 FLUSH_FAILED = 120  # the exit code of Python when its last output could not be written
 Told = Callable[[float], bool]
+Unfit = Dict[str, str]
+"""Why nothing can be called: `words`, and `trace`, the traceback, "" where there is none. Empty: all is well."""
 
 
 class UnfitError(Exception):
@@ -104,11 +107,25 @@ def last_words(error: BaseException) -> str:
 
 def show(error: BaseException) -> None:
     """Prints the traceback as Python would, without our own frames."""
+    error.__traceback__ = trace = theirs(error)
+    sys.excepthook(type(error), error, trace)
+
+
+def theirs(error: BaseException) -> Optional[types.TracebackType]:
+    """The traceback below our own frames."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
-    error.__traceback__ = trace
-    sys.excepthook(type(error), error, trace)
+    return trace
+
+
+def misfit(call: Dict[str, Any], error: BaseException) -> Unfit:
+    """Why a call can't be made whose import or preload raised this."""
+    if isinstance(error, UnfitError):
+        return {"words": f"call: {error}", "trace": ""}
+    lines = traceback.format_exception(type(error), error, theirs(error))
+    words = "importing %s failed: %s" % (call["target"].partition(":")[0], last_words(error))
+    return {"words": words, "trace": "".join(lines)[-TRACE_MOST:]}
 
 
 def exit_code(leave: SystemExit) -> int:
@@ -190,9 +207,9 @@ class Maker:
         """`born` is what a child does first to be a task's process."""
         self.call, self.env, self.cwd, self.born = call, env, cwd, born
 
-    def prepare(self, told: Told) -> Optional[str]:
-        """Imports and preloads, if that is not done: "" where calls can be made, else why not; None where we were told
-        to end meanwhile."""
+    def prepare(self, told: Told) -> Optional[Unfit]:
+        """Imports and preloads, if that is not done: why calls can't be made; None where we were told to end meanwhile.
+        Raises ChildProcessError where what imported was killed."""
         raise NotImplementedError
 
     def start(self, order: Dict[str, Any], fds: List[int]) -> Call:
@@ -215,13 +232,13 @@ class Forking(Maker):
     function: Optional[Callable[..., Any]] = None
     said = -1
 
-    def prepare(self, told: Told) -> Optional[str]:
+    def prepare(self, told: Told) -> Optional[Unfit]:
         if self.function is None:
             try:
                 self.function = load(self.call, self.env, self.cwd)
             except BaseException as error:  # noqa: BLE001 - a user's own, whatever it is
-                return last_words(error)
-        return ""
+                return misfit(self.call, error)
+        return {}
 
     def start(self, order: Dict[str, Any], fds: List[int]) -> Call:
         assert self.function is not None
@@ -287,11 +304,11 @@ class Reusing(Maker):
         idle = self.current is None or self.current.status is not None
         return () if self.pid is None or not idle else (self.pid,)
 
-    def prepare(self, told: Told) -> Optional[str]:
+    def prepare(self, told: Told) -> Optional[Unfit]:
         if self.pid is not None and os.waitpid(self.pid, os.WNOHANG)[0]:
             self.gone()
         if self.pid is not None:
-            return ""
+            return {}
         self.fork()
         assert self.pid is not None
         while not select.select([self.answers], [], [], 0)[0]:
@@ -299,11 +316,16 @@ class Reusing(Maker):
                 os.kill(self.pid, signal.SIGKILL)
                 self.wait()
                 return None
-        said = json.loads(self.answers.readline() or '{"unfit": "its process ended while it was importing"}')
-        if said["unfit"]:
-            self.wait()
-        words: str = said["unfit"]
-        return words
+        line = self.answers.readline()
+        unfit: Unfit = json.loads(line)["unfit"] if line else {}
+        if unfit or not line:
+            status = self.wait()
+            if not line and os.WIFSIGNALED(status):
+                raise ChildProcessError(os.WTERMSIG(status), "importing was ended by signal %d" % os.WTERMSIG(status))
+            module = self.call["target"].partition(":")[0]
+            ended = "importing %s ended its interpreter (exit %d)" % (module, os.WEXITSTATUS(status))
+            return unfit or {"words": ended, "trace": ""}
+        return {}
 
     def fork(self) -> None:
         """Starts the process."""
@@ -343,11 +365,12 @@ class Reusing(Maker):
             self.wait()
         self.current = None
 
-    def wait(self) -> None:
-        """Waits for its end, which is near."""
+    def wait(self) -> int:
+        """Waits for its end, which is near; its wait status."""
         assert self.pid is not None
-        os.waitpid(self.pid, 0)
+        status = os.waitpid(self.pid, 0)[1]
         self.gone()
+        return status
 
     def gone(self) -> None:
         """It has ended."""
@@ -374,8 +397,8 @@ class Reusing(Maker):
         try:
             function = load(self.call, self.env, self.cwd)
         except BaseException as error:  # noqa: BLE001 - a user's own, whatever it is
-            return say(unfit=last_words(error))
-        say(unfit="")
+            return say(unfit=misfit(self.call, error))
+        say(unfit={})
         reseed()
         made, first, spent = 0, 0, used()[0]
         most, growth = self.call["recycle"]

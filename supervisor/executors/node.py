@@ -38,6 +38,8 @@ MARK_EVERY = 2.0  # seconds between two looks for the daemon's mark that ends a 
 WRITE_FOR, WRITE_AGAIN = 600.0, 1.0  # seconds for which a record is tried that the disk has no room for
 NOT_NOW = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+TERMED = (signal.SIGTERM, (128 + signal.SIGTERM) << 8)  # wait statuses of what was told to end, and heard it
+TERM_TOGETHER = 1.0  # seconds in which an engine that ends a slot tells all of its processes
 HEARD: Set[int] = {signal.SIGCHLD, *ENDS}
 
 
@@ -244,7 +246,7 @@ class Task:
         self.why: Optional[str] = None
         self.kill_at: Optional[float] = None
         self.rss, self.cpu, self.born = 0, 0.0, time.monotonic()
-        self.alone = False
+        self.alone = self.is_unfit = False
 
     def is_taken(self) -> bool:
         """Whether somebody was here before us, and can be seen."""
@@ -258,16 +260,40 @@ class Task:
                 "pid": os.getpid(), "t": time.time()}  # fmt: skip
         return write(self.base + ".claim", to_json(said), True)
 
-    def run(self, told: Callable[[float], bool], unfit: str = "") -> None:
-        """Runs it, unless nothing of its job can be run: `unfit` says why. `told` waits for a signal, so many seconds
-        at most. Writes the record."""
-        self.born, began, ooms = time.monotonic(), time.time(), count_ooms()
-        record: Dict[str, Any] = {"v": VERSION, "e": self.order["do"], "host": HOST, "id": ENGINE_ID}
-        record.update(code=None, signal=None)
-        notes: List[str] = []
+    def record(self, **facts: Any) -> Dict[str, Any]:
+        """What is said of how it ended."""
+        found: Dict[str, Any] = {"v": VERSION, "e": self.order["do"], "host": HOST, "id": ENGINE_ID}
+        found.update(code=None, signal=None, **facts)
+        return found
+
+    def is_callable(self, told: Callable[[float], bool]) -> bool:
+        """Whether the call that it is can be made here, which takes an import. Else its record says why not."""
+        record = self.record(t0=time.time(), wall=0.0, cpu=0.0, rss=0)
         try:
-            if unfit:
-                raise ValueError(unfit)
+            unfit = self.maker.prepare(told)
+            os.chdir(self.folder)
+            if unfit is None:
+                record["why"] = "term"
+            elif os.path.exists(self.base + ".end"):
+                record["why"] = "cancel"
+            elif not unfit:
+                return True
+            else:
+                self.is_unfit, record["unfit"] = True, unfit["words"]
+                if unfit["trace"]:
+                    record["trace"] = os.path.join(self.folder, "log", "import.log")
+                    write(record["trace"], unfit["trace"].encode("utf-8", "replace"), False)
+        except ChildProcessError as error:
+            record.update(signal=error.errno, text=error.strerror)
+        record["t"] = time.time()
+        self.write(record, told)
+        return False
+
+    def run(self, told: Callable[[float], bool]) -> None:
+        """Runs it. `told` waits for a signal, so many seconds at most. Writes the record."""
+        self.born, began, ooms = time.monotonic(), time.time(), count_ooms()
+        record, notes = self.record(), []
+        try:
             process = self.start()
             status = self.watch(process, told)
         except (OSError, ValueError) as error:
@@ -331,6 +357,8 @@ class Task:
             status = self.reap(process, status)
             now = time.monotonic()
             if status is not None:
+                if self.why is None and self.kill_at is None and status in TERMED and heard(told):
+                    self.end("term", self.context["grace"])  # the engine ends all of a slot: it was quicker than we
                 if self.alone or not self.kin():
                     return status
                 if self.kill_at is None and not self.context.get("wait"):
@@ -439,6 +467,15 @@ class Task:
                 told(WRITE_AGAIN)
 
 
+def heard(told: Callable[[float], bool]) -> bool:
+    """Whether we are told to end as well, as a task that has just ended by SIGTERM was."""
+    until = time.monotonic() + TERM_TOGETHER
+    while not told(max(0.0, until - time.monotonic())):
+        if time.monotonic() >= until:
+            return False
+    return True
+
+
 def cut(path: str, size: int, most: int) -> None:
     """Leaves the middle of a log out, and says so where it was."""
     half = most // 2
@@ -484,12 +521,12 @@ def main(folder: str, slot: int) -> None:
     maker = make_calls(context) if "call" in context else None
     for index, order in orders(folder, slot * chunk["pack"], chunk["pack"]):
         task = Task(folder, context, index, order, maker)
-        if told(0) or task.is_taken():
+        if told(0) or task.is_taken() or not task.claim():
             continue
-        unfit = "" if maker is None else maker.prepare(told)
-        os.chdir(folder)
-        if unfit is not None and task.claim():
-            task.run(told, unfit)
+        if maker is None or task.is_callable(told):
+            task.run(told)
+        elif task.is_unfit:
+            break  # nothing of the job can be run here: the rest of it is not begun
     if maker is not None:
         maker.close()
 

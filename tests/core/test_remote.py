@@ -99,5 +99,17 @@ def test_the_engine_s_word_on_a_task_without_a_record(told: Ended | None, tail: 
     assert "n1" in fate.words and (told is None or state == "oom" or told.words in fate.words)
 
 
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        ({"why": "term", "signal": 15}, "cancel"), ({"why": None, "signal": 15}, "cancel"),
+        ({"why": None, "code": 143, "signal": None}, "cancel"), ({"why": "timeout", "signal": 15}, "timeout"),
+        ({"why": None, "code": 0, "signal": None}, None), ({"why": None, "code": 1, "signal": None}, None),
+    ],
+)  # fmt: skip
+def test_an_end_that_was_asked_for_is_one_whoever_heard_first(record: dict[str, object], why: str | None) -> None:
+    assert remote.asked_for(record)["why"] == why
+
+
 def test_an_engine_that_is_silent_is_asked_ever_more_seldom() -> None:
     assert [remote.pause(times, 5.0) for times in (0, 1, 2, 3, 9)] == [5.0, 10.0, 20.0, 30.0, 30.0]

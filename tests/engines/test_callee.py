@@ -54,12 +54,14 @@ REUSE = [None, 1 << 30]
 class Slot:
     """A chunk of calls of one function, in one slot."""
 
-    def __init__(self, base: Path, function: str, recycle: Any, count: int = 3, **context: Any) -> None:
+    def __init__(
+        self, base: Path, function: str, recycle: Any, count: int = 3, module: str = "cubes", **context: Any
+    ) -> None:
         base.joinpath("cubes.py").write_text(MODULE)
         self.chunks = Chunks(base / "shared", PROGRAMS)
         self.chunks.home(1, None, None)
         self.name = self.chunks.reserve(1)
-        call = {"target": f"cubes:{function}", "preload": "cubes:load", "path": [str(base)], "recycle": recycle}
+        call = {"target": f"{module}:{function}", "preload": f"{module}:load", "path": [str(base)], "recycle": recycle}
         shared: dict[str, Any] = {
             "cwd": str(base), "env": {"WORD": "heard"}, "ahead": {}, "unset": [], "timeout": None, "grace": 1.0,
             "nice": 0, "wait": False, "most": None, "err": False, "call": call, **context,
@@ -155,9 +157,41 @@ def _left(slot: Slot) -> list[int]:
 
 
 @pytest.mark.parametrize("recycle", [FORK, REUSE])
-def test_what_cannot_be_imported_is_told_of_each_task(tmp_path: Path, recycle: Any) -> None:
-    records = Slot(tmp_path, "nothing", recycle).run()
-    assert {(record["code"], record["text"]) for record in records} == {(126, "cannot start: cubes has no nothing")}
+def test_what_can_not_be_called_is_told_once_and_the_rest_is_not_begun(tmp_path: Path, recycle: Any) -> None:
+    slot = Slot(tmp_path, "nothing", recycle)
+    (record,) = slot.run()
+    assert (record["unfit"], record["code"], record.get("trace")) == ("call: cubes has no nothing", None, None)
+    assert slot.chunks.look(slot.name, set()).claimed == {0}
+
+
+@pytest.mark.parametrize("recycle", [FORK, REUSE])
+def test_an_import_that_fails_leaves_its_traceback(tmp_path: Path, recycle: Any) -> None:
+    (tmp_path / "broken.py").write_text("def load():\n    pass\n1 / 0\n")
+    (record,) = Slot(tmp_path, "f", recycle, module="broken").run()
+    assert record["unfit"] == "importing broken failed: ZeroDivisionError: division by zero"
+    text = Path(record["trace"]).read_text()
+    assert 'broken.py", line 3' in text and text.endswith("ZeroDivisionError: division by zero\n")
+    assert "callee.py" not in text
+
+
+@pytest.mark.parametrize("recycle", [FORK, REUSE])
+def test_an_import_that_ends_its_interpreter_is_no_endless_story(tmp_path: Path, recycle: Any) -> None:
+    (tmp_path / "quits.py").write_text("import os\nos._exit(6)\n")
+    slot = Slot(tmp_path, "f", recycle, module="quits")
+    code = subprocess.run(slot.command, timeout=60, check=False).returncode
+    assert slot.chunks.look(slot.name, set()).claimed == {0}, "one has begun, and no engine starts it again"
+    if recycle is FORK:
+        assert (code, slot.records()) == (6, []), "the slot itself is gone, which the engine tells"
+    else:
+        assert [record["unfit"] for record in slot.records()] == ["importing quits ended its interpreter (exit 6)"]
+
+
+def test_an_import_that_is_killed_ends_one_attempt(tmp_path: Path) -> None:
+    (tmp_path / "grows.py").write_text(
+        "import os\nif not os.path.exists('tried'):\n    open('tried', 'w')\n    os.kill(os.getpid(), 9)\n"
+        "def load():\n    pass\ndef f(n):\n    return n\n")  # fmt: skip
+    records = Slot(tmp_path, "f", REUSE, module="grows").run()
+    assert [(record["signal"], record["code"]) for record in records] == [(9, None), (None, 0), (None, 0)]
 
 
 @pytest.mark.parametrize("recycle", [FORK, REUSE])

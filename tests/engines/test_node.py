@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from gristmill.supervisor.edge.chunks import Chunks
+from gristmill.supervisor.executors import node as program
 
 NODE = Path(__file__).parents[2] / "supervisor" / "executors" / "node.py"
 CONTEXT: dict[str, Any] = {
@@ -141,6 +142,16 @@ def test_the_engine_s_term_ends_it_with_a_record(node: Node) -> None:
     assert running.wait(DEADLINE) == 0
     assert node.record()["why"] == "term" and node.record()["signal"] == signal.SIGTERM
     assert not node.record(1), "what comes after it in the slot is left to others"
+
+
+def test_a_term_to_all_of_a_slot_is_the_engine_s_though_the_task_is_quicker(node: Node) -> None:
+    answers = iter([False, False, True])
+    assert program.heard(lambda seconds: next(answers))
+    node.chunk("kill -TERM $$", "exit 143", pack=2)
+    node.run()
+    assert [(node.record(at)["why"], node.record(at)["signal"], node.record(at)["code"]) for at in (0, 1)] == [
+        (None, signal.SIGTERM, None), (None, None, 143),
+    ], "and where nobody told us to end, that is how it ended"  # fmt: skip
 
 
 def test_the_daemon_s_mark_ends_it(node: Node) -> None:
