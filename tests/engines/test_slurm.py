@@ -183,7 +183,7 @@ def test_all_of_it_works_for_an_ordinary_user() -> None:
     if why := cluster.missing() or spaces.no_user():
         pytest.skip(why)
     with tempfile.TemporaryDirectory(prefix="gu", dir="/tmp") as home:  # short: sockets lie in it
-        argv = [*spaces.AS_NOBODY, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+        argv = [*spaces.AS_NOBODY, sys.executable, "-m", "pytest", "-p", "no:cacheprovider",
                 f"--basetemp={home}/t", "-k", "fifty or canceled_there", __file__]  # fmt: skip
         done = subprocess.run(argv, cwd=ROOT, env={**os.environ, "HOME": home}, capture_output=True, text=True,
                               check=False, timeout=200)  # fmt: skip
