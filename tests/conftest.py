@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.engines import witness
 from tests.mill import Mill
 
 
@@ -20,6 +22,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that are given more time than others come first: run side by side, none is left for all to wait for."""
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What faults did to tasks that ran elsewhere, as a table."""
+    rows = [row for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+            for name, row in report.user_properties if name == witness.ROW and report.when == "call"]  # fmt: skip
+    if rows:
+        terminalreporter.section("tasks elsewhere")
+        for line in (witness.HEAD, *sorted(rows)):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture

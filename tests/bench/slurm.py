@@ -1,12 +1,14 @@
 """What handing tasks over to Slurm costs, on a cluster of its own on loopback; and, with nodes in memory, how it grows.
 
-    python -m tests.bench.slurm [--only overhead,many,follow,grow] [--tasks 10000] [--rounds 3] [--full]
+    python -m tests.bench.slurm [--only overhead,many,follow,grow,faults] [--tasks 10000] [--rounds 3] [--full]
 
 `overhead`: 200 tasks of a second each, by `sbatch --array` alone and by a daemon, from the command to the end of the
 last. `many`: so many tiny tasks through two nodes, and how often `squeue` was called. `follow`: the daemon's CPU while
 so many tasks wait and run there. `grow`: jobs over 1,000 nodes in memory, up to a million tasks with `--full`: CPU for
-each task, for a round of looking, and memory. Figures of CPU hold on a busy machine as well; seconds only on a quiet
-one.
+each task, for a round of looking, and memory. `faults`: what fails around tasks there, one after another, and of each
+how often tasks began, how many were lost, how many ran twice; of Slurm, and of Ray where that is installed.
+
+Figures of CPU hold on a busy machine as well; seconds only on a quiet one.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import os
 import resource
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,7 +34,7 @@ from gristmill.supervisor.core.settings import Settings
 from gristmill.supervisor.core.spec import Items, Spec
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.ledger import Ledger
-from tests.engines import cluster
+from tests.engines import cluster, witness
 from tests.engines.cluster import Cluster
 from tests.engines.twin import Twin
 from tests.mill import Mill
@@ -184,6 +187,16 @@ async def grow(total: int) -> None:
     shutil.rmtree(base, ignore_errors=True)
 
 
+def faults() -> None:
+    """The table with which the tests of faults end."""
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/engines/test_slurm_faults.py",
+            "tests/engines/test_ray.py"]  # fmt: skip
+    done = subprocess.run(argv, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    print(done.stdout[done.stdout.find(witness.HEAD) :] if witness.HEAD in done.stdout else done.stdout + done.stderr)
+    if done.returncode:
+        sys.exit(done.stdout)
+
+
 def main() -> None:
     """Reads the options, runs, prints."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.slurm", description=__doc__,
@@ -202,6 +215,8 @@ def main() -> None:
             many(args.tasks)
         elif part == "follow":
             follow(args.tasks, 30.0)
+        elif part == "faults":
+            faults()
         elif part == "grow":
             for total in (10_000, 100_000, 1_000_000) if args.full else (10_000, 50_000):
                 asyncio.run(grow(total))

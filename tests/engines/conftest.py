@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from tests.engines import cluster
 from tests.engines.cluster import Cluster
+from tests.engines.witness import Account
 from tests.mill import Mill
 
 
@@ -44,3 +45,9 @@ def mill(tmp_path: Path, slurm: Cluster) -> Iterator[Mill]:
         (one.jobs / ".gristmill").mkdir(0o700)
         (one.jobs / ".gristmill" / "settings.toml").write_text('lost_after = "2s"\n')
         yield one
+
+
+@pytest.fixture
+def account(record_property: Callable[[str, object], None]) -> Account:
+    """Puts down what a fault did to a job."""
+    return Account(record_property)

@@ -1,6 +1,6 @@
 """Tasks in Ray, the real one: what it runs, loses and is told to end, while daemons, nodes and its head come and go.
 
-Each scenario counts tries by what the tasks themselves wrote down, and prints a line: tries, lost, run twice.
+Each scenario counts tries by what the tasks themselves wrote down, and gives a row: tries, lost, run twice.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gristmill.supervisor.executors import BusyError, Chunk, SilentError
 from gristmill.supervisor.executors.ray import Ray
 from tests.engines import raylab, spaces
 from tests.engines.raylab import RayLab
+from tests.engines.witness import Account
 from tests.mill import Mill
 
 pytestmark = [
@@ -50,7 +51,7 @@ class RayMill(Mill):
 
     def __init__(self, base: Path, lab: RayLab) -> None:
         super().__init__(base)
-        self.lab, self.marks = lab, base / "marks"
+        self.lab, self.marks = lab, base / "begun"
         self.env |= {"RAY_API_SERVER_ADDRESS": lab.url, "RAY_AUTH_TOKEN": lab.token,
                      "RAY_gcs_rpc_server_reconnect_timeout_s": str(raylab.RECONNECT_S)}  # fmt: skip
         (self.jobs / ".gristmill").mkdir()
@@ -65,16 +66,6 @@ class RayMill(Mill):
     def begun(self) -> list[int]:
         """The items that began, one for each time."""
         return [int(line) for line in self.marks.read_text().split()] if self.marks.exists() else []
-
-    def account(self, name: str, retried: int = 0) -> str:
-        """Tries, lost, run twice, of a job that has ended; a line for people."""
-        tasks, begun = self.tasks(name), self.begun()
-        lost = sum(task["state"] == "lost" or not task["attempts"] for task in tasks)
-        twice = len(begun) - len(set(begun)) - retried
-        print(f"\n{name:<24} tries {len(begun):>3}   lost {lost}   run twice {twice}")
-        assert (lost, twice) == (0, 0), tasks
-        return f"{len(begun)} of {len(tasks)}"
-
 
     def asleep(self) -> int:
         """How many `sleep` there are in the lab that tasks started."""
@@ -96,7 +87,7 @@ def mill(tmp_path: Path, lab: RayLab, monkeypatch: pytest.MonkeyPatch) -> Iterat
 # ── what it runs ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_array_ends_as_its_tasks_did(mill: RayMill) -> None:
+def test_an_array_ends_as_its_tasks_did(mill: RayMill, account: Account) -> None:
     ends = 'case $GRIST_START in 3) exit 3;; 5) kill -9 $$;; 7) sleep 60;; esac; echo "on $GRIST_HOST: $WORD"'
     mill.array("mixed", 24, ends, 'timeout = "1.5s"\nenv = { WORD = "heard" }')
     mill.ended("mixed")
@@ -111,7 +102,7 @@ def test_an_array_ends_as_its_tasks_did(mill: RayMill) -> None:
     assert "/0" in mill.tasks("mixed")[0]["engine_id"]
     assert mill.tasks("mixed")[0]["host"] == os.uname().nodename.split(".")[0]
     assert "2 nodes, 4 cores" in mill.grist("status")
-    mill.account("mixed")
+    account("Ray: an array of mixed ends", mill, "mixed")
 
 
 def test_calls_are_made_where_the_module_was_loaded_once(mill: RayMill) -> None:
@@ -162,16 +153,17 @@ async def _until_over(ray: Ray, engine_id: str) -> None:
         await asyncio.sleep(0.2)
 
 
-async def test_what_is_submitted_twice_is_run_once(lab: RayLab, tmp_path: Path) -> None:
+async def test_what_is_submitted_twice_is_run_once(lab: RayLab, tmp_path: Path, account: Account) -> None:
     ray, marks = _ray(lab), tmp_path / "marks"
     chunk = _chunk(tmp_path, "grist-twice-1.1", 6, f"echo $1 >> {marks}; sleep 0.2")
     first = await ray.submit(chunk)
     assert await ray.submit(chunk) == first == (await ray.adopt(["grist-twice-1.1", "grist-other"])).pop(chunk.label)
     await _until_over(ray, first)
-    assert sorted(marks.read_text().split()) == [str(slot) for slot in range(6)]
+    begun = marks.read_text().split()
+    assert set(begun) == {str(slot) for slot in range(6)}
     await ray.poll({"2.1": "grist-twice-2.1"})  # nobody asks for the first one any more: Ray may forget it
     assert not await ray.adopt([first])
-    print(f"\n{'submitted twice':<24} tries   6   lost 0   run twice 0")
+    account.row("Ray: a chunk submitted twice", len(begun), 0, len(begun) - 6)
 
 
 async def test_silence_is_told_from_a_refusal(lab: RayLab, tmp_path: Path) -> None:
@@ -186,7 +178,7 @@ async def test_silence_is_told_from_a_refusal(lab: RayLab, tmp_path: Path) -> No
 # ── ended by us ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_cancel_leaves_no_child(mill: RayMill) -> None:
+def test_a_cancel_leaves_no_child(mill: RayMill, account: Account) -> None:
     mill.array("long", 6, "setsid sleep 4711 & sleep 4712; wait")
     spaces.until(lambda: mill.asleep() == 8, "four tasks with two processes each")
     mill.running("long", 4)
@@ -198,7 +190,8 @@ def test_a_cancel_leaves_no_child(mill: RayMill) -> None:
     assert mill.ended("long")["state"] == "canceled"
     spaces.until(lambda: not mill.asleep(), "end of what tasks started")
     assert {task["state"] for task in mill.tasks("long")} == {"canceled"}
-    mill.account("long")
+    begun = mill.begun()
+    account.row("Ray: one task canceled, then the job", len(begun), 0, len(begun) - len(set(begun)))
 
 
 async def test_slots_of_a_job_that_is_stopped_are_told(lab: RayLab, tmp_path: Path) -> None:
@@ -220,7 +213,7 @@ def _until_lines(path: Path, count: int) -> None:
 # ── who goes away meanwhile ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_daemon_that_was_killed_finds_its_tasks_again(mill: RayMill) -> None:
+def test_a_daemon_that_was_killed_finds_its_tasks_again(mill: RayMill, account: Account) -> None:
     mill.array("adopted", 12, "sleep 1; echo $GRIST_START > $GRIST_RESULT")
     mill.running("adopted", 2)
     mill.kill(signal.SIGKILL)
@@ -229,7 +222,7 @@ def test_a_daemon_that_was_killed_finds_its_tasks_again(mill: RayMill) -> None:
     assert mill.ended("adopted")["state"] == "done"
     rows = [json.loads(line) for line in mill.grist("results", "adopted", "--json").splitlines()]
     assert sorted(row["result"] for row in rows) == list(range(12))
-    mill.account("adopted")
+    account("Ray: the daemon killed", mill, "adopted")
 
 
 RETRIED = 'retry = { attempts = 3, backoff = "0s", on = ["lost"] }'
@@ -245,7 +238,7 @@ def _waiting(mill: RayMill, name: str) -> Path:
     return gate
 
 
-def test_silence_changes_nothing_and_tasks_of_a_lost_head_wait_for_another(mill: RayMill) -> None:
+def test_silence_changes_nothing_and_tasks_of_a_lost_head_wait_for_another(mill: RayMill, account: Account) -> None:
     gate = _waiting(mill, "head")
     mill.lab.kill("head")
     mill.until(lambda: "does not answer" in mill.grist("status"), "nobody says that the engine is silent")
@@ -255,12 +248,12 @@ def test_silence_changes_nothing_and_tasks_of_a_lost_head_wait_for_another(mill:
     mill.lab.head()
     mill.lab.node()
     assert mill.ended("head")["state"] == "done"
-    mill.account("head", retried=4)
+    account("Ray: the head killed for good, another comes", mill, "head", again=4)
 
 
-def test_tasks_of_a_lost_node_go_elsewhere(mill: RayMill) -> None:
+def test_tasks_of_a_lost_node_go_elsewhere(mill: RayMill, account: Account) -> None:
     gate = _waiting(mill, "node")
     mill.lab.kill("node")
     gate.touch()
     assert mill.ended("node")["state"] == "done"
-    mill.account("node", retried=2)
+    account("Ray: a node killed for good, with retry.on = lost", mill, "node", again=2)
