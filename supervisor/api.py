@@ -15,6 +15,7 @@ from gristmill.supervisor import beat, gathering, why
 from gristmill.supervisor.core import items, progress
 from gristmill.supervisor.core.answers import WhyView
 from gristmill.supervisor.core.errors import RequestError
+from gristmill.supervisor.core.figures import several
 from gristmill.supervisor.core.governor import Running
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.portrait import portray
@@ -179,7 +180,7 @@ class Api:
                 again = kill and job.id in self._ledger.jobs and job.state is JobState.CANCELED
                 live = list(job.live.values()) if again else await self._ledger.cancel(self._finder.active(job))
                 how = "killed" if kill else "told to end"
-                said.append(f"job {job.id} ({job.spec.name}) canceled, {len(live)} running tasks {how}")
+                said.append(f"job {job.id} ({job.spec.name}) canceled, {several(len(live), 'running task')} {how}")
             else:
                 task = await self._ledger.cancel_task(self._finder.active(job), number)
                 live = [task] if task is not None else []
@@ -215,7 +216,7 @@ class Api:
             left = await self._ledger.retry(job, tasks)
             await self._intake.bring_back(job.id)
             again = sum(task.stands_for for task in tasks)
-            said.append(f"job {job.id} ({job.spec.name}): {again} tasks queued again, {left} to do")
+            said.append(f"job {job.id} ({job.spec.name}): {several(again, 'task')} queued again, {left} to do")
         return {"message": "; ".join(said)}
 
     async def _ended(self, job: Job, states: list[str]) -> list[Task]:
@@ -244,9 +245,11 @@ class Api:
         how = "kill" if request.get("kill") else "drain" if request.get("drain") else "now"
         asyncio.get_running_loop().call_later(0.05, self._stop, how)  # after this answer
         running = sum(len(job.live) for job in self._ledger.live.values())
-        words = {"now": f"the daemon stops; {running} running tasks go on without it",
-                 "drain": f"the daemon stops when {running} running tasks have ended",
-                 "kill": f"{running} running tasks are told to end; the daemon stops when they have"}
+        go_on = several(running, "running task goes on", "running tasks go on")
+        ended = several(running, "running task has ended", "running tasks have ended")
+        told = several(running, "running task is told to end", "running tasks are told to end")
+        words = {"now": f"the daemon stops; {go_on} without it", "drain": f"the daemon stops when {ended}",
+                 "kill": f"{told}; the daemon stops after that"}
         return {"message": words[how]}
 
     async def _changed(self, _: Connection, request: dict[str, Any]) -> dict[str, bool]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.core.errors import RequestError
+from gristmill.supervisor.core.figures import several
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.spec import PRIORITY_MOST
 from gristmill.supervisor.core.task import JobState
@@ -20,6 +21,7 @@ from gristmill.supervisor.finder import Finder
 from gristmill.supervisor.ledger import Ledger
 
 PAUSED = "paused by the user: nothing new is started until `grist start`"
+GO_ON = ("running task goes on", "running tasks go on")
 
 
 class Directions:
@@ -44,7 +46,7 @@ class Directions:
                 said.append(f"{_called(job)} is held already")
                 continue
             self._ledger.hold(job)
-            said.append(f"{_called(job)} held; {len(job.live)} running tasks go on")
+            said.append(f"{_called(job)} held; {several(len(job.live), *GO_ON)}")
         await self._ledger.flush()
         return {"message": "; ".join(said)}
 
@@ -79,7 +81,7 @@ class Directions:
         await self._store.write(store.save_meta("paused", "yes"))
         self._conditions.set(Kind.PAUSE, PAUSED)
         running = sum(len(job.live) for job in self._ledger.live.values())
-        return {"message": f"paused: nothing new is started; {running} running tasks go on"}
+        return {"message": f"paused: nothing new is started; {several(running, *GO_ON)}"}
 
     async def _start(self, _: Connection, __: dict[str, Any]) -> dict[str, str]:
         await self._store.write(store.save_meta("paused", ""))

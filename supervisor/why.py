@@ -13,6 +13,7 @@ from gristmill.supervisor.core.answers import (
     PointView,
     WhyView,
 )
+from gristmill.supervisor.core.figures import several
 from gristmill.supervisor.core.governor import Decision, Fit, Reading, State, Waiting
 from gristmill.supervisor.core.governor import memory as room
 from gristmill.supervisor.core.governor.rates import Rates
@@ -34,7 +35,7 @@ def explain(
         allows=[AllowView(binding=str(allow.binding), workers=allow.workers, words=allow.words)
                 for allow in decision.allows],
         curve=curve(state.rates.get(state.prevailing, Rates())),
-        trying=f"{probe.to} instead of {probe.base} workers, to see what gets more done" if probe else "",
+        trying=f"{probe.to} instead of {several(probe.base, 'worker')}, to see what gets more done" if probe else "",
         kinds=kinds(ledger, state, reading, decision),
         decisions=history,
         paused=[_named(task.task) for task in reading.running if task.stopped],

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from gristmill.supervisor.core import reasons
 from gristmill.supervisor.core.answers import PointView
+from gristmill.supervisor.core.figures import several
 from gristmill.tui.marks import Marks, Run, Runs
 
 GUIDE, ERROR, CURVE, POINT, WORKING = range(1, 6)
@@ -102,7 +103,7 @@ def _connect(canvas: _Canvas, start: tuple[int, int], end: tuple[int, int]) -> N
 
 def _axis(most: float, workers: int, at: int, width: int, marks: Marks) -> Runs:
     """The line below the curve: `0────────▲ 6 now──── 8 workers`, with the sign at the working point."""
-    before, end = " " * SCALE + "0", f" {most:g} workers"
+    before, end = " " * SCALE + "0", f" {several(most, 'worker')}"
     if workers <= 0:
         return ((before, "muted"), *_ruled(width, end, marks))
     sign, now = "^" if marks.ascii else "▲", f" {workers} now "
@@ -111,7 +112,7 @@ def _axis(most: float, workers: int, at: int, width: int, marks: Marks) -> Runs:
         right: Runs = ((now, "accent"), *_ruled(after - len(now), end, marks))
         return ((before, "muted"), (marks.rule * at, "faint"), (sign, "accent"), *right)
     if workers >= most:
-        now, end = f" {workers} workers now ", ""
+        now, end = f" {several(workers, 'worker')} now ", ""
     left = _ruled(at - len(now), end if len(end) > after else "", marks)
     right = _ruled(after, end if len(end) <= after else "", marks)
     return ((before, "muted"), *left, (now, "accent"), (sign, "accent"), *right)

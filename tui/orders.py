@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gristmill.supervisor.core.errors import GristError
+from gristmill.supervisor.core.figures import several
 from gristmill.supervisor.core.tomltext import one_command
 from gristmill.tui.errands import send
 from gristmill.tui.facts import call_ids, jobs_of
@@ -102,7 +103,7 @@ class Orders:
             return
         mill = self._app.mill
         busy = mill.limit.busy if mill is not None else 0
-        notes = (f"nothing new is started; {busy} workers finish what they have",
+        notes = (f"nothing new is started; {several(busy, 'worker finishes', 'workers finish')} what is in hand",
                  "queued tasks wait for the next grist up")
 
         def decided(yes: bool | None) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from gristmill.supervisor.core.figures import several
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui.commands import Command, commands_in
 from gristmill.tui.screens.base import MillScreen
@@ -33,7 +34,8 @@ class TableProvider(Provider):
         asked = re.fullmatch(r"\s*limit\s+(\d{1,5}|auto)\s*", query)
         if asked is not None and isinstance(screen, MillScreen) and not screen.mill_app.read_only:
             wanted = None if asked[1] == "auto" else int(asked[1])
-            meaning = "Let the daemon find the number again" if wanted is None else f"At most {wanted} busy workers"
+            most = "" if wanted is None else f"At most {several(wanted, 'busy worker')}"
+            meaning = most or "Let the daemon find the number again"
             yield Hit(2.0, f"limit {asked[1]}", partial(screen.mill_app.orders.set_limit, wanted), help=meaning)
         added = re.fullmatch(r"\s*add\s+(\S.*)", query)
         if added is not None and isinstance(screen, MillScreen) and not screen.mill_app.read_only:

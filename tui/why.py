@@ -128,7 +128,7 @@ def joined(told: Sequence[DecisionView], known: Sequence[DecisionView]) -> list[
 
 def history(decisions: Sequence[DecisionView], now: float, width: int, marks: Marks) -> list[Runs]:
     """A heading, then each decision with its time, the newest first; long reasons go on below."""
-    count = f"  {len(decisions)} changes" if decisions else ""
+    count = f"  {figures.several(len(decisions), 'change')}" if decisions else ""
     out = [rule((("History", "title"), (count, "muted")), (), width, marks.rule)]
     if not decisions:
         return [*out, (("  No change yet.", "muted"),)]

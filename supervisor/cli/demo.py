@@ -137,8 +137,8 @@ def speed_up(tasks: list[dict[str, Any]], seen: dict[str, Any]) -> str:
     many = rate(rest)
     best = max(seen["busy"], key=lambda workers: seen["busy"][workers])
     return (
-        f"{STORY}: {one:.0f} items/s on one worker, {many:.0f} items/s with {best} workers, the number found for "
-        f"{seen['cores']:g} cores: {many / one:.2f} times as fast."
+        f"{STORY}: {one:.0f} items/s on one worker, {many:.0f} items/s with {figures.several(best, 'worker')}, "
+        f"the number found for {figures.several(seen['cores'], 'core')}: {many / one:.2f} times as fast."
     )
 
 

@@ -119,7 +119,7 @@ def _show_decisions(decisions: list[dict[str, Any]], now: float) -> None:
     if not decisions:
         return
     last = sorted(decisions, key=lambda one: float(one["time"]))[-DECISIONS:]
-    print(f"\nThe last {len(last)} of {len(decisions)} changes:")
+    print(f"\nThe last {len(last)} of {figures.several(len(decisions), 'change')}:")
     for one in last:
         when = float(one["time"])
         clock = figures.full_clock(when) if abs(now - when) < figures.DAY else figures.wall_clock(when, now)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gristmill.supervisor.core.errors import GristError
+from gristmill.supervisor.core.figures import several
 from gristmill.supervisor.core.sanitise import safe
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _print(found: Iterable[Period | Break], args: argparse.Namespace) -> int:
             "first_difference": {"at": first.at, "what": first.differs} if first else None,
         }))
     else:
-        total = f"{periods:,} periods, {changes:,} changes"
+        total = f"{several(periods, 'period')}, {several(changes, 'change')}"
         if first:
             print(f"{total}: {differing:,} not as recorded, first at {first.at:.1f} s: {safe(first.differs)}")
         else:

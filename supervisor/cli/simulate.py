@@ -74,8 +74,7 @@ def table(now: dict[str, Any], then: dict[str, Any] | None) -> list[tuple[str, .
 
 def told(now: dict[str, Any]) -> str:
     """How sure that is."""
-    workers = f"with {now['workers']} workers"
+    workers = f"with {figures.several(now['workers'], 'worker')}"
     if not now["tried"]:
         return f"{workers}; no forecast has been tried yet, so they are taken to be off by a third"
-    jobs = "job" if now["tried"] == 1 else "jobs"
-    return f"{workers}; forecasts of {now['tried']} {jobs} were off by {100 * now['error']:.0f} %"
+    return f"{workers}; forecasts of {figures.several(now['tried'], 'job')} were off by {100 * now['error']:.0f} %"

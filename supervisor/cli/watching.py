@@ -38,7 +38,7 @@ class Watch:
         if mill != self._mill:
             self._mill = mill
             held = f"held: {daemon.get('reason')}" if daemon["state"] == "held" else "ok"
-            yield safe(f"{clock} daemon {held}; {limit['workers']} workers: {limit['reason']}")
+            yield safe(f"{clock} daemon {held}; {figures.several(limit['workers'], 'worker')}: {limit['reason']}")
         for job in update["jobs"]:
             if self._wanted is not None and self._wanted not in (str(job["id"]), job["name"]):
                 continue

@@ -36,6 +36,12 @@ def count(number: int) -> str:
     return f"{number / 1e6:.1f}M" if number < 99_950_000 else f"{number / 1e6:.0f}M"
 
 
+def several(number: float, one: str, more: str = "") -> str:
+    """A number with the words that go with it: `1 worker`, `8 workers`, `1 task goes on`, `2 tasks go on`."""
+    words = one if number == 1 else more or f"{one}s"
+    return f"{number:,} {words}" if isinstance(number, int) else f"{number:g} {words}"
+
+
 def clock_span(seconds: float | None) -> str:
     """A time spent, to the second while that matters: `00:31`, `12:04`, `1:02:33`, `3d 04h`."""
     if seconds is None:

@@ -103,7 +103,7 @@ def test_kill_ends_the_tasks_first_and_waits_for_those_that_are_deaf(turning: Mi
     turning.drop("deaf.toml", 'command = "trap \'\' TERM; while :; do sleep 0.1; done"\ngrace = "3s"\n')
     (task,) = turning.running("deaf")
     said = turning.grist("shutdown", "--kill")
-    assert "1 running tasks are told to end" in said
+    assert "1 running task is told to end" in said
     assert "1 running task left: deaf 1" in said
     assert not Path("/proc", str(task["pid"])).exists()
     assert reap(turning) == 0

@@ -87,6 +87,14 @@ def test_busy_workers_end_up_at_the_number_of_cores() -> None:
     assert machine.run(1).binding in (Binding.CPU, Binding.PROBE)
 
 
+def test_of_one_core_and_one_worker_it_speaks_as_of_one() -> None:
+    machine = Machine(1.0, cores=1.0)
+    told = [allow.words for _ in range(60) for allow in machine.second().allows]
+    assert any("1 keeps 1 core busy" in words for words in told)
+    assert any("most gets done with 1 worker" in words for words in told)
+    assert not [words for words in told if re.search(r"(?<![.\d])1 (workers|cores)\b", words)]
+
+
 def test_workers_that_wait_half_of_their_time_get_more_than_one_for_each_core() -> None:
     assert 14 <= Machine(0.5).run(60).limit <= 24
 

@@ -103,7 +103,7 @@ def test_kill_waits_for_no_long_grace(turning: Mill) -> None:
     turning.running("deaf")
     turning.until(lambda: "deaf" in turning.grist("log", "deaf"), "the trap is not set")
     turning.grist("cancel", "deaf")
-    assert "1 running tasks killed" in turning.grist("cancel", "--kill", "deaf")
+    assert "1 running task killed" in turning.grist("cancel", "--kill", "deaf")
     assert turning.ended("deaf")["state"] == "canceled"
 
 

@@ -42,7 +42,7 @@ def test_it_gets_all_results_once_all_tasks_have_ended_whatever_came_of_them(tur
     assert len(turning.grist("results", "give").splitlines()) == 5, "what the step gave is no item's"
     assert "finally" in turning.grist("status", "give").splitlines()[-1]
     (turning.base / "mended").touch()
-    assert "1 tasks queued again" in turning.grist("retry", "give")
+    assert "1 task queued again" in turning.grist("retry", "give")
     turning.until(lambda: turning.job("give")["state"] == "done", "it is not mended")
     assert turning.grist("log", last["id"]) == "6 0 15\n"
     assert (turning.base / "summed").read_text() == "once once "

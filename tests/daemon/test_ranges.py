@@ -56,7 +56,7 @@ items = { total = 2_000, per_task = "auto" }
     assert "failed with exit code 3" in turning.grist("explain", task["id"])
     for path in turning.base.glob("out.*"):
         path.unlink()
-    assert "1 tasks queued again" in turning.grist("retry", "bad")
+    assert "1 task queued again" in turning.grist("retry", "bad")
     turning.until(lambda: turning.job("bad")["state"] == "failed" and turning.job("bad")["items_failed"], "not tried")
     assert not list(turning.base.glob("out.*")), "what was done was not done again"
     covered = [(start, start + count) for start, count, *_ in rows(turning)]

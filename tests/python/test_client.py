@@ -83,5 +83,5 @@ def test_what_failed_can_be_tried_again(client: Client, tmp_path: Path) -> None:
     assert client.wait(number, DEADLINE).state == "failed"
     assert [task.state for task in client.tasks(number, "failed")] == ["failed"]
     (tmp_path / "there").touch()
-    assert "1 tasks queued again" in client.retry(number, failed=True)
+    assert "1 task queued again" in client.retry(number, failed=True)
     assert client.wait(number, DEADLINE).state == "done"

@@ -96,6 +96,13 @@ def test_times(seconds: float, spent: str, left: str) -> None:
     assert (figures.clock_span(seconds), figures.about(seconds)) == (spent, left)
 
 
+def test_words_go_with_their_number() -> None:
+    assert [figures.several(count, "task goes on", "tasks go on") for count in (0, 1, 2)] == [
+        "0 tasks go on", "1 task goes on", "2 tasks go on"]
+    assert [figures.several(cores, "core") for cores in (1, 1.0, 1.5, 2048)] == [
+        "1 core", "1 core", "1.5 cores", "2,048 cores"]
+
+
 def test_columns_give_way_by_rank_and_share_what_is_left() -> None:
     columns = [Column("A", 4), Column("B", 4, most=20, rank=1), Column("C", 4, rank=2)]
     assert fit(columns, 8) == [(0, 4)]

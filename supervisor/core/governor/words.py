@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gristmill.supervisor.core.figures import spoken
+from gristmill.supervisor.core.figures import several, spoken
 from gristmill.supervisor.core.governor.decision import Allow, Binding, Fit
 from gristmill.supervisor.core.governor.memory import reserve
 from gristmill.supervisor.core.governor.others import SHARED, Others
@@ -71,15 +71,16 @@ def _binding(facts: Facts) -> Binding:
 
 def _allows(facts: Facts) -> list[Allow]:
     reading, search, others = facts.reading, facts.search, facts.others
+    cores = several(reading.cores, "core")
     used = "what a worker uses is not yet known" if facts.use is None else f"a worker uses {facts.use:.2f} cores"
     found = []
     if reading.fixed is not None:
         found.append(Allow(Binding.USER, reading.fixed, f"fixed at {reading.fixed} by the user"))
-    enough = "" if facts.alone is None else f", {facts.alone} keep {reading.cores:g} cores busy"
+    enough = "" if facts.alone is None else f", {several(facts.alone, 'keeps', 'keep')} {cores} busy"
     found.append(Allow(Binding.CPU, facts.alone, used + enough))
     if others.demand > SHARED * reading.cores:
         whose = "niced work of other users wants" if others.niced.demand > others.usual.demand else "their work wants"
-        words = f"{whose} {others.demand:.1f} of {reading.cores:g} cores, {facts.budget:.1f} are ours; {used}"
+        words = f"{whose} {others.demand:.1f} of {cores}, {facts.budget:.1f} are ours; {used}"
         found.append(Allow(Binding.OTHERS, facts.ceiling, words))
     if reading.share < 1:
         most = facts.ceiling if reading.share > 0 else 0
@@ -94,7 +95,7 @@ def _allows(facts: Facts) -> list[Allow]:
         words = f"step by step upward, {facts.active} busy now; {used} of {reading.cores:g} so far"
         found.append(Allow(Binding.RAMP, max(1, search.number), words))
     elif search.probe is not None:
-        words = f"trying {search.probe.to} instead of {search.probe.base} workers"
+        words = f"trying {search.probe.to} instead of {several(search.probe.base, 'worker')}"
         found.append(Allow(Binding.PROBE, search.number, words))
     else:
         found.append(Allow(Binding.MEASURED, search.number, _measured(facts)))
@@ -119,8 +120,8 @@ def _measured(facts: Facts) -> str:
     rates, number = facts.rates, facts.search.number
     here = rates.rate(number)
     if here is None:
-        return f"{number} workers were found best"
+        return several(number, "worker was found best", "workers were found best")
     others = [(workers, rate) for workers in rates.seen() if (rate := rates.rate(workers)) and round(workers) != number]
     near = sorted(others, key=lambda pair: abs(pair[0] - number))[:2]
     told = [f"{100 * (2.718281828**(rate.value - here.value) - 1):+.0f} % with {workers:.0f}" for workers, rate in near]
-    return f"most gets done with {number} workers" + (f" ({', '.join(told)})" if told else "")
+    return f"most gets done with {several(number, 'worker')}" + (f" ({', '.join(told)})" if told else "")
