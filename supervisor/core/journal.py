@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gristmill.supervisor.core.errors import FolderError
+from gristmill.supervisor.core.sanitise import encodable
 
 VERSION = 2
 
@@ -97,11 +98,11 @@ def read_exit(record: dict[str, Any]) -> Exit:
         memory_bytes=record["rss"],
         log=record.get("log"),
         result=record.get("result"),
-        text=record.get("text", ""),
+        text=encodable(record.get("text", "")),
         oom=record.get("oom", False),
         stopped_s=record.get("stopped", 0.0),
         value=record.get("value"),
-        raised=record.get("raised", ""),
+        raised=encodable(record.get("raised", "")),  # whatever the user's exception says
     )
 
 

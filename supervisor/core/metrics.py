@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from gristmill.supervisor.core.sanitise import encodable
+
 JOBS_MOST = 100
 OVER = ("done", "failed", "canceled")
 
@@ -131,5 +133,4 @@ def _line(jobs: str, metric: Metric, sample: Sample) -> str:
 
 
 def _escaped(value: str) -> str:
-    plain = value.encode("utf-8", "backslashreplace").decode()  # a name may hold half a character
-    return plain.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return encodable(value).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -56,6 +56,12 @@ def safe(text: str) -> str:
     return "".join(map(reveal, text))
 
 
+def encodable(text: str) -> str:
+    """`text` with halves of characters as visible escapes: no UTF-8 has them, so neither a database nor a socket takes
+    them. Exceptions and names of files may hold some."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def last_overwrite(line: str) -> str:
     """What a terminal would have shown of a line that rewrites itself with carriage returns (a progress bar)."""
     if "\r" not in line:

@@ -54,6 +54,10 @@ def _digest(path: str) -> str:
 
 def prepare_state(path: Path) -> None:
     """Makes the state folder, private; raises FolderError where it can't be or would not be safe."""
+    from gristmill.supervisor.core.sanitise import encodable  # a daemon's alone
+
+    if encodable(str(path)) != str(path):  # the record and answers name what lies in it
+        raise FolderError(f"{path}: its path is not UTF-8 – name another folder with --state")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("logs", "runs", "results", "scripts"):

@@ -6,6 +6,7 @@ where it is.
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,8 +48,10 @@ def collect(path: Path) -> Result:
 
 
 def inline(text: str) -> Result:
-    """What a call returned, JSON."""
-    return Result(text.encode(), None)
+    """What a call returned, JSON in ASCII. Half a character in it, which no reader takes, becomes a question mark."""
+    if r"\ud" in text:  # an escape of a half, or of the two of one that is whole
+        text = json.dumps(json.loads(text), ensure_ascii=False)
+    return Result(text.encode("utf-8", "replace"), None)
 
 
 def decoded(row: bytes, count: int) -> Any:

@@ -55,6 +55,11 @@ def end(item):
         return {1, 2}
     return item
 
+def odd(item):
+    if item == "raise":
+        raise ValueError("no file \\udcff, ä")
+    return [item, "\\udcff \\U0001f600"]
+
 def linger(index):
     print("begun", flush=True)
     time.sleep(600)
@@ -139,6 +144,14 @@ def test_each_end_is_told_for_what_it_is(lab: Mill, isolation: str) -> None:
     assert log_of(lab, "ends/2") == "good-bye\n"
     assert "Segmentation fault" in log_of(lab, "ends/5") and 'lab.py", line' in log_of(lab, "ends/5")
     assert results(lab, "ends") == ["all is well"]
+
+
+@BOTH
+def test_half_a_character_in_what_a_call_says_is_shown_and_stops_nobody(lab: Mill, isolation: str) -> None:
+    lab.drop("odd.toml", f'call = "lab:odd"\nisolation = "{isolation}"\n[items]\nlist = ["raise", "give"]\n')
+    assert lab.ended("odd")["items_failed"] == 1
+    assert lab.tasks("odd")[0]["reason"] == r"ValueError: no file \udcff, ä"
+    assert results(lab, "odd") == [["give", "? 😀"]]
 
 
 @BOTH

@@ -91,6 +91,10 @@ async def test_a_defect_is_told_to_its_writer_and_to_nobody_else(tmp_path: Path)
         await record.write(store.add_job(job(), b"", b""))
         with pytest.raises(sqlite3.IntegrityError):
             await record.write(store.add_job(job(), b"", b""))
+        with pytest.raises(UnicodeEncodeError):
+            await record.write(store.save_meta("half a character", "\udcff"))
+        with pytest.raises(OverflowError):
+            await record.write(store.drop_task(1 << 63, 0))
         await record.write(store.add_job(job(2), b"", b""))
 
 

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from gristmill.supervisor.core.errors import FolderError
+from gristmill.supervisor.core.sanitise import encodable
 from gristmill.supervisor.edge.durable import sync_folder
 from gristmill.supervisor.edge.locks import Lock
 
@@ -50,6 +51,8 @@ class Ground:
             raise FolderError(f"{self.path}: {error.strerror} – make it: mkdir {self.path}") from error
         if not stat.S_ISDIR(status.st_mode):
             raise FolderError(f"{self.path}: not a folder – name a folder with --jobs")
+        if encodable(str(self.path)) != str(self.path):  # tasks run above it, and the record says where
+            raise FolderError(f"{self.path}: its path is not UTF-8 – rename it, or name another with --jobs")
         real = os.path.realpath(self.path)
         if self._real and real != self._real:
             raise FolderError(

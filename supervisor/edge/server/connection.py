@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from gristmill.supervisor.core.sanitise import encodable
+
 log = logging.getLogger(__name__)
 
 UNREAD_LIMIT = 1 << 18
@@ -71,8 +73,7 @@ class Connection:
 
 def refusal(number: Any, why: str, code: int = 2) -> bytes:
     """The line that says no; what can't be written as UTF-8 is shown as escapes."""
-    why = why.encode("utf-8", "backslashreplace").decode()
-    return msgspec.json.encode({"id": number, "ok": False, "error": why, "code": code}) + b"\n"
+    return msgspec.json.encode({"id": number, "ok": False, "error": encodable(why), "code": code}) + b"\n"
 
 
 def turn_away(client: socket.socket, why: str) -> None:

@@ -134,7 +134,7 @@ class Store:
         try:
             done = self._commit_until_done([statement for batch in batches for statement in batch])
             return [None] * len(batches) if done else None
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, other writes go on, and nobody waits for ever
             self._db.rollback()
             if len(batches) == 1:
                 return [error]
