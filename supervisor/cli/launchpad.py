@@ -24,7 +24,7 @@ def runs(place: Place) -> bool:
 
 def prepare_folder(place: Place) -> None:
     """Makes the jobs folder where there is none yet, with a sample of a job, and says what to do next."""
-    if not place.jobs.exists():
+    if not os.path.exists(place.jobs):
         from gristmill.supervisor.cli import draft
 
         try:

@@ -32,8 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Asks, then waits until the daemon has let go of its lock."""
     place = place_of(args)
-    pid = locks.holder(place.state / "lock")
     with place.connect() as client:
+        pid = locks.holder(place.state / "lock")
         print(client.ask("shutdown", drain=args.drain, kill=args.kill)["message"], flush=True)
     if args.no_wait:
         return 0

@@ -12,15 +12,13 @@ import sys
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core.errors import GristError
 
-REMOTELY = "grist"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="a job file, - for what is typed or piped in")
     parser.add_argument("--name", metavar="FILE", help="the file's name where it is - (default: job.toml)")
     parser.add_argument("--host", metavar="HOST", help="where the daemon is: a name that ssh knows; --jobs is there")
-    parser.add_argument("--grist", metavar="PATH", default=REMOTELY, help="the command grist on that host")
+    parser.add_argument("--grist", metavar="PATH", default="grist", help="the command grist on that host")
     parser.epilog = (
         "Paths in the file are those of the machine where the daemon is. `ssh HOST grist up` starts one there."
     )
@@ -29,11 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Hands each file over; the first that is refused ends it."""
     for file in args.files:
-        name, text = os.path.basename(file), ""
-        if file == "-":
-            name, text = args.name or "job.toml", sys.stdin.read()
-        else:
-            text = _read(file)
+        name = args.name or "job.toml" if file == "-" else os.path.basename(file)
+        text = _read(file)
         code = _there(args, name, text) if args.host else _here(args, name, text)
         if code:
             return code
@@ -67,8 +62,9 @@ def _there(args: argparse.Namespace, name: str, text: str) -> int:
 
 
 def _read(file: str) -> str:
+    """The text of a file, or for `-` what is typed or piped in; raises GristError where there is none."""
     try:
-        with open(file, encoding="utf-8") as opened:
+        with open(sys.stdin.fileno() if file == "-" else file, encoding="utf-8", closefd=file != "-") as opened:
             return opened.read()
     except OSError as error:
         raise GristError(f"{file}: {error.strerror} – name a job file") from error

@@ -105,7 +105,7 @@ def _try_inotify(folder: Path) -> str:
     if fd < 0:
         return os.strerror(ctypes.get_errno())
     try:
-        if folder.is_dir() and libc.inotify_add_watch(fd, os.fsencode(folder), 0x80) < 0:  # IN_MOVED_TO
+        if os.path.isdir(folder) and libc.inotify_add_watch(fd, os.fsencode(folder), 0x80) < 0:  # IN_MOVED_TO
             return os.strerror(ctypes.get_errno())
     finally:
         os.close(fd)

@@ -17,7 +17,9 @@ def holder(path: Path) -> int | None:
     """The pid that holds the POSIX lock on `path`, None when nobody does."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):  # no such file, and there can be none
+            raise
         return None
     try:
         ask = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

@@ -95,8 +95,8 @@ def parents(path: Path, sense: Sense) -> tuple[str, str]:
 
 
 def volume(path: Path) -> VolumeReading:
-    """The file system that `path` lies on, or will."""
-    it = os.statvfs(nearest(path))
+    """The file system that `path` lies on, or will, as far as that can be seen."""
+    it = os.statvfs(next(filter(os.path.lexists, (path, *path.parents))))
     return VolumeReading(
         free=it.f_bavail * it.f_frsize, total=it.f_blocks * it.f_frsize, inodes_free=it.f_favail, inodes=it.f_files,
         read_only=bool(it.f_flag & os.ST_RDONLY),

@@ -135,6 +135,34 @@ def test_a_folder_that_can_not_be_written_to_is_a_fault_in_one_line(tmp_path: Pa
     where = ["--jobs", "/proc/self", "--state", str(tmp_path)]  # whoever asks, root included
     assert plain(grist("add", *where, "--", "true")).count("\n") == 1
     assert "/proc/nowhere/jobs: can't be made: " in plain(grist("up", "--plain", "/proc/nowhere/jobs"))
+    assert "x/jobs: can't be made: File name too long" in plain(grist("up", "--plain", f"/tmp/{'x' * 300}/jobs"))
+
+
+def test_folders_of_another_encoding_are_refused_at_the_start(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"o\xffd")
+    (odd / "jobs").mkdir(parents=True, mode=0o755)
+    (tmp_path / "jobs").mkdir(mode=0o755)
+    for jobs, state in ((odd / "jobs", tmp_path / "state"), (tmp_path / "jobs", odd)):
+        said = plain(grist("daemon", "--allow-root", "--jobs", str(jobs), "--state", str(state)))
+        assert ": its path is not UTF-8 – " in said and "o<U+DCFF>d" in said
+
+
+@pytest.mark.parametrize("verb", [("shutdown",), ("service", "status"), ("doctor",)])
+@pytest.mark.parametrize("state", ["file", "x" * 300])
+def test_a_state_folder_that_can_not_be_is_no_traceback(verb: tuple[str, ...], state: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "jobs").mkdir(mode=0o755)
+    done = grist(*verb, "--state", state, "--jobs", "jobs", cwd=tmp_path)
+    assert done.returncode in (1, 2, 3) and "Traceback" not in done.stderr, done.stderr
+
+
+def test_what_is_piped_in_and_is_no_text_is_told_so(tmp_path: Path) -> None:
+    with open(tmp_path / "odd", "w+b") as odd:
+        odd.write(b"\xff\xfe")
+        odd.seek(0)
+        done = subprocess.run([sys.executable, "-m", "gristmill.supervisor.cli", "submit", "-"], stdin=odd,
+                              capture_output=True, text=True, check=False, cwd=tmp_path)  # fmt: skip
+    assert plain(done) == "grist: -: not UTF-8 text – save the job as UTF-8\n"
 
 
 def test_what_an_odd_file_name_holds_is_shown_and_not_obeyed(tmp_path: Path) -> None:
