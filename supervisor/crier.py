@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 from gristmill.supervisor import beat
 from gristmill.supervisor.core import placard
 from gristmill.supervisor.core.conditions import Conditions, Kind
+from gristmill.supervisor.core.digest import sha256
 from gristmill.supervisor.core.placard import Placard
 from gristmill.supervisor.core.settings import Settings
 from gristmill.supervisor.edge.board import Board
@@ -32,7 +32,7 @@ class Crier:
     ) -> None:
         self._ledger, self._feed, self._board, self._settings = ledger, feed, board, settings
         self._conditions = conditions
-        self._name = hashlib.sha256(os.fsencode(os.path.realpath(state))).hexdigest()[:10] + ".json"
+        self._name = sha256(os.fsencode(os.path.realpath(state)))[:10] + ".json"
         self._shown: Placard | None = None
 
     async def run(self) -> None:

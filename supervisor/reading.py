@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import logging
 import os
 import time
@@ -21,6 +20,7 @@ from typing import TypeAlias
 import msgspec
 
 from gristmill.supervisor.core import jobfile, standins
+from gristmill.supervisor.core.digest import sha256
 from gristmill.supervisor.core.errors import JobFileError, Problem, RequestError
 from gristmill.supervisor.core.filenames import LONGEST, SUFFIXES, job_like, shown
 from gristmill.supervisor.core.findings import Fault
@@ -127,7 +127,7 @@ class Reader:
             folder.mkdir(mode=0o700, parents=True)
             touched.add(self._scripts)
         touched.add(folder)
-        stem = hashlib.sha256(rest.encode()).hexdigest()[:16]
+        stem = sha256(rest.encode())[:16]
         if spec.snapshot is not None:
             spec = self._freeze_code(item, spec, folder / f"{stem}.code")
         if spec.kind != "script":

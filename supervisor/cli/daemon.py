@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from gristmill.supervisor.cli import limit
+from gristmill.supervisor.cli import launchpad, limit
 from gristmill.supervisor.cli.place import place_of
 from gristmill.supervisor.core import units
 from gristmill.supervisor.core.errors import GristError
@@ -27,9 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serves until it is stopped; prints `ready` once files are accepted."""
-    import asyncio
+    with launchpad.without_openssl():
+        import asyncio
 
-    from gristmill.supervisor.daemon import Daemon, Settings
+        from gristmill.supervisor.daemon import Daemon, Settings
 
     if os.geteuid() == 0 and not args.allow_root:
         print("grist: running as root: every job runs as root – use --allow-root if that is meant", file=sys.stderr)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from gristmill.supervisor.cli.place import Place
 from gristmill.supervisor.core.errors import GristError, NoDaemonError
@@ -59,6 +61,20 @@ def refusal(words: list[str]) -> str:
     """All that a command said after `grist: `; of one that broke down in another way the last line."""
     begin = next((at for at, line in enumerate(words) if line.startswith("grist: ")), len(words) - 1)
     return "\n".join(words[max(0, begin) :]).removeprefix("grist: ")
+
+
+@contextlib.contextmanager
+def without_openssl() -> Iterator[None]:
+    """Has what is imported meanwhile find no `ssl`: asyncio would load it, 5 MB of each daemon, and nobody here speaks
+    TLS but the engine of Ray, which imports it later."""
+    spared = "ssl" not in sys.modules
+    if spared:
+        sys.modules["ssl"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if spared:
+            del sys.modules["ssl"]
 
 
 def drop_examples(place: Place, only: str | None = None, besides: str | None = None) -> list[str]:

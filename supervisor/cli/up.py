@@ -69,9 +69,10 @@ def serve(
     workers: int | Literal["auto"] | None = None,
 ) -> int:
     """The daemon in this process, its progress on standard output."""
-    import asyncio
+    with launchpad.without_openssl():
+        import asyncio
 
-    from gristmill.supervisor.daemon import Daemon, Settings
+        from gristmill.supervisor.daemon import Daemon, Settings
 
     daemon = Daemon(Settings(jobs=place.jobs, state=place.state, foreground=False, limit=workers, record=record))
     daemon.prepare()

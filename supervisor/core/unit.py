@@ -6,12 +6,12 @@ was changed by hand is told from one that is merely old.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gristmill.supervisor.core.digest import sha256
 from gristmill.supervisor.core.errors import GristError
 
 MARK = "# Written by `grist service install`, which knows its own text by this digest: "
@@ -35,7 +35,7 @@ def name(real_jobs: str) -> str:
     parts = real_jobs.strip("/").split("/")
     above = parts[-2] if len(parts) > 1 else parts[-1]
     slug = re.sub(r"[^a-z0-9]+", "-", above.lower()).strip("-")[:40].strip("-") or "jobs"
-    digest = hashlib.sha256(real_jobs.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+    digest = sha256(real_jobs.encode("utf-8", "surrogateescape"))[:10]
     return f"gristmill-{slug}-{digest}.service"
 
 
@@ -82,7 +82,7 @@ WantedBy=default.target
 
 def digest(body: str) -> str:
     """Names a text."""
-    return hashlib.sha256(body.encode()).hexdigest()[:16]
+    return sha256(body.encode())[:16]
 
 
 def untouched(written: str) -> bool:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from gristmill.supervisor.core.digest import sha256
 from gristmill.supervisor.core.errors import FolderError
 
 REMOTE = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "afs", "ceph", "lustre", "beegfs")
@@ -31,7 +32,7 @@ def state_dir(option: str | None, environ: Mapping[str, str], jobs: Path) -> Pat
         return Path(os.path.abspath(os.path.expanduser(named)))
     home = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     real = os.path.realpath(jobs)
-    digest = _digest(real)[:10]
+    digest = sha256(os.fsencode(real))[:10]
     above = os.path.basename(os.path.dirname(real)) or "root"
     return Path(home) / "gristmill" / f"{above[:40]}-{digest}"
 
@@ -42,14 +43,8 @@ def socket_path(state: Path, environ: Mapping[str, str]) -> Path:
     runtime = environ.get("XDG_RUNTIME_DIR")
     if len(os.fsencode(path)) <= SOCKET_LIMIT or not runtime:
         return path
-    digest = _digest(os.fspath(state))[:16]
+    digest = sha256(os.fsencode(state))[:16]
     return Path(runtime) / f"gristmill-{digest}.socket"
-
-
-def _digest(path: str) -> str:
-    import hashlib  # loads a library of cryptography, which a command that is told its folders does without
-
-    return hashlib.sha256(os.fsencode(path)).hexdigest()
 
 
 def prepare_state(path: Path) -> None:

@@ -36,6 +36,17 @@ def test_everyday_verbs_import_nothing_heavy(verb: str, tmp_path: Path) -> None:
     assert done.stdout.strip() == "3 []", done.stderr
 
 
+def test_the_daemon_does_without_openssl_and_leaves_it_to_whom_needs_it() -> None:
+    code = (
+        "import sys; from gristmill.supervisor.cli.launchpad import without_openssl\n"
+        "with without_openssl():\n    import gristmill.supervisor.daemon\n"
+        "maps = open('/proc/self/maps').read(); print([name for name in ('libssl', 'libcrypto') if name in maps])\n"
+        "import http.client; print(hasattr(http.client, 'HTTPSConnection'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\nTrue\n", done.stderr
+
+
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_explains_itself(verb: str) -> None:
     done = grist(verb, "--help")
