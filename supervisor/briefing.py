@@ -21,6 +21,26 @@ from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.core.tools import Tools, tools
 from gristmill.supervisor.edge import environment
 
+LASTS_S = 1.0
+"""Seconds for which what a job's tasks share is not worked out again: a thousand workers are told it in a few."""
+
+
+class Briefs:
+    """What all tasks of a job share, as it was last worked out."""
+
+    def __init__(self, environ: Mapping[str, str], state: Path) -> None:
+        self._environ, self._state = environ, state
+        self._key: tuple[int, bool] = (0, False)
+        self._made: tuple[float, Settings, dict[str, Any]] | None = None
+
+    def of(self, job: Job, task: Task, settings: Settings, now: float) -> dict[str, Any]:
+        """As `context`; `now` is of a clock that only grows."""
+        key, made = (job.id, task.is_finish), self._made
+        if made is None or key != self._key or made[1] is not settings or now >= made[0] + LASTS_S:
+            made = self._made = now, settings, context(job, task, settings, self._environ, self._state)
+            self._key = key
+        return made[2]
+
 
 def context(job: Job, task: Task, settings: Settings, environ: Mapping[str, str], state: Path) -> dict[str, Any]:
     """What all tasks of a job share, or what its [finally] step has instead; raises `GristError` where its environment

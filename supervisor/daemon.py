@@ -107,6 +107,7 @@ class Daemon:
         self._stop: asyncio.Queue[str] = asyncio.Queue()
         self._learned, self._known, self._learned_at = "", 0, self._started
         self._environ = {**os.environ, "GRIST_PYTHON": sys.executable}
+        self._briefs = briefing.Briefs(self._environ, settings.state)
         self.chronicle = Chronicle(time.time, resident)
         self.conditions = Conditions(time.monotonic, time.time, self._condition)
 
@@ -389,7 +390,7 @@ class Daemon:
 
     def _context(self, job: Job, task: Task) -> dict[str, Any]:
         """What all tasks of a job share, sent once to each worker that runs one; its [finally] step has its own."""
-        return briefing.context(job, task, self._files.settings, self._environ, self.settings.state)
+        return self._briefs.of(job, task, self._files.settings, time.monotonic())
 
     def _examine(self, record: Store, server: Server, sample: Sample) -> None:
         """Once a second: what holds as long as it is so, found by looking. In one go, for each waking has its cost."""

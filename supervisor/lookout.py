@@ -22,7 +22,7 @@ LOOK_EVERY = 2.0
 """Seconds between two looks when no hint comes."""
 LOOK_OFF = 1.0
 """Seconds after the beat at which the thread that looks does so."""
-LOOK_MOST = 5000
+LOOK_MOST = 2000
 """Files that are looked at together while some of them can be taken: of a flood the oldest, for each takes memory."""
 REST = 0.02
 """Seconds until the next look where hints came during the last one, or twice as long as looking took: hints come by the

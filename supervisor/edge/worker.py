@@ -28,6 +28,7 @@ import gc
 import json
 import os
 import re
+import resource  # which `os.wait4` imports at its first call otherwise, in each worker
 import select
 import signal
 import socket
@@ -54,6 +55,7 @@ WRITE_AGAIN = 1.0  # seconds until a record is tried again that the disk had no 
 LOG_LOOKS = (0.05, 1.0)  # seconds between two looks at a log with a limit: the shortest and the longest pause
 LOG_TAIL = 1 << 20  # bytes kept of a log's end when its middle is cut out, at most
 STOP_LEASE = 10.0  # seconds for which a task stays stopped unless the daemon asks for it again
+READ_MOST = 1 << 16  # bytes taken from the daemon at a time: room for more would be mapped anew for each message
 SWEEPS = 5  # looks over a task's processes in one go until all of them are stopped
 SWEEP_AGAIN = (0.02, 10)  # pause before the next such go, doubled each time, and how many there are at most
 EVICT_GRACE = 1.0  # seconds at most between TERM and KILL where memory is short: the time to say good-bye, no more
@@ -251,6 +253,14 @@ def count_oom_kills(path: str) -> int:
     return int(found[found.index(b"oom_kill ") + 9 :].split(None, 1)[0])
 
 
+def kills_counted(path: str) -> int | None:
+    """The same; None where that can't be told now."""
+    try:
+        return count_oom_kills(path)
+    except (OSError, ValueError):
+        return None  # no descriptor left, or a kernel that does not count
+
+
 def input_file(text: str) -> int:
     """The descriptor of a file that gives this text."""
     fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
@@ -300,8 +310,6 @@ def make_nice(pid: int, nice: int) -> None:
 
 def confine(pid: int, space: int) -> None:
     """Has the kernel refuse a task that has just begun more than so many bytes of address space, a process."""
-    import resource  # here, since few jobs ask for it
-
     try:
         resource.prlimit(pid, resource.RLIMIT_AS, (space, space))
     except (ProcessLookupError, PermissionError, ValueError):
@@ -789,6 +797,8 @@ class Worker:
     birth: Birth
     """Made before the fork (`settle`): each that made its own would copy the pages that this takes, for a third of a
     millisecond."""
+    first_count: tuple[int | None, float] = (None, -COUNT_EVERY)
+    """What the spawner has counted for those that it forks."""
 
     def __init__(self, sock: socket.socket, run: str, slot: int) -> None:
         self.sock, self.run, self.slot = sock, run, slot
@@ -803,8 +813,7 @@ class Worker:
         self.staged: tuple[bytes, ...] = ()  # an exit that goes into the journal with the next claim, in one write
         self.unwritten: collections.deque[bytes] = collections.deque()  # exits that the disk has no room for
         self.write_at = 0.0
-        self.ooms: int | None = None  # kills for lack of memory, anybody's, when they were last counted
-        self.counted = -COUNT_EVERY  # when that was
+        self.ooms, self.counted = self.first_count  # kills for lack of memory, anybody's, and when they were counted
         self.birthright = Birthright()
         self.outfit: tuple[dict[str, Any], Environment] | None = None  # the job of the last task, and what all have
         self.group: Group | None = None  # of this worker alone
@@ -935,7 +944,7 @@ class Worker:
 
     def read_socket(self) -> None:
         try:
-            data = self.sock.recv(1 << 18)
+            data = self.sock.recv(READ_MOST)
         except OSError:
             data = b""
         if not data:
@@ -1396,10 +1405,7 @@ class Worker:
     def memory_ran_out(self) -> bool:
         """Whether the kernel has killed anything for lack of memory since this was last asked."""
         before, self.counted = self.ooms, time.monotonic()
-        try:
-            self.ooms = count_oom_kills(self.oom_file)
-        except (OSError, ValueError):
-            self.ooms = None  # no descriptor left, or a kernel that does not count
+        self.ooms = kills_counted(self.oom_file)
         return before is not None and self.ooms is not None and self.ooms > before
 
     def record(self, record: dict[str, Any]) -> None:
@@ -1454,6 +1460,7 @@ def work(
         worker.group = home
         if os.access(group + "/memory.events", os.R_OK):
             worker.oom_file = group + "/memory.events"
+            worker.counted = -COUNT_EVERY  # of this group alone
     worker.serve(listen_to_signals())
     os.fsync(worker.journal.fd)
 
@@ -1504,6 +1511,7 @@ class Spawner:
         """Commands need no function; one for calls answers."""
 
     def fork(self, order: dict[str, Any], ancillary: list[Any]) -> None:
+        self.count_kills()
         sock = socket.socket(fileno=array.array("i", ancillary[0][2])[0])
         os.set_inheritable(sock.fileno(), False)
         try:
@@ -1526,6 +1534,13 @@ class Spawner:
                     sys.excepthook(*sys.exc_info())
                 os._exit(status)
         sock.close()
+
+    @staticmethod
+    def count_kills() -> None:
+        """For the workers that are forked next: no call that one makes before its first task costs as much."""
+        now = time.monotonic()
+        if now > Worker.first_count[1] + COUNT_EVERY:
+            Worker.first_count = kills_counted(_OOM_FILE), now
 
     def reap(self) -> None:
         try:
