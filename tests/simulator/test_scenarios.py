@@ -8,7 +8,7 @@ from tests.simulator import fairness, score
 from tests.simulator.controllers import OURS, make
 from tests.simulator.run import run
 from tests.simulator.scenarios import HARD, NAMED
-from tests.simulator.world import GB, MB, Hardware, Kind, Memory, Scenario
+from tests.simulator.world import GB, MB, NICED, Hardware, Kind, Memory, Neighbour, Scenario
 
 
 @pytest.mark.parametrize("scenario", NAMED, ids=lambda one: one.name)
@@ -39,6 +39,15 @@ def test_a_new_job_of_short_tasks_has_all_cores_within_three_seconds(cores: floa
     kind = Kind("brief", wall, Memory(20 * MB))
     course = run(Scenario("a new job", Hardware(cores, 4 * cores * GB), (kind,), 20), [make(OURS, cores)])
     assert course.cpu[3:, 0].min() >= 0.9 * cores
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_peak_that_comes_at_another_moment_of_each_life_has_room(seed: int) -> None:
+    surging = Kind("surging", 15, Memory(3 * GB, floor=0.1, ramp=0.02, spike=0.4), share=0.7, cycle=8)
+    kinds = surging, Kind("short", 0.8, Memory(0.4 * GB))
+    guest = Neighbour(100, 250, threads=2.5)  # who makes lives longer for a while
+    scenario = Scenario("surges", Hardware(4, 8 * GB), kinds, 400, (guest,), weight=NICED, seed=seed)
+    assert run(scenario, [make(OURS, 4)]).ooms == 0
 
 
 @pytest.mark.parametrize("scenario", fairness.PAIRS, ids=lambda one: one.name)

@@ -36,6 +36,8 @@ OTHERS = 0.1
 """Share of the cores from which on others have a part in their being full, and change it at any moment."""
 AGES, STRIDE = 32, 1.25
 """Ages at which memory is remembered while nobody knows how long tasks take: each so many times the last."""
+SURGING = 1.1
+"""A peak so many times what is usual at any point of a life is not seen in the mean of lives: its moment differs."""
 KEPT = 200
 """Kinds that are remembered at most."""
 
@@ -113,6 +115,13 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return self.peak.mean
         moment = self.life[min(BINS - 1, int(age / self.wall / LIFE * BINS))]
         return moment.mean if moment.weight >= 1.0 else self.peak.mean
+
+    @property
+    def surge(self) -> float:
+        """Bytes by which the mean peak is above what is usual at any point of a life: that comes for a moment, and when
+        is not known."""
+        usual = max((moment.mean for moment in self.life if moment.weight >= 1.0), default=self.peak.mean)
+        return self.peak.mean - usual if self.peak.mean > SURGING * usual else 0.0
 
     def deviation_at(self, age: float) -> float:
         """How far tasks of it are from that, in bytes; of the peak where the point was not seen."""

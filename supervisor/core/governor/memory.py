@@ -163,6 +163,11 @@ class Forecast:
                 self._peaks += running * kinds[name].peak.mean
                 self._variance += running * kinds[name].peak.variance
         self.fixed += self._peaks  # all at once: looks once a second would not see tasks that keep step
+        self.in_step: dict[str, int] = {}
+        """By kind: how many tasks at most are of one age, and may come to the peak of their memory at one moment."""
+        for (name, _), group in self._groups.items():
+            self.in_step[name] = max(self.in_step.get(name, 0), group.count)
+        self.fixed += sum(count * kinds[name].surge for name, count in self.in_step.items())
 
     def _group(self, task: Running, kind: Kind) -> None:
         at = int(task.age / kind.wall / LIFE * BINS)
@@ -251,10 +256,14 @@ def _fit(
         need = max(need, kind.largest)
     if kind.wall < LONG_S:
         return Fit(need, room - SIGMAS * math.sqrt(kind.peak.variance))
-    best = math.inf
+    best, in_step = math.inf, forecast.in_step.get(running[0].kind, 0) if running else 0
     for step in range(BINS):
         age = (step + 0.5) / BINS * LIFE * kind.wall
         held, deviation = forecast.at(age)
         each = max(kind.memory_at(age) * need / max(1.0, kind.peak.mean), need / 4)
-        best = min(best, (usable - held - SIGMAS * deviation) / max(1.0, each))
+        left = usable - held - SIGMAS * deviation
+        count = left / max(1.0, each)
+        if count > in_step:  # more would begin together, and be in step, than do now
+            count = (left + in_step * kind.surge) / max(1.0, each + kind.surge)
+        best = min(best, count)
     return Fit(need, best * need if best > 0 else min(0.0, best * need))
