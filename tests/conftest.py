@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.engines import witness
@@ -15,8 +16,18 @@ from tests.mill import Mill
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds `--full` and `--seed`."""
     group = parser.getgroup("gristmill")
-    group.addoption("--full", action="store_true", help="every try of the fault suite, not only the few that CI makes")
+    group.addoption("--full", action="store_true", help="every try of the fault suite, and new random ones each time")
     group.addoption("--seed", type=int, help="what a random test printed when it failed, to see it again")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Property tests are not timed, for a machine may be busy with others, and draw the same values at each run: no
+    change fails for a fault that it did not bring. New ones are drawn by `--full`."""
+    hypothesis.settings.register_profile(
+        "tests", deadline=None, derandomize=not config.getoption("--full"),
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

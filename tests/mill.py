@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 from gristmill.supervisor.core.errors import NoDaemonError
 from gristmill.supervisor.edge.client import Client
+from tests import waiting
+from tests.waiting import DEADLINE
 
-DEADLINE = 60.0
-"""Seconds that anything awaited may take; many times what it does take, on a machine that is busy with other tests."""
+__all__ = ["DEADLINE", "Mill"]
 
 
 class Mill:
@@ -122,19 +121,22 @@ class Mill:
 
     def until(self, what: Callable[[], Any], why: str) -> Any:
         """Waits until `what` is true; fails with `why` at the deadline."""
-        end = time.monotonic() + DEADLINE
-        while time.monotonic() < end:
-            try:
-                if value := what():
-                    return value
-            except NoDaemonError:
-                pass  # a daemon that is just starting or ending
-            select.select([], [], [], 0.02)
-        raise AssertionError(f"{why}\n{self.errors.read_text()}")
+
+        def once() -> Any:
+            with contextlib.suppress(NoDaemonError):  # one that is just starting or ending
+                return what()
+
+        return waiting.until(once, lambda: f"{why}\n{self.errors.read_text()}", DEADLINE)
 
     def after(self, seconds: float) -> None:
         """Lets time pass, for what has to be so for a while."""
-        select.select([], [], [], seconds)
+        waiting.after(seconds)
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        """What the daemon says to be wrong of this kind, {} while it says nothing. There may be others: that it stood
+        still for a while, on a machine that is busy with other tests."""
+        said = self.ask("status")["daemon"]["conditions"]
+        return next((one for one in said if one["kind"] == kind), {})
 
     def ended(self, name: str) -> dict[str, Any]:
         """The job once it has ended."""

@@ -326,7 +326,7 @@ readings = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(readings, min_size=1, max_size=12))
 def test_any_readings_give_sane_decisions_with_a_reason(told: list[Reading]) -> None:
     state = State()

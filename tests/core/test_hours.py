@@ -44,7 +44,7 @@ def written(draw: st.DrawFn) -> tuple[str, set[int]]:
     return f"{head} {begin // 60:02d}:{begin % 60:02d}-{end // 60:02d}:{end % 60:02d}".strip(), meant
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(written(), max_size=3))
 def test_every_minute_of_a_week_is_as_the_text_says(drawn: list[tuple[str, set[int]]]) -> None:
     windows = [hours.read(text) for text, _ in drawn]
@@ -53,7 +53,7 @@ def test_every_minute_of_a_week_is_as_the_text_says(drawn: list[tuple[str, set[i
     assert found == meant
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(written(), min_size=1, max_size=3), st.integers(0, 10079))
 def test_it_ends_when_it_is_said_to_end_and_not_before(drawn: list[tuple[str, set[int]]], minute: int) -> None:
     windows = [hours.read(text) for text, _ in drawn]

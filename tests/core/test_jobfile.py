@@ -318,7 +318,7 @@ FILLED = st.dictionaries(st.sampled_from([*PATHS, "grid.a", "env.A", "nonsense",
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.text() | st.lists(WORDS, max_size=25).map("".join) | FILLED, FILE_NAMES, st.booleans())
 def test_any_text_is_a_job_or_explained(text: str, file: str, executable: bool) -> None:
     try:

@@ -138,7 +138,7 @@ def documents(draw: st.DrawFn) -> str:
     return "".join(lines)
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], deadline=None)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(documents())
 def test_every_key_of_a_document_is_found(text: str) -> None:
     try:
@@ -148,7 +148,7 @@ def test_every_key_of_a_document_is_found(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text() | st.text(alphabet="ab1.=[]{},\"'\\#\n\r ", max_size=60))
 def test_any_text_does_no_harm(text: str) -> None:
     for line, column in locate.places(text).values():

@@ -94,7 +94,7 @@ class Mill:
         self.now += 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(WISHES, min_size=1, max_size=8), st.integers(1, 20))
 def test_every_job_starts_in_bounded_time_and_all_of_them_end(wishes: list[Wish], limit: int) -> None:
     mill = Mill(wishes, limit)
@@ -107,7 +107,7 @@ def test_every_job_starts_in_bounded_time_and_all_of_them_end(wishes: list[Wish]
     assert all(one.items_done == wish.tasks for one, wish in zip(mill.jobs, wishes, strict=True))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(WISHES, min_size=1, max_size=5), WISHES, st.integers(1, 20))
 @example(  # of five that need more than half of the memory each has its turn
     [Wish(7, 32, 14, 1, 0, 14), Wish(10, 23, 1, 1, 0, 15), Wish(3, 13, 13, 2, 0, 47), Wish(7, 26, 11, 1, 0, 2),

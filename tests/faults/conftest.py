@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,9 +32,14 @@ def full(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
-    """The seed of this test; printed, so that a failed one can be seen again."""
+    """The seed of this test: the same at each run, a new one with `--full`; printed, so that it can be seen again."""
     given: int | None = request.config.getoption("--seed")
-    number = random.SystemRandom().randrange(10**9) if given is None else given
+    if given is not None:
+        number = given
+    elif request.config.getoption("--full"):
+        number = random.SystemRandom().randrange(10**9)
+    else:
+        number = zlib.crc32(request.node.name.encode())
     print(f"\nreplay: pytest {request.node.nodeid} --seed {number}")
     return number
 
