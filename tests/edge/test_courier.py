@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,8 @@ import pytest
 from gristmill.supervisor.edge import courier
 from gristmill.supervisor.edge.courier import Errand
 from gristmill.supervisor.notifier import shown
+from tests.edge.test_worker import alive
+from tests.waiting import until
 
 
 def run(tmp_path: Path, script: str, seconds: float = 30.0, data: bytes = b'{"a": 1}\n') -> str:
@@ -38,13 +38,13 @@ def test_why_it_failed_is_one_line_with_its_last_words(tmp_path: Path) -> None:
 
 
 def test_one_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
-    began = time.monotonic()
-    assert run(tmp_path, "sleep 1000 & echo $! > pid; sleep 1000", 1.0) == "took longer than 1 s and was ended"
-    assert time.monotonic() - began < 20
+    for seconds in (1, 10, 100):  # it may take longer than a second to begin, on a busy machine
+        said = run(tmp_path, "sleep 1000 & echo $! > part; mv part pid; sleep 1000", seconds)
+        assert said == f"took longer than {seconds} s and was ended"
+        if (tmp_path / "pid").exists():
+            break
     child = int((tmp_path / "pid").read_text())
-    while os.path.exists(f"/proc/{child}/exe") and time.monotonic() - began < 30:
-        time.sleep(0.01)
-    assert not os.path.exists(f"/proc/{child}/exe") or "Z" in Path(f"/proc/{child}/stat").read_text()
+    until(lambda: not alive(child), "what it started lives on")
 
 
 def test_it_can_be_ended_at_any_time_by_another_thread(tmp_path: Path) -> None:
@@ -58,9 +58,8 @@ def test_it_can_be_ended_at_any_time_by_another_thread(tmp_path: Path) -> None:
 
 
 def test_what_it_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
-    began = time.monotonic()
-    assert run(tmp_path, "sleep 20 & exit 0") == ""
-    assert time.monotonic() - began < 15
+    assert run(tmp_path, "while ! test -e go; do sleep 0.05; done & exit 0") == ""
+    (tmp_path / "go").touch()
 
 
 def test_one_that_talks_without_end_is_not_listened_to_for_ever(tmp_path: Path) -> None:

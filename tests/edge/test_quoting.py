@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from gristmill.supervisor.core import shell, template
 from gristmill.supervisor.core.findings import Fault
+from tests.waiting import DEADLINE
 
 FRAGMENTS = st.sampled_from(
     ['"', "'", "$(printf %s ", "$((1+", ")", "\\", " ", "y", "#", "`", "\n", "${{X-", "}}", "{a}", "(", ";"]
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(FRAGMENTS, max_size=6).map("".join))
 def test_what_is_let_through_runs_no_value(line: str) -> None:
     text = f"printf %s {line}{{a}}"
@@ -28,6 +29,6 @@ def test_what_is_let_through_runs_no_value(line: str) -> None:
         return
     done = subprocess.run(
         ["/bin/sh", "-c", template.render(text, {"a": "'$(echo RUN >&2)'`echo RUN >&2`"}, shlex.quote)],
-        capture_output=True, text=True, check=False, timeout=20,
+        capture_output=True, text=True, check=False, timeout=DEADLINE,
     )  # fmt: skip
     assert "RUN" not in done.stderr.replace("echo RUN", "")

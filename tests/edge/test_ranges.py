@@ -159,7 +159,7 @@ def check(played: Play, total: int) -> None:
         assert not (plain and following[2] == "done" and following[3] is None), f"{start}+{count} is not put together"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 60), st.sets(st.integers(0, 59), max_size=3),
     st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 7)), max_size=50),

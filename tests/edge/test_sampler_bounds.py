@@ -355,7 +355,7 @@ def test_a_real_v1_quota(tmp_path: Path, accounted: bool) -> None:
         (made[0] / "cpu.cfs_quota_us").write_text("50000")
         (cores, total, ours, *_), _ = inside(tmp_path, made)
     assert cores == 0.5
-    assert 0.05 < ours <= 0.5  # no more than that, however busy the machine is
+    assert 0 < ours <= 0.5  # how much, others on a busy machine decide
     assert total == pytest.approx(ours, abs=0.1)
 
 
@@ -377,5 +377,5 @@ def test_a_real_affinity(tmp_path: Path) -> None:
     finally:
         os.sched_setaffinity(0, allowed)
     assert cores == 1
-    assert 0.1 < ours <= 1
+    assert 0 < ours <= 1
     assert total >= 0.8  # we alone keep it busy

@@ -6,6 +6,7 @@ import asyncio
 import socket
 
 from gristmill.supervisor.edge.server import UNREAD_LIMIT, Connection
+from tests.waiting import DEADLINE
 
 LINE = b"x" * 50_000 + b"\n"
 
@@ -32,5 +33,5 @@ async def test_hanging_up_waits_for_nobody_who_does_not_read() -> None:
         while connection.push(LINE):
             pass
         connection.drop("too many")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE):
             await connection.close()

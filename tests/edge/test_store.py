@@ -14,6 +14,7 @@ from gristmill.supervisor.core.spec import Items, Spec
 from gristmill.supervisor.core.task import JobState, Task, TaskState, advance
 from gristmill.supervisor.edge import store
 from gristmill.supervisor.edge.store import Store
+from tests.waiting import DEADLINE
 
 
 def job(number: int = 1, name: str = "sweep") -> Job:
@@ -74,13 +75,13 @@ async def test_a_lock_on_the_file_is_a_fault_that_is_left_by_itself(tmp_path: Pa
         other = sqlite3.connect(tmp_path / "queue.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         write = record.write(store.add_job(job(), b"", b""))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             while not record.fault:
                 await asyncio.wait([write], timeout=0.05)
         assert "locked" in record.fault
         other.execute("ROLLBACK")
         other.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             await write
         assert record.fault == ""
         assert await record.ask("job", "1") is not None

@@ -13,8 +13,7 @@ import pytest
 
 from gristmill.supervisor.edge import survivors
 from gristmill.supervisor.edge.survivors import Survivors
-
-DEADLINE = 20.0
+from tests.waiting import DEADLINE
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.edge.test_worker import Worker, log_of, log_path, wait_for
+from tests.edge.test_worker import Worker, log_of, log_path, timed_out, wait_for
 
 BAR = """\
 import os, sys
@@ -93,7 +93,6 @@ def test_a_silent_task_leaves_no_log_and_no_descriptor(worker: Worker) -> None:
 
 
 def test_a_timeout_ends_it_with_what_it_wrote(worker: Worker) -> None:
-    worker.say({"context": {**worker.context, "timeout": 0.5}, "job": 1})
-    worker.sh(0, "echo begun; sleep 100")
-    assert worker.hear("e")["why"] == "timeout"
-    assert log_of(worker, 0) == "begun\n"
+    number, end = timed_out(worker, "echo begun; touch ready; sleep 100")
+    assert end["why"] == "timeout"
+    assert log_of(worker, number) == "begun\n"

@@ -22,8 +22,7 @@ from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.edge import spawner
 from gristmill.supervisor.edge import worker as code
 from gristmill.supervisor.edge.runs import Runs
-
-DEADLINE = 20.0
+from tests.waiting import DEADLINE, until
 
 
 class Worker:
@@ -105,13 +104,14 @@ def log_path(worker: Worker, number: int) -> Path:
 
 
 def wait_for(path: Path) -> str:
-    """The text of a file once a task has written it."""
-    deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline:
-        if path.exists() and path.read_text():
-            return path.read_text()
-        select.select([], [], [], 0.01)
-    raise AssertionError(f"{path} was not written")
+    """The text of a file once a task has written whole lines; of some that are moved on there may be half a one."""
+
+
+    def lines() -> str:
+        text = path.read_text() if path.exists() else ""
+        return text if text.endswith("\n") else ""
+
+    return until(lines, f"{path} was not written")
 
 
 def alive(pid: int) -> bool:
@@ -133,8 +133,8 @@ def test_a_task_has_begun_before_its_start_came_back(tmp_path: Path) -> None:
     context = {"grace": 1.0, "nice": 0, "timeout": 9.0, "results": str(tmp_path), "logs": str(tmp_path)}
     now, clock = time.time(), time.monotonic()
     task = code.Task("1.0.1", 1, context, [], ago=2.0)
-    assert task.started - now == pytest.approx(-2.0, abs=1.0)
-    assert task.born - clock == pytest.approx(-2.0, abs=1.0)
+    assert now <= task.started + 2.0 <= time.time()
+    assert clock <= task.born + 2.0 <= time.monotonic()
     assert task.deadline == task.born + 9.0
 
 
@@ -308,12 +308,23 @@ def test_a_program_without_shebang_is_run_by_the_shell(worker: Worker) -> None:
     assert log_of(worker, 0) == "from the shell\n"
 
 
+def timed_out(worker: Worker, script: str) -> tuple[int, dict[str, Any]]:
+    """How a task ended that took too long, and its number. It makes the file `ready` before: on a busy machine that
+    alone may take longer than it is given, and then it is given more."""
+    for number, seconds in enumerate((0.3, 3.0, 30.0)):
+        worker.say({"context": {**worker.context, "timeout": seconds}, "job": 1})
+        worker.sh(number, script)
+        end = worker.hear("e")
+        if (worker.base / "ready").exists():
+            return number, end
+    raise AssertionError("it did not begin")
+
+
 def test_a_timeout_ends_a_task_that_is_deaf_to_term_with_its_children(worker: Worker) -> None:
-    worker.say({"context": {**worker.context, "timeout": 0.3}, "job": 1})
-    worker.sh(0, "trap '' TERM; setsid sh -c 'echo $$; exec sleep 100' & while :; do sleep 100; done")
-    end = worker.hear("e")
+    child = "setsid sh -c 'echo $$; touch ready; exec sleep 100'"
+    number, end = timed_out(worker, f"trap '' TERM; {child} & while :; do sleep 100; done")
     assert (end["why"], end["signal"]) == ("timeout", 9)
-    assert not alive(int(log_of(worker, 0)))
+    assert not alive(int(log_of(worker, number)))
 
 
 def test_what_a_task_leaves_running_ends_with_it(worker: Worker) -> None:
@@ -352,10 +363,13 @@ def test_what_is_not_claimed_can_be_taken_back(worker: Worker) -> None:
 
 
 def test_when_the_daemon_goes_the_task_in_hand_is_finished_and_the_rest_is_not_begun(worker: Worker) -> None:
-    worker.sh(0, "sleep 0.5; exit 7")
+    worker.sh(0, "while ! test -e go; do sleep 0.05; done; exit 7")
     worker.hear("s")
     worker.sh(1, "touch begun")
+    worker.say({"stop": "1.0.1"}, {"go": "1.0.1"})
+    worker.hear("resumed")  # so it has the other one as well
     worker.sock.close()
+    (worker.base / "go").touch()
     worker.gone()
     fates, holder = worker.runs.survey(worker.run)
     assert holder is None
@@ -458,9 +472,8 @@ def test_a_tree_is_found_by_asking_for_children_as_it_is_by_looking_at_all() -> 
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdout.readline()
-        deadline = time.monotonic() + DEADLINE
-        while len(whole := code.descendants(process.pid)) < 704:
-            assert time.monotonic() < deadline, f"{len(whole)} of 704 have begun"
+        until(lambda: len(code.descendants(process.pid)) == 704, "not all 704 have begun")
+        whole = code.descendants(process.pid)
         found = code.offspring(process.pid)
         for pid, *_ in whole:
             os.kill(pid, signal.SIGKILL)
@@ -527,7 +540,8 @@ def test_a_worker_stays_as_it_was_when_a_task_can_not_be_started(worker: Worker,
 def test_a_task_that_may_have_so_much_memory_is_refused_more_and_fails_by_itself(worker: Worker) -> None:
     worker.say({"context": {**worker.context, "space": 256 << 20}, "job": 1})
     grab = f"{sys.executable} -I -S -c 'bytearray({{}} << 20)'"
-    worker.sh(0, f"sleep 0.1; {grab.format(10)} && echo fits; {grab.format(300)} 2>&1 | tail -1")
+    bound = "until grep -q 'Max address space *268435456 ' /proc/$$/limits; do sleep 0.01; done"  # set after its start
+    worker.sh(0, f"{bound}; {grab.format(10)} && echo fits; {grab.format(300)} 2>&1 | tail -1")
     assert worker.hear("e")["code"] == 0
     assert log_of(worker, 0).split() == ["fits", "MemoryError"]
 
@@ -546,10 +560,8 @@ def test_where_cores_go_by_session_a_task_s_goes_last_and_its_worker_s_does_not(
     worker.say({"context": {**worker.context, "nice": 11}, "job": 1})
     worker.sh(0, "echo $$ > part; mv part said; sleep 600")
     pid = int(wait_for(worker.base / "said"))
-    deadline = time.monotonic() + DEADLINE
-    while session_nice(pid) != 11:  # asked for when its start is told, and again where others have just asked
-        assert time.monotonic() < deadline, "its session is served like any other"
-        select.select([], [], [], 0.01)
+    # asked for when its start is told, and again where others have just asked
+    until(lambda: session_nice(pid) == 11, "its session is served like any other")
     assert session_nice(worker.pid) == own
     worker.say({"end": "1.0.1"})
     worker.hear("e")
@@ -559,7 +571,7 @@ HURRIED = """
 import subprocess, sys, time
 from gristmill.supervisor.edge.worker import yield_session
 with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
-    print(all([yield_session(process.pid, nice) for nice in (3, 4, 5)]))
+    print(all([yield_session(process.pid, nice) for nice in (3, 4, 5) * 20]))
     until = time.monotonic() + float(sys.argv[1])
     while not yield_session(process.pid, 7) and time.monotonic() < until:
         time.sleep(0.02)
