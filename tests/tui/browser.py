@@ -13,8 +13,9 @@ from typing import Any
 
 import aiohttp
 
+from tests.waiting import DEADLINE
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-DEADLINE_S = 60.0
 
 
 def installed() -> str | None:
@@ -40,21 +41,29 @@ class Browser:
             program, *options, "about:blank", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
         )
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                port = self._folder / "DevToolsActivePort"
-                while not await asyncio.to_thread(port.exists):  # noqa: ASYNC110 - another process makes it
+            async with asyncio.timeout(DEADLINE):
+                while not (number := self._port()):  # noqa: ASYNC110 - another process writes it
                     await asyncio.sleep(0.05)
-                number = (await asyncio.to_thread(port.read_text)).splitlines()[0]
                 self._session = aiohttp.ClientSession()
-                async with self._session.get(f"http://127.0.0.1:{number}/json/list") as answer:
-                    pages = await answer.json()
-                page = next(one for one in pages if one["type"] == "page")
-                self._socket = await self._session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=1 << 26)
+                while not (address := await self._page(number)):  # noqa: ASYNC110 - another process makes it
+                    await asyncio.sleep(0.05)
+                self._socket = await self._session.ws_connect(address, max_msg_size=1 << 26)
         except BaseException:
             self._process.kill()
             await self._process.wait()
             raise
         return self
+
+    def _port(self) -> str:
+        """Where it listens, "" until it has written down all of that."""
+        path = self._folder / "DevToolsActivePort"
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return lines[0].strip() if lines and lines[0].endswith("\n") else ""
+
+    async def _page(self, port: str) -> str:
+        """The debugging address of its page, "" until it has one."""
+        async with self._session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+            return next((one["webSocketDebuggerUrl"] for one in await answer.json() if one["type"] == "page"), "")
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         trace: TracebackType | None) -> None:  # fmt: skip
@@ -66,7 +75,7 @@ class Browser:
     async def _say(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._ids)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(DEADLINE):
             while True:
                 answer = await self._socket.receive_json()
                 if answer.get("id") == number:
@@ -85,7 +94,7 @@ class Browser:
 
     async def until(self, script: str) -> None:
         """Wait until it is true in the page."""
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(DEADLINE):
             while not await self.evaluate(script):  # noqa: ASYNC110 - another process changes it
                 await asyncio.sleep(0.1)
 

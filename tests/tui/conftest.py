@@ -11,9 +11,18 @@ from typing import Any
 import pytest
 
 from gristmill.supervisor.core.protocol import TaskView
+from gristmill.tui import link
 from gristmill.tui.app import MillApp
+from tests.waiting import DEADLINE
 
 from .stage import Daemon, Eye, Opened, job, worker
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Screens that never take a daemon for silent while a test waits: those here speak only when a test has them."""
+    monkeypatch.setattr(link, "SILENCE_S", 10 * DEADLINE)
+    monkeypatch.setattr(link, "DEADLINE_S", 10 * DEADLINE)
 
 
 @pytest.fixture

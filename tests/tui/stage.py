@@ -38,8 +38,8 @@ from gristmill.supervisor.core.protocol import (
     WorkerView,
 )
 from gristmill.tui.app import MillApp
+from tests.waiting import DEADLINE
 
-DEADLINE_S = 8.0
 OSC52 = "\x1b]52;c;ZWNobyBwd25lZA==\x07"
 
 
@@ -142,7 +142,7 @@ class Daemon:
                 writer.close()
             self._writers.clear()
             if self._serving:
-                await asyncio.wait(self._serving, timeout=DEADLINE_S)
+                await asyncio.wait(self._serving, timeout=DEADLINE)
             await self._server.wait_closed()
             self._server = None
             self.path.unlink(missing_ok=True)
@@ -289,7 +289,7 @@ class Eye:
 
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait until this holds."""
-        end = time.monotonic() + DEADLINE_S
+        end = time.monotonic() + DEADLINE
         while not condition():
             if time.monotonic() > end:
                 raise AssertionError(f"never came true: {what}\n{self.text}")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from .stage import DEADLINE_S
+from tests.waiting import DEADLINE
 
 PROGRAM = "import sys; from gristmill.tui.app import run; sys.exit(run(*sys.argv[1:3], **eval(sys.argv[3])))"
 QUESTION, ANSWER = b"\x1b[6n", b"\x1b[7;9R"
@@ -97,9 +97,9 @@ class Terminal:
         except OSError:
             pass  # the program has gone
 
-    async def until(self, condition: Callable[[], object], what: str, deadline_s: float = 3 * DEADLINE_S) -> None:
+    async def until(self, condition: Callable[[], object], what: str) -> None:
         """Wait until this holds; looks again whenever something has arrived."""
-        end = time.monotonic() + deadline_s
+        end = time.monotonic() + DEADLINE
         while not condition():
             if time.monotonic() > end:
                 raise AssertionError(f"never came true: {what}\n{bytes(self.seen[-3000:])!r}")
@@ -126,4 +126,4 @@ class Terminal:
     async def leave(self) -> int:
         """Press `q`; the exit code."""
         self.type(b"q")
-        return await asyncio.wait_for(self.process.wait(), 3 * DEADLINE_S)
+        return await asyncio.wait_for(self.process.wait(), DEADLINE)

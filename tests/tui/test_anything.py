@@ -97,7 +97,7 @@ async def test_any_keys_and_events_leave_no_exception(tmp_path: Path, seed: int)
 WORDS = st.text(st.characters(), max_size=30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(WORDS, WORDS, st.integers(0, 10**12)), max_size=5), st.integers(20, 300), st.booleans())
 def test_lines_of_any_words_fit_any_width(values: list[tuple[str, str, int]], width: int, plain: bool) -> None:
     marks = ASCII if plain else UNICODE

@@ -19,7 +19,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logfile, "BLOCK", 16)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=400)
 @given(st.lists(st.sampled_from([b"\n", b"a", b"bc", b"long line", b"\n\n"]), max_size=40).map(b"".join))
 @pytest.mark.usefixtures("small")
 def test_lines_are_the_same_forwards_and_backwards(tmp_path: Path, data: bytes) -> None:

@@ -85,7 +85,7 @@ async def test_a_terminal_that_never_answers_is_served_all_the_same(daemon: Daem
     async with Terminal(str(daemon.path), 80, 24, answers=False) as terminal:
         await terminal.sees("pose-cv")
         terminal.type(b"?")
-        assert await terminal.sees("Everywhere") < 4
+        await terminal.sees("Everywhere")
         assert await terminal.leave() == 0
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import DEADLINE
+
 from .scene import NOW, fill
-from .stage import DEADLINE_S, Daemon, job, worker
+from .stage import Daemon, job, worker
 from .terminal import PROGRAM
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")} | {
@@ -37,7 +39,7 @@ class Tmux:
 
     async def sees(self, *parts: str) -> str:
         """Wait until all of it is on the screen."""
-        end = asyncio.get_running_loop().time() + 4 * DEADLINE_S
+        end = asyncio.get_running_loop().time() + DEADLINE
         while True:
             text = await self("capture-pane", "-p")
             if all(part in text for part in parts):
@@ -47,7 +49,7 @@ class Tmux:
 
     async def stands_still(self) -> list[str]:
         """The lines, colours and all, but for the clock's: once they have not changed for a while."""
-        end = asyncio.get_running_loop().time() + 4 * DEADLINE_S
+        end = asyncio.get_running_loop().time() + DEADLINE
         lines: list[str] = []
         same = 0
         while same < 5:
@@ -97,6 +99,8 @@ async def test_what_was_drawn_bit_by_bit_is_what_is_drawn_at_once(daemon: Daemon
             await tmux.sees(f"job {turn}")
             await tmux("send-keys", "j" if turn % 2 else "Tab")
         await tmux.sees("job 4", "step 20 ^[[2J ok")
+        await tmux("send-keys", "p")
+        await tmux.sees("● frozen")  # and so has taken all keys before that one
         bit_by_bit = await tmux.stands_still()
         await tmux("resize-window", "-x", "150", "-y", "44")
         await tmux("resize-window", "-x", "160", "-y", "45")

@@ -15,14 +15,15 @@ import pytest
 pytest.importorskip("textual_serve")
 from aiohttp import ClientSession, CookieJar, WSServerHandshakeError
 from aiohttp.test_utils import TestServer
-from aiohttp.web import AppRunner, TCPSite
+from aiohttp.web import AppRunner, SockSite
 
 from gristmill.supervisor.cli import main
 from gristmill.tui.web import Program, Site
+from tests.waiting import DEADLINE
 
 from .browser import Browser, installed
 from .scene import fill
-from .stage import DEADLINE_S, Daemon
+from .stage import Daemon
 from .terminal import PROGRAM
 
 
@@ -98,12 +99,11 @@ def test_it_listens_on_this_machine_alone_and_each_run_has_its_own_token() -> No
 async def test_in_a_real_browser_a_click_chooses_a_job(daemon: Daemon, tmp_path: Path) -> None:
     fill(daemon, tmp_path)
     command = "exec " + shlex.join([sys.executable, "-c", PROGRAM, str(daemon.path), "/home/me/jobs", "{}"])
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    site = Site(command, port, "grist")
+    listener = socket.create_server(("127.0.0.1", 0))
+    site = Site(command, listener.getsockname()[1], "grist")
     runner = AppRunner(await site._make_app())
     await runner.setup()
-    await TCPSite(runner, "127.0.0.1", port).start()
+    await SockSite(runner, listener).start()
     try:
         async with Browser(tmp_path / "profile") as browser:
             await browser.open(site.address)
@@ -127,7 +127,7 @@ async def test_in_a_real_browser_a_click_chooses_a_job(daemon: Daemon, tmp_path:
 
 async def _until(condition: object, what: str) -> None:
     assert callable(condition)
-    end = asyncio.get_running_loop().time() + 4 * DEADLINE_S
+    end = asyncio.get_running_loop().time() + DEADLINE
     while not condition():
         assert asyncio.get_running_loop().time() < end, what
         await asyncio.sleep(0.05)

@@ -14,6 +14,7 @@ from gristmill.tui.screens.why import Plan, WhyScreen, plan
 from gristmill.tui.widgets.details import JobHead
 from gristmill.tui.widgets.logview import LogView
 from gristmill.tui.widgets.reasons import Limits
+from tests.waiting import DEADLINE
 
 from .stage import OSC52, Daemon, Eye, Opened, reasons
 
@@ -294,5 +295,5 @@ async def test_an_answer_that_comes_while_the_screens_are_taken_down_harms_nobod
         await eye.sees("sweep")
         for key in keys:
             await eye.press(key)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             await app.asked.wait()
