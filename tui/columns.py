@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
@@ -49,6 +49,20 @@ def fit(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
                 growing.remove(index)
         spare -= given
     return [(index, widths[index]) for index in kept]
+
+
+def row(columns: Sequence[Column], fitted: Sequence[tuple[int, int]], draws: Sequence[Callable[[int], Runs]],
+        mark: str) -> Runs:  # fmt: skip
+    """One line of these columns: what each draws within its cells, and a gap behind it."""
+    out: list[Run] = []
+    for index, cells in fitted:
+        out += [*cut(draws[index](cells), cells, mark, columns[index].right), (" " * GAP, "text")]
+    return tuple(out)
+
+
+def said(text: str, tone: str) -> Callable[[int], Runs]:
+    """What draws this text, however wide the column is."""
+    return lambda _: ((text, tone),)
 
 
 def width_of(runs: Runs) -> int:

@@ -21,6 +21,7 @@ from gristmill.tui.messages import Arrived, LinkLost
 SILENCE_S = 10.0
 """A daemon that says nothing for so long is asked anew, on a new connection."""
 DEADLINE_S = 8.0
+"""Seconds that a connection and an answer may take."""
 UPDATE_LIMIT = 256 * LINE_LIMIT
 """Bytes that one line of the daemon's may have: a snapshot names every job, and there may be a hundred thousand."""
 RETRIES = (0.25, 0.5, 1.0, 2.0, 3.0)
@@ -74,9 +75,8 @@ class Link:
                 await self._follow()
             except _ENDS as error:
                 failures = failures + 1 if self._heard < 2 else 0
-                wait = pause_after(failures)
-                self._tell(LinkLost(describe(error), wait))
-                await asyncio.sleep(wait)
+                self._tell(LinkLost(describe(error)))
+                await asyncio.sleep(pause_after(failures))
             finally:
                 self._hang_up()
 

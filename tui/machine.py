@@ -18,6 +18,7 @@ NAME = 11
 FULL = 90.0
 """Percent of a disk from which on it is said to be full."""
 _HEATS = ((40.0, "g0"), (65.0, "g1"), (85.0, "g2"))
+_PARTS, _PLAIN_PARTS = "█▓▒", "#=:"
 _LEVELS, _PLAIN_LEVELS = " ▁▂▃▄▅▆▇█", " .,:;|#%@"
 
 
@@ -28,7 +29,7 @@ def heat(percent: float) -> str:
 
 def shares(parts: Sequence[tuple[str, float, str]], width: int, marks: Marks) -> Runs:
     """One bar of several parts, each (name, percent, tone), told apart by their signs as well; the rest is free."""
-    signs = "#=:" if marks.ascii else "█▓▒"
+    signs = _PLAIN_PARTS if marks.ascii else _PARTS
     out: list[Run] = []
     left, total = width, 0.0
     for place, (_, percent, tone) in enumerate(parts):
@@ -47,7 +48,7 @@ def _line(name: str, runs: Runs, width: int, marks: Marks) -> Runs:
 
 def whose(view: VitalsView, width: int, marks: Marks) -> list[Runs]:
     """Whose the cores are and whose the memory is: ours, others', nobody's."""
-    signs = "#=:" if marks.ascii else "█▓▒"
+    signs = _PLAIN_PARTS if marks.ascii else _PARTS
     cores = len([core for core in view.cores if core.ours])
     room = max(8, min(60, width - NAME - 40))
     total = max(1, view.memory_total_bytes)

@@ -16,11 +16,10 @@ class Arrived(Message):
 
 
 class LinkLost(Message):
-    """No daemon answers; `reason` is one line, `retry_s` the pause before the next try."""
+    """No daemon answers; `reason` is one line."""
 
-    def __init__(self, reason: str, retry_s: float) -> None:
+    def __init__(self, reason: str) -> None:
         self.reason = reason
-        self.retry_s = retry_s
         super().__init__()
 
     def can_replace(self, message: Message) -> bool:

@@ -21,8 +21,8 @@ from gristmill.supervisor.core.answers import (
 )
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.tui import plot
-from gristmill.tui.columns import Column, cut, fit, spread
-from gristmill.tui.marks import Marks, Run, Runs
+from gristmill.tui.columns import Column, cut, fit, row, said, spread
+from gristmill.tui.marks import Marks, Runs
 
 BAR = 8
 """Cells of a bar beside its figure."""
@@ -64,37 +64,26 @@ def sweep(view: SweepView, width: int, marks: Marks) -> list[Runs]:
 
 def _axis(axis: AxisView, view: SweepView, width: int, marks: Marks) -> list[Runs]:
     fitted = fit(_SWEEP, width - 3)
-    heads: list[Run] = [("  ", "muted")]
-    for index, cells in fitted:
-        title = axis.name if index == 0 else _SWEEP[index].title
-        tone = "title" if index == 0 else "muted"
-        heads += [*cut(((title, tone),), cells, marks.cut, _SWEEP[index].right), (" ", "muted")]
+    heads = (said(axis.name, "title"), *(said(column.title, "muted") for column in _SWEEP[1:]))
     peak = max((one.memory_peak_bytes or 0 for one in axis.values), default=0)
     longest = max((one.wall_s or 0.0 for one in axis.values), default=0.0)
     given = [one.result for one in axis.values if one.result is not None]
     low, high = (min(0.0, *given), max(0.0, *given)) if given else (0.0, 0.0)
-    lines: list[Runs] = [tuple(heads)]
+    lines: list[Runs] = [(("  ", "muted"), *row(_SWEEP, fitted, heads, marks.cut))]
     for one in axis.values:
         ended = one.done + one.failed
         drawn: tuple[Callable[[int], Runs], ...] = (
-            _said(one.value, "strong"),
-            _said(figures.count(one.done), "text" if one.done else "faint"),
-            _said(figures.count(one.failed), "fail" if one.failed else "faint"),
+            said(one.value, "strong"),
+            said(figures.count(one.done), "text" if one.done else "faint"),
+            said(figures.count(one.failed), "fail" if one.failed else "faint"),
             _bar(one.failed / ended if ended else 0.0, "fail", marks),
-            _said(figures.size(one.memory_peak_bytes), "text"),
+            said(figures.size(one.memory_peak_bytes), "text"),
             _bar(_part(one.memory_peak_bytes, 0, peak), "g1", marks),
-            _said(_seconds(one.wall_s), "text"), _bar(_part(one.wall_s, 0, longest), "g0", marks),
-            _said(number(one.result), "strong"), _bar(_part(one.result, low, high), "accent", marks),
+            said(_seconds(one.wall_s), "text"), _bar(_part(one.wall_s, 0, longest), "g0", marks),
+            said(number(one.result), "strong"), _bar(_part(one.result, low, high), "accent", marks),
         )  # fmt: skip
-        row: list[Run] = [("  ", "text")]
-        for index, cells in fitted:
-            row += [*cut(drawn[index](cells), cells, marks.cut, _SWEEP[index].right), (" ", "text")]
-        lines.append(tuple(row))
+        lines.append((("  ", "text"), *row(_SWEEP, fitted, drawn, marks.cut)))
     return lines
-
-
-def _said(text: str, tone: str) -> Callable[[int], Runs]:
-    return lambda _: ((text, tone),)
 
 
 def _bar(part: float, tone: str, marks: Marks) -> Callable[[int], Runs]:

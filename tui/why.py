@@ -12,7 +12,7 @@ from gristmill.supervisor.core import figures, reasons
 from gristmill.supervisor.core.answers import AllowView, KindView, WhyView
 from gristmill.supervisor.core.protocol import DecisionView
 from gristmill.supervisor.core.sanitise import safe
-from gristmill.tui.columns import Column, cut, fit, rule
+from gristmill.tui.columns import Column, cut, fit, row, rule, said
 from gristmill.tui.marks import SIGNS, Marks, Runs
 
 BINDS = "<< binding"
@@ -105,19 +105,11 @@ def kinds(known: Sequence[KindView], width: int, marks: Marks) -> list[Runs]:
         heading = rule((("Kinds", "title"),), (), width, marks.rule)
         return [heading, (("  Nothing learned yet: of a new kind one task runs first.", "muted"),)]
     fitted = fit(KINDS, width - 3)
-    names: list[tuple[str, str]] = [(" ", "muted")]
-    for index, cells in fitted:
-        own = cells + 1 if index == 0 else cells  # its title stands as far left as those of other panels
-        tone = "title" if index == 0 else "muted"
-        names += [*cut(((KINDS[index].title, tone),), own, marks.cut, KINDS[index].right), (" ", "muted")]
-    out: list[Runs] = [tuple(names)]
-    for kind in known:
-        values = _kind(kind)
-        row: list[tuple[str, str]] = [("  ", "text")]
-        for index, cells in fitted:
-            row += [*cut((values[index],), cells, marks.cut, KINDS[index].right), (" ", "text")]
-        out.append(tuple(row))
-    return out
+    (first, cells), *others = fitted
+    heads = [(first, cells + 1), *others]  # its title stands as far left as those of other panels
+    names = [said(column.title, "muted" if place else "title") for place, column in enumerate(KINDS)]
+    lines = [row(KINDS, fitted, [said(*one) for one in _kind(kind)], marks.cut) for kind in known]
+    return [((" ", "muted"), *row(KINDS, heads, names, marks.cut)), *((("  ", "text"), *line) for line in lines)]
 
 
 def joined(told: Sequence[DecisionView], known: Sequence[DecisionView]) -> list[DecisionView]:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from textual import events
+
 from gristmill.supervisor.core.protocol import SnapshotView, TaskView
 from gristmill.tui.pages import PAGE, TaskPages
 
@@ -67,6 +69,19 @@ async def test_one_state_can_be_chosen(daemon: Daemon, mill: Opened) -> None:
         await eye.sees("running only")
         await eye.press("slash", "=nonsense", "enter")
         await eye.sees("nonsense: no such state")
+
+
+async def test_a_number_longer_than_any_is_no_task(mill: Opened) -> None:
+    async with mill() as eye:
+        await eye.sees("4 ●RUN")
+        await eye.press("tab", "enter")
+        await eye.sees("Tasks  1,000")
+        await eye.press("slash")
+        eye.app.post_message(events.Paste("9" * 5000))
+        await eye.press("enter")
+        await eye.sees(" 999999999")
+        await eye.press("slash", "=877", "enter")
+        await eye.until(lambda: " 877 " in eye.cursor, "task 877")
 
 
 async def test_a_total_of_all_states_leaves_no_empty_rows(daemon: Daemon, mill: Opened) -> None:

@@ -5,6 +5,7 @@ A wide screen shows all of it at once, a narrow one an aspect at a time.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 import msgspec
@@ -250,7 +251,7 @@ class JobScreen(ListScreen):
     def entered(self, text: str) -> None:
         """Go to the task, or show one state only."""
         text = text.strip().casefold().removeprefix("state:")
-        if text.isdecimal():
+        if re.fullmatch(r"\d{1,12}", text):
             self._go_to(int(text))
             return
         state = next((state for state in KNOWN if text and state.startswith(text)), "")

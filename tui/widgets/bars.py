@@ -147,7 +147,7 @@ class Footer(Lines):
         kept = list(self.commands)
         runs = _keys(kept)
         while width_of(runs) > width and len(kept) > 2:
-            kept.pop(-3 if len(kept) > 2 else -1)
+            kept.pop(-3)
             runs = _keys(kept)
         return [self.strip(cut(runs, width))]
 

@@ -6,6 +6,7 @@ Owns the scrolling and the cursor. What the rows are comes from a `Source`; what
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from textual.binding import BindingType
@@ -13,7 +14,7 @@ from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 from textual.strip import Strip
 
-from gristmill.tui.columns import cut, fit, rule
+from gristmill.tui.columns import cut, fit, row, rule, said
 from gristmill.tui.commands import bindings
 from gristmill.tui.marks import Runs
 from gristmill.tui.rows import Context, Layout
@@ -155,13 +156,10 @@ class Table(Lines, Generic[T]):
         lines = [self.strip(rule(title, self.aside, width, marks.rule))]
         if self.context is None:
             return lines
-        fitted = fit(self.columns.columns, width - 4)
         columns = self.columns.columns
-        names: list[tuple[str, str]] = [("  ", "muted")]
-        for index, cells in fitted:
-            names += cut(((columns[index].title, "muted"),), cells, marks.cut, columns[index].right)
-            names.append((" ", "muted"))
-        lines.append(self.strip(tuple(names)))
+        fitted = fit(columns, width - 4)
+        names = row(columns, fitted, [said(column.title, "muted") for column in columns], marks.cut)
+        lines.append(self.strip((("  ", "muted"), *names)))
         if not len(self.source) and self.empty:
             lines.append(self.strip((("  " + self.empty, "muted"),)))
         thumb = self._thumb(height - 2)
@@ -183,10 +181,8 @@ class Table(Lines, Generic[T]):
         if value is None:
             runs.append((marks.dot * 3, "faint"))
         else:
-            for column, cells in fitted:
-                cell = self.columns.cells[column]
-                runs += cut(cell.show(value, context, cells), cells, marks.cut, cell.column.right)
-                runs.append((" ", "text"))
+            draws = [partial(cell.show, value, context) for cell in self.columns.cells]
+            runs += row(self.columns.columns, fitted, draws, marks.cut)
         line = cut(tuple(runs), width - 1, marks.cut)
         return self.strip((*line, (marks.thumb if thumb else " ", "faint")), suffix)
 
