@@ -6,7 +6,7 @@ where it is.
 
 from __future__ import annotations
 
-import json
+import re
 import stat
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,9 @@ INLINE_BYTES = 1 << 20
 
 SPREAD_BYTES = 64 << 20
 """Of a range's list that is kept as a file: up to this size its entries are rows."""
+
+_ESCAPE = re.compile(r"\\(?:ud[89ab]..\\ud[c-f]..|(ud[89a-f]..)|.)")
+"""An escape in JSON as Python writes it: of a character by its two halves, of half a character (1), or another."""
 
 
 class Result(NamedTuple):
@@ -42,21 +45,27 @@ def collect(path: Path) -> Result:
     data = path.read_bytes()
     try:
         msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         return leave(path, f"its result is not JSON ({error}); kept as {path}")
     return Result(data, path)
 
 
 def inline(text: str) -> Result:
     """What a call returned, JSON in ASCII. Half a character in it, which no reader takes, becomes a question mark."""
-    if r"\ud" in text:  # an escape of a half, or of the two of one that is whole
-        text = json.dumps(json.loads(text), ensure_ascii=False)
-    return Result(text.encode("utf-8", "replace"), None)
+    if r"\ud" in text:
+        text = _ESCAPE.sub(lambda found: "?" if found[1] else found[0], text)
+    return Result(text.encode(), None)
 
 
 def decoded(row: bytes, count: int) -> Any:
-    """What a task of so many items gave back; of a range with one entry an item also where that is kept as a file."""
-    result = msgspec.json.decode(row)
+    """What a task of so many items gave back; of a range with one entry an item also where that is kept as a file.
+
+    Of what is nested too deeply to be read here, the text.
+    """
+    try:
+        result = msgspec.json.decode(row)
+    except RecursionError:
+        return row.decode()
     if count < 2 or not (isinstance(result, dict) and result.keys() == {"file", "bytes"}):
         return result
     path = Path(result["file"])
@@ -64,7 +73,7 @@ def decoded(row: bytes, count: int) -> Any:
         return result
     try:
         found = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, RecursionError):
         return result  # it was taken away or is no JSON: the reference is all there is to tell
     return found if isinstance(found, list) and len(found) == count else result
 

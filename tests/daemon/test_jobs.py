@@ -151,11 +151,12 @@ def test_a_result_that_is_no_plain_file_is_told_and_holds_nobody_up(made: str, t
 
 
 def test_a_result_that_is_no_json_is_kept_and_named(turning: Mill) -> None:
-    turning.drop("odd.toml", 'command = "echo nonsense > $GRIST_RESULT"\n')
-    turning.ended("odd")
-    (task,) = turning.tasks("odd")
-    assert task["state"] == "done"
-    assert "its result is not JSON" in task["reason"]
+    deep = """python3 -c \\"print('[' * 400000 + ']' * 400000)\\" """
+    turning.drop("odd.toml", f'command = "if test {{index}} = 0; then echo nonsense; else {deep}; fi > $GRIST_RESULT"\n'
+                             "[items]\ntotal = 2\n")  # fmt: skip
+    assert turning.ended("odd")["state"] == "done"
+    for task in turning.tasks("odd"):
+        assert "its result is not JSON" in task["reason"]
 
 
 def test_tasks_see_what_they_are_told_about_themselves(turning: Mill) -> None:

@@ -100,3 +100,18 @@ def test_a_ranges_list_is_read_from_its_file_where_that_is_kept(tmp_path: Path) 
     assert results.decoded(kept.row, 1999) == reference, "not one entry an item"
     path.unlink()
     assert results.decoded(kept.row, 2000) == reference
+
+
+@pytest.mark.parametrize(("returned", "kept"), [
+    ("\udcff", '"?"'), ("a\ud83d", '"a?"'), ("\U0001f600 \udc80", r'"\ud83d\ude00 ?"'), (r"\udcff", r'"\\udcff"'),
+    ("\\\udcff", r'"\\?"'), ("\ude00\ud83d", '"??"'), ("ä", r'"\u00e4"'),
+])  # fmt: skip
+def test_of_half_a_character_that_a_call_returned_a_question_mark_is_left(returned: str, kept: str) -> None:
+    row = results.inline(json.dumps(returned)).row
+    assert row == kept.encode()
+    assert results.decoded(row, 1) == json.loads(kept)
+
+
+def test_what_a_call_returned_too_deep_to_be_read_is_told_as_text() -> None:
+    deep = "[" * 200_000 + "]" * 200_000
+    assert results.decoded(results.inline(deep).row, 1) == deep
