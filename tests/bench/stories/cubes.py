@@ -85,7 +85,7 @@ def tables() -> Path:
 
 def story(compact: bool) -> list[Table]:
     """The tables of this story."""
-    seconds, rounds = (1.5, 1) if compact else (5, 2)
+    seconds, rounds = (3, 1) if compact else (5, 2)
     cores = machine.cores()
     numbers = [1, cores, 2 * cores, 4 * cores]
     with pool() as threads, mill() as ours:
