@@ -131,14 +131,15 @@ class Hopper:
         if job is not None:
             self._own(job, connection.pid)
             self._ledger.listeners[number] = mailbox
+        self._mail[number] = mailbox  # from here on, so that it goes with an owner that ends meanwhile
         await self._ledger.settled()
         for first, end in _ranges(request.get("awaits", [])):
             mailbox.ended(await self._store.ask("over", number, first, end))
         if number not in self._ledger.jobs:
             if await self._store.ask("job", str(number)) is None:
+                self._mail.pop(number, None)
                 raise RequestError(f"no job {number} – was the state folder removed?")
             mailbox.over()
-        self._mail[number] = mailbox
         return {"total": 0 if job is None else job.spec.items.total}
 
     async def _append(self, _: Connection, request: dict[str, Any]) -> dict[str, int]:
