@@ -247,8 +247,11 @@ class Job:
         for number, task in self.live.items():
             if task.started_at is not None:
                 self.live[number] = note(task, started_at=task.started_at + seconds)
-        self.served_at += seconds
+        self.submitted_at += seconds
+        self.started_at = None if self.started_at is None else self.started_at + seconds
         self.passed_at = None if self.passed_at is None else self.passed_at + seconds
+        self.served_at += seconds if self.served_at else 0.0  # 0: never, and so before all others
+        self.raised_at += seconds if self.raised_at else 0.0
 
     def settle(self, task: Task, stopped_s: float = 0.0) -> Used | None:
         """Counts `task`, whose attempt is over, for good or until its next try; what it used if it ended by itself.

@@ -211,3 +211,16 @@ def test_tasks_that_are_tiny_or_long_or_limited_do_not_stand_behind_others() -> 
     held = of_a_second(100)
     held.enter(JobState.HELD)
     assert not held.lines_up
+
+
+def test_what_is_counted_from_goes_with_a_clock_that_is_set_and_never_stays_never() -> None:
+    served, fresh = job(), job()
+    task = served.take(100.0)
+    served.live[task.number] = advance(task, TaskState.RUNNING, started_at=100.0)
+    served.put_back(served.take(100.0), not_before=160.0)
+    served.started_at = 100.0
+    for account in (served, fresh):
+        account.shift(1000.0)
+    assert served.live[task.number].started_at == served.started_at == served.served_at == 1100.0
+    assert (served.ready(1159.0), served.again[0][0], served.again[0][2].not_before) == (True, 1160.0, 1160.0)
+    assert (served.submitted_at, fresh.served_at, fresh.raised_at, fresh.started_at) == (1000.0, 0.0, 0.0, None)

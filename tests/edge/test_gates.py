@@ -176,3 +176,16 @@ async def test_a_singleton_waits_for_those_of_its_name_that_memory_does_not_know
     await house.end(house.ledger.jobs[first[-1].id])
     await house.at(BEGIN)
     assert job.ready(house.clock())
+
+
+async def test_a_clock_that_is_set_forward_ends_no_job_for_having_waited_or_taken_too_long(house: House) -> None:
+    waits = await house.drop("waits", 'expires = "2h"', 'after = "other"')
+    runs = await house.drop("runs", 'limits = { time = "2h" }')
+    task = house.ledger.take(runs, 1)
+    await house.ledger.starting([task], 1, 1)
+    house.ledger.shift(86400.0)
+    await house.at(BEGIN + timedelta(days=1, hours=1))
+    assert (waits.state, runs.state) == (JobState.QUEUED, JobState.RUNNING)
+    await house.at(BEGIN + timedelta(days=1, hours=3))
+    assert (waits.state, runs.state) == (JobState.FAILED, JobState.FAILED)
+    assert house.ended[0].key == task.key
