@@ -30,6 +30,8 @@ def script(spec: Spec, job: int, seen: Footprint, need: float | None, source: st
         raise RequestError("a job of calls is no script: its functions are called in an interpreter that is kept")
     if spec.items.per_task is None:
         raise RequestError('ranges that are chosen on the way have no array – write per_task = 100, say')
+    if spec.items.open:
+        raise RequestError("items that a program sends while the job runs have no array")
     total = items.tasks(spec.items)
     most = f"%{spec.limits.workers}" if spec.limits.workers else ""
     wants, ends = spec.resources, f"measured over {seen.ends} tasks" if seen.ends else "not measured"
