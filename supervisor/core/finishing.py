@@ -29,7 +29,7 @@ def read(layout: keys.JobFile, findings: Findings) -> Finish | None:
             findings.add(("finally",), "finally without a command", mend)
         return None
     command = table.command if isinstance(table.command, str) else tuple(table.command)
-    if not (command if isinstance(command, str) else "".join(command[:1])).strip():
+    if shell.is_empty(command):
         findings.add(_COMMAND, "finally.command is empty", 'say what runs, such as "python merge.py {results}"')
     _check_holes(command, findings, (*KNOWN, *(("snapshot",) if layout.snapshot is not UNSET else ())))
     return Finish(command=command, on=table.on, timeout_s=_timeout(table, findings))

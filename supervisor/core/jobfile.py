@@ -29,6 +29,7 @@ from gristmill.supervisor.core import (
     items,
     keys,
     script,
+    shell,
     slurm,
     usage,
     walker,
@@ -181,8 +182,7 @@ def _command(file: _File, layout: keys.JobFile, findings: Findings) -> str | tup
     if layout.command is UNSET:
         return ""
     command = layout.command if isinstance(layout.command, str) else tuple(layout.command)
-    first = command if isinstance(command, str) else "".join(command[:1])
-    if not first.strip():
+    if shell.is_empty(command):
         findings.add(("command",), "command is empty", _SAY)
     return command
 

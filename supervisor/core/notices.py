@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from gristmill.supervisor.core import shell
 from gristmill.supervisor.core.conditions import Kind
 from gristmill.supervisor.core.events import ConditionEvent, Event, JobEvent
 from gristmill.supervisor.core.figures import clock_span
@@ -109,8 +110,7 @@ class Budget:
 def command(given: str | list[str] | tuple[str, ...]) -> str | tuple[str, ...]:
     """A notifier as it was written; raises `Fault`."""
     read = given if isinstance(given, str) else tuple(given)
-    first = read if isinstance(read, str) else "".join(read[:1])
-    if not first.strip():
+    if shell.is_empty(read):
         raise Fault("the command is empty", 'write one, such as "mail -s gristmill ann@example.org"')
     if "\0" in "".join(read):
         raise Fault("a NUL character", "remove it")

@@ -1,4 +1,5 @@
 """Where in a shell line a quoted value would not stay one word: in quotes, back-ticks, arithmetic, here-documents.
+And which command is none.
 
 A value is filled in quoted by itself. Within quotes that the user wrote, those quotes would become part of the value,
 and a `$(…)` in the value would even be run. This is no shell parser: in doubt it says "quoted", and a value that
@@ -8,12 +9,17 @@ needs no quotes may stand anywhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _DOUBTFUL = ("<<", "$((", "((", "$[")
 """Here-documents, whose end is hard to find, and arithmetic, which fills in what is quoted in it."""
 
 _STEP = re.compile(r"""\\.|\$?\(\(|\$[(\[]|<<|#|["'`()]|[^\\$<#"'`()]+|.""", re.DOTALL)
+
+
+def is_empty(command: str | Sequence[str]) -> bool:
+    """Whether a shell line, or an argv, names no program."""
+    return not (command if isinstance(command, str) else "".join(command[:1])).strip()
 
 
 def quoted(line: str, offsets: Iterable[int]) -> set[int]:

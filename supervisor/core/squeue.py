@@ -105,7 +105,7 @@ def glimpses(found: Iterable[Row], chunks: Mapping[str, str]) -> dict[str, Glimp
             continue
         if row.state in QUEUED:
             queued.setdefault(name, set()).update(row.slots)
-            if row.reason and row.reason not in ("JobArrayTaskLimit",):
+            if row.reason and row.reason != "JobArrayTaskLimit":
                 reasons[name] = row.reason
             else:
                 reasons.setdefault(name, row.reason)
