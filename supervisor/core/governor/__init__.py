@@ -54,7 +54,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     state = msgspec.structs.replace(state, mix=mix, prevailing=prevailing)
     running = [task for task in reading.running if not task.stopped]
     active = float(len(running)) if len(running) < len(reading.running) else max(reading.busy, float(len(running)))
-    use, wall = _mean(reading, kinds, mix, "use"), _mean(reading, kinds, mix, "wall") or 0.0
+    use, wall = _mean(reading, kinds, mix, "use"), _mean(reading, learning.so_far(kinds, reading), mix, "wall") or 0.0
 
     others = people.observe(reading, state.others, use, active, dt)
     state = msgspec.structs.replace(state, others=others)

@@ -171,6 +171,16 @@ def learn(kinds: dict[str, Kind], reading: Reading, limit: int, dt: float) -> di
     return after
 
 
+def so_far(kinds: dict[str, Kind], reading: Reading) -> dict[str, Kind]:
+    """The same kinds; where none has ended yet, tasks are taken to take as long as the oldest has run, at least."""
+    after = dict(kinds)
+    for task in reading.running:
+        kind = after[task.kind]
+        if not kind.ends and task.age > kind.wall:
+            after[task.kind] = msgspec.structs.replace(kind, wall=task.age)
+    return after
+
+
 def _age_bin(age: float) -> int:
     return min(AGES - 1, int(math.log(max(1.0, age)) / math.log(STRIDE)))
 

@@ -288,8 +288,11 @@ def _give_up(before: Search, probe: Probe, scene: Scene) -> Search:
 
 
 def _better(probe: Probe, rates: Rates) -> bool:
-    used, base_used = rates.used(probe.to), rates.used(probe.base)
-    rate, base_rate = rates.rate(probe.to), rates.rate(probe.base)
+    base = probe.base
+    if probe.way != "up" and rates.used(base) is None:  # so many never ran: there were more, on their way down
+        base = min((round(more) for more in rates.seen() if more > base), default=base)
+    used, base_used = rates.used(probe.to), rates.used(base)
+    rate, base_rate = rates.rate(probe.to), rates.rate(base)
     if used is None or base_used is None or rate is None or base_rate is None:
         return False
     gained, sure_used = used.value - base_used.value, math.hypot(used.error, base_used.error)
