@@ -174,7 +174,7 @@ def test_timeout_cancel_and_retry_are_what_they_are_for_commands(lab: Mill, isol
 @pytest.mark.parametrize(
     ("call", "reason"),
     [
-        ("lab:sqare", "call: lab has no sqare – it has end, linger, load, look_up, name, square, total"),
+        ("lab:sqare", "call: lab has no sqare – it has end, linger, load, look_up, name, odd, square, total"),
         ("lab:TABLE", "call: lab:TABLE is no function, but a NoneType"),
         ("lab:name", "call: lab:name(layers, word) is called with (index): missing a required argument: 'word'"),
         ("lba:square", "importing lba failed: ModuleNotFoundError: No module named 'lba' – its traceback is in {log}"),
