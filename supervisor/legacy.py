@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 AGAIN_S = 1.0
 """Seconds until a folder is tried again that could not be settled: a full disk, say."""
+FOLDER_GONE = "its run folder was removed by somebody; how it ended is not known"
 EVICT_GRACE_S = 1.0
 """Seconds at most between TERM and KILL where memory is short; workers have the same figure."""
 
@@ -46,8 +47,8 @@ class Legacy:
     def settle(self, run: int, tasks: dict[Key, Task], rebooted: bool) -> None:
         """Settles `tasks`, which were sent to the worker of `run`, by what its folder says."""
         if not self._runs.path(run).exists():
-            for key in tasks:
-                self._not_claimed(key, rebooted)
+            for key, task in tasks.items():
+                self._untold(run, key, task, rebooted)
             return
         try:
             self._runs.fence(run)
@@ -82,6 +83,16 @@ class Legacy:
             self._endings.interrupted(job, key.number, "")
         else:
             self._ledger.put_back(job, key.number)
+
+    def _untold(self, run: int, key: Key, task: Task, rebooted: bool) -> None:
+        """Settles a task whose run folder is gone: a power cut took it, or somebody removed it, such as the task itself.
+        It was there before the task was sent, and goes once all that it says is recorded. So nobody can tell any more
+        whether the task has begun, and to begin it again might be to run it twice."""
+        job = self._ledger.jobs[key.job]
+        if rebooted:
+            self._endings.interrupted(job, key.number, "")
+        elif not self._watch(run, task, Start(task.started_at or 0.0)):
+            self._endings.lost(job, key.number, "", FOLDER_GONE)
 
     def _unsettled(self, run: int, key: Key) -> bool:
         live = self._ledger.jobs[key.job].live if key.job in self._ledger.jobs else {}

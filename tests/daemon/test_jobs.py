@@ -150,6 +150,17 @@ def test_a_result_that_is_no_plain_file_is_told_and_holds_nobody_up(made: str, t
     assert turning.ended("next")["state"] == "done"
 
 
+def test_a_task_that_removes_its_run_folder_is_lost_and_not_run_again(turning: Mill) -> None:
+    turning.drop_claimed("rm.toml", """command = "echo once >> ran; rm -rf $(dirname $GRIST_RESULT); echo words"\n""")
+    job = turning.ended("rm")
+    (task,) = turning.tasks("rm")
+    assert (job["state"], task["state"]) == ("failed", "lost")
+    assert task["reason"] == "its run folder was removed by somebody; how it ended is not known"
+    assert (turning.base / "ran").read_text() == "once\n"
+    turning.drop("next.toml", 'command = "true"\n')
+    assert turning.ended("next")["state"] == "done"
+
+
 def test_a_result_that_is_no_json_is_kept_and_named(turning: Mill) -> None:
     deep = """python3 -c \\"print('[' * 400000 + ']' * 400000)\\" """
     turning.drop("odd.toml", f'command = "if test {{index}} = 0; then echo nonsense; else {deep}; fi > $GRIST_RESULT"\n'
