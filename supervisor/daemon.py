@@ -373,8 +373,8 @@ class Daemon:
         reads = studies.Studies(self.ledger, record, self.tuner.lives,
                                 lambda: studies.vitals(read, self.feed.machine, self.tuner.reading,
                                                        self.deck.lines()))  # fmt: skip
-        self.keeper = Housekeeper(self.ledger, record, self.settings.state, lambda: self._files.settings, time.time)
-        self.keeper.elsewhere = self.beyond.chunks.remove
+        self.keeper = Housekeeper(self.ledger, record, self.settings.state, self.beyond.chunks.base,
+                                  lambda: self._files.settings, time.time)  # fmt: skip
         self.forecasts = Forecasts(self.ledger, record, lambda: self.dispatcher.limit, self.tuner.usual_s, time.time)
         self.crier = Crier(self.ledger, self.feed, Board(board.base(self._environ)), self.settings.state,
                            lambda: self._files.settings, self.conditions)  # fmt: skip

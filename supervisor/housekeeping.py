@@ -57,16 +57,14 @@ class Housekeeper:
     """Removes what ended jobs left."""
 
     def __init__(
-        self, ledger: Ledger, record: Store, state: Path, settings: Callable[[], Settings], clock: Callable[[], float],
-        usual: retention.Usual = retention.USUAL,
+        self, ledger: Ledger, record: Store, state: Path, shared: Path, settings: Callable[[], Settings],
+        clock: Callable[[], float], usual: retention.Usual = retention.USUAL,
     ) -> None:
         self._ledger, self._store, self._settings, self._clock = ledger, record, settings, clock
-        self._attic, self._finder = Attic(state), Finder(ledger, record)
+        self._attic, self._finder = Attic(state, shared), Finder(ledger, record)
         self._usual, self._looked_at = usual, -math.inf
         self._marked = [int(number) for number in (record.queries.meta(MARK) or "").split()]
         self._wanted = asyncio.Event()
-        self.elsewhere: Callable[[int], None] = lambda _: None
-        """Removes what a job left in the shared folder."""
         self.operations: Mapping[str, Any] = {"clean": self._clean}
 
     async def run(self) -> None:
@@ -207,7 +205,6 @@ class Housekeeper:
         with self._store.reading() as queries:
             for job in jobs:
                 code = queries.frozen_code(job)
-                self.elsewhere(job)
                 self._attic.remove(job, queries.script(job), [*queries.result_files(job), *([code] if code else ())])
 
     async def _give_back(self) -> None:

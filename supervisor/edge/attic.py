@@ -1,6 +1,7 @@
-"""What a job has left in the state folder: its logs, results, calls and frozen script; weighed, and removed.
+"""What a job has left in the state folder, its logs, results, calls and frozen script, and in the one that is shared
+with nodes where it ran elsewhere; weighed, and removed.
 
-Nothing outside of the state folder is touched, and no link is followed. Takes its time where a job has many files, so
+Nothing outside of these two is touched, and no link is followed. Takes its time where a job has many files, so
 it is for a thread.
 """
 
@@ -17,14 +18,18 @@ FOLDERS = ("logs", "results", "calls")
 
 
 class Attic:
-    """The leavings of jobs in one state folder."""
+    """The leavings of jobs in one state folder, and in one shared one."""
 
-    def __init__(self, state: Path) -> None:
-        self._state = Path(os.path.realpath(state))
+    def __init__(self, state: Path, shared: Path) -> None:
+        """In `shared` each job that ran elsewhere has a folder of its id; nobody says that there are any."""
+        self._state, self._shared = Path(os.path.realpath(state)), shared
+
+    def _folders(self, job: int) -> list[Path]:
+        return [*(self._state / name / str(job) for name in FOLDERS), self._shared / str(job)]
 
     def weigh(self, job: int) -> int:
         """Bytes that its files take of the disk."""
-        return sum(_weight(self._state / name / str(job)) for name in FOLDERS)
+        return sum(_weight(folder) for folder in self._folders(job))
 
     def remove(self, job: int, script: str | None, results: Iterable[str]) -> None:
         """Removes them, with its frozen script and results that were left where they were written; what is gone already
@@ -36,9 +41,9 @@ class Attic:
                 path.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):  # others' are beside it
                     path.parent.rmdir()
-        for name in FOLDERS:
+        for folder in self._folders(job):
             with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(self._state / name / str(job))
+                shutil.rmtree(folder)
 
     def _is_ours(self, path: Path) -> bool:
         """Whether it lies two floors below the state folder, where scripts and results are."""

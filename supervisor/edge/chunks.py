@@ -12,7 +12,8 @@ Owns making, looking through and removing them. A chunk `JOB.SERIAL` is the fold
 
 and `JOB/` holds what its chunks share: the programs of nodes, the frozen script and code. Such folders may lag by a
 minute (NFS keeps attributes, and that a name was not there): so files appear whole, by a rename or a link, and are
-looked for by listing, never one by one. All of this takes its time there, and is for a thread.
+looked for by listing, never one by one. All of this takes its time there, and is for a thread. What a removed job
+left is `attic`'s.
 """
 
 from __future__ import annotations
@@ -206,11 +207,6 @@ class Chunks:
                 shutil.rmtree(folder / entry, ignore_errors=True)
             else:
                 (folder / entry).unlink(missing_ok=True)
-
-    def remove(self, job: int) -> None:
-        """Removes all that a job left there."""
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self.base / str(job))
 
 
 def _write(path: Path, data: bytes | Sequence[bytes]) -> None:

@@ -24,7 +24,7 @@ class House:
     def __init__(self, record: Store, state: Path, said: Settings) -> None:
         self.now, self.state, self.record = 1.7e9, state, record
         self.ledger = Ledger(record, lambda: self.now, lambda: 0.5)
-        self.keeper = Housekeeper(self.ledger, record, state, lambda: said, lambda: self.now, USUAL)
+        self.keeper = Housekeeper(self.ledger, record, state, state / "beyond", lambda: said, lambda: self.now, USUAL)
 
     async def day(self) -> None:
         self.now += DAY
