@@ -14,7 +14,7 @@ import shutil
 import socket
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.engines import spaces
@@ -64,8 +64,10 @@ def absent() -> str:
 class RayLab:
     """One Ray, from `up()` to the end of the `with`."""
 
-    def __init__(self, base: Path, cpus: int = 2) -> None:
+    def __init__(self, base: Path, cpus: int = 2, become: Sequence[str] = ()) -> None:
+        """`become` is put before Ray's commands to have somebody else run them."""
         self.base, self.cpus = base, cpus  # a short path: Ray's sockets lie in it
+        self._become = become
         self.token = secrets.token_hex(16)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -109,7 +111,7 @@ class RayLab:
         ray = found()
         assert ray is not None
         common = ("start", "--block", f"--num-cpus={self.cpus}", "--object-store-memory=80000000")
-        self._start(name, ray, *common, *options)
+        self._start(name, *self._become, ray, *common, *options)
 
     def _start(self, name: str, *command: str, pass_fds: tuple[int, ...] = ()) -> None:
         env = {

@@ -257,3 +257,25 @@ def test_tasks_of_a_lost_node_go_elsewhere(mill: RayMill, account: Account) -> N
     gate.touch()
     assert mill.ended("node")["state"] == "done"
     account("Ray: a node killed for good, with retry.on = lost", mill, "node", again=2)
+
+
+def test_all_of_it_works_for_an_ordinary_user(
+    tmp_path: Path, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.getuid():
+        pytest.skip("all tests here run as an ordinary user already")
+    if why := spaces.no_user():
+        pytest.skip(why)
+    monkeypatch.setattr("tests.mill.DEADLINE", 2 * spaces.DEADLINE_S)
+    with tempfile.TemporaryDirectory(prefix="ray") as base, RayLab(Path(base), become=spaces.AS_NOBODY) as lab:
+        try:
+            lab.up()
+        except AssertionError as error:
+            pytest.skip(f"Ray itself does not come up here: {error}")
+        with RayMill(tmp_path, lab) as mill:
+            mill.start()
+            mill.array("own", 6, "id -u; exit $(( GRIST_START % 3 == 2 ))")
+            mill.ended("own")
+            assert [task["exit_code"] for task in mill.tasks("own")] == [0, 0, 1, 0, 0, 1]
+            assert mill.grist("log", "own/0") == "65534\n"
+            account("Ray: run by an ordinary user", mill, "own")
