@@ -130,7 +130,7 @@ def test_a_node_that_is_gone_loses_its_tasks_which_run_elsewhere(mill: Mill, slu
         slurm.resume()
     first = mill.tasks("node")[0]
     assert first["attempts"] == 2 and first["host"] != host
-    account("Slurm: slurmd and all that ran below it killed for good, with retry.on = lost", mill, "node", again=1)
+    account("Slurm: a node killed for good, with retry.on = lost", mill, "node", again=1)
 
 
 def test_what_slurm_starts_twice_runs_once(mill: Mill, slurm: Cluster, tmp_path: Path, account: Account) -> None:
