@@ -22,7 +22,10 @@ from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.outpost import Outpost
 
 RANGES_FIRST = 4
-PROGRAMS = [Path(__file__).parent / "executors" / name for name in ("node.py", "callee.py", "raydriver.py")]
+PROGRAMS = [Path(__file__).parent / "executors" / name for name in (
+    "node_ground.py", "node_task.py", "node_call.py", "node_maker.py", "node.py", "raydriver.py",
+)]  # fmt: skip
+"""What runs on nodes; each file is there before the one that needs it."""
 
 
 class Beyond:

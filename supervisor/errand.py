@@ -81,7 +81,7 @@ def write(chunks: Chunks, plan: Plan) -> Spec:
 
 
 def _call(spec: Spec) -> dict[str, Any]:
-    """What a node is told of the function that tasks call (see `callee`)."""
+    """What a node is told of the function that tasks call (see `node_call`)."""
     assert spec.call is not None
     kept = spec.call.recycle
     return {

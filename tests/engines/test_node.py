@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from gristmill.supervisor.beyond import PROGRAMS
 from gristmill.supervisor.edge.chunks import Chunks
-from gristmill.supervisor.executors import node as program
+from gristmill.supervisor.executors import node_task
 
-NODE = Path(__file__).parents[2] / "supervisor" / "executors" / "node.py"
 CONTEXT: dict[str, Any] = {
     "cwd": "/", "env": {}, "ahead": {}, "unset": [], "timeout": None, "grace": 5.0, "nice": 0, "wait": False,
     "most": None, "err": False,
@@ -33,7 +33,7 @@ class Node:
     """A chunk and the processes that run slots of it."""
 
     def __init__(self, base: Path) -> None:
-        self.chunks = Chunks(base / "shared", [NODE])
+        self.chunks = Chunks(base / "shared", PROGRAMS)
         self.name = ""
         self.env = {**os.environ, "SLURM_JOB_ID": "99"}
 
@@ -45,7 +45,8 @@ class Node:
         self.chunks.fill(self.name, {"v": 1, "pack": pack, "context": {**CONTEXT, **context}}, orders, "")
 
     def start(self, slot: int = 0) -> subprocess.Popen[bytes]:
-        argv = [sys.executable, "-I", "-S", str(NODE), str(self.chunks.path(self.name)), str(slot)]
+        program = self.chunks.base / "1" / "node.py"
+        argv = [sys.executable, "-I", "-S", str(program), str(self.chunks.path(self.name)), str(slot)]
         return subprocess.Popen(argv, env=self.env)
 
     def run(self, slot: int = 0) -> None:
@@ -68,10 +69,22 @@ def until(what: Callable[[], Any]) -> None:
 
 
 def test_it_is_written_for_the_python_of_old_nodes() -> None:
-    tree = ast.parse(NODE.read_text(), feature_version=(3, 6))
-    imports = {one.name.partition(".")[0] for line in ast.walk(tree) if isinstance(line, ast.Import)
-               for one in line.names}  # fmt: skip
-    assert imports <= set(sys.stdlib_module_names) and "dataclasses" not in imports
+    ours = {path.stem for path in PROGRAMS}
+    for path in PROGRAMS:
+        tree = ast.parse(path.read_text(), feature_version=(3, 6 if path.stem in ours - {"raydriver"} else 8))
+        imports = {one.name.partition(".")[0] for line in ast.walk(tree) if isinstance(line, ast.Import)
+                   for one in line.names}  # fmt: skip
+        assert imports <= set(sys.stdlib_module_names) | ours | {"ray"} and "dataclasses" not in imports
+
+
+def test_a_slot_imports_little(node: Node) -> None:
+    node.chunk("true")
+    argv = [sys.executable, "-I", "-S", "-X", "importtime", str(node.chunks.base / "1" / "node.py")]
+    done = subprocess.run([*argv, str(node.chunks.path(node.name)), "0"], env=node.env, capture_output=True, text=True,
+                          check=True)  # fmt: skip
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert {"node_task", "node_ground"} <= imported
+    assert not imported & {"typing", "json", "re", "enum", "signal", "subprocess", "ctypes", "importlib.util"}
 
 
 def test_a_task_leaves_a_record_a_log_and_a_result(node: Node) -> None:
@@ -146,7 +159,7 @@ def test_the_engine_s_term_ends_it_with_a_record(node: Node) -> None:
 
 def test_a_term_to_all_of_a_slot_is_the_engine_s_though_the_task_is_quicker(node: Node) -> None:
     answers = iter([False, False, True])
-    assert program.heard(lambda seconds: next(answers))
+    assert node_task.heard(lambda seconds: next(answers))
     node.chunk("kill -TERM $$", "exit 143", pack=2)
     node.run()
     assert [(node.record(at)["why"], node.record(at)["signal"], node.record(at)["code"]) for at in (0, 1)] == [

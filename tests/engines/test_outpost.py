@@ -140,6 +140,22 @@ async def test_a_later_daemon_adopts_and_cancels_what_waits_at_once(tmp_path: Pa
     await house.beyond.close()
 
 
+async def test_of_a_job_that_failed_what_runs_goes_on_and_what_waits_never_begins(tmp_path: Path, store: Store) -> None:
+    house = House(tmp_path, store)
+    job = await house.job(12)
+    house.twin.begin()
+    await house.outpost.look_now()
+    house.ledger.fail(job, "failures: they fail alike")
+    await house.outpost.look_now()
+    (array,) = house.twin.arrays.values()
+    assert (len(job.live), len(array.running), array.queued) == (8, 8, set())
+    house.twin.finish()
+    await house.outpost.look_now()
+    await house.ledger.flush()
+    assert job.items_done == 8 and not job.live
+    await house.beyond.close()
+
+
 async def test_no_more_than_the_job_s_own_limit_over_all_of_its_chunks(tmp_path: Path, store: Store) -> None:
     house = House(tmp_path, store)
     job = await house.job(5, limits=Limits(workers=3), resources=Resources(cpus=2.5, memory_bytes=100 << 20))

@@ -124,7 +124,7 @@ def test_calls_are_made_where_the_module_was_loaded_once(mill: RayMill) -> None:
         assert failed["reason"] == "ValueError: no three"
         assert "cube of 3" in (text := mill.grist("log", failed["id"]))
         assert "no three" in text
-        assert "callee.py" not in text
+        assert "node_call.py" not in text
     assert len(loads.read_text()) == 8  # one a slot; of tasks of which nothing is known, each has a slot of its own
 
 

@@ -1,4 +1,4 @@
-"""Calls on a node, made by `node.py` and `callee.py` as an engine would start them, with no engine there."""
+"""Calls on a node, made by `node.py` as an engine would start them, with no engine there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gristmill.supervisor import errand
 from gristmill.supervisor.beyond import PROGRAMS
 from gristmill.supervisor.edge import outcome
 from gristmill.supervisor.edge.chunks import Chunks
-from gristmill.supervisor.executors import callee
+from gristmill.supervisor.executors import node_call
 
 MODULE = """
 import os, subprocess, sys, time
@@ -118,7 +118,7 @@ def test_a_call_that_fails_says_why(tmp_path: Path, recycle: Any) -> None:
     record = slot.run()[2]
     assert (record["code"], record["raised"]) == (1, "ValueError: no 2")
     assert 'raise ValueError("no " + str(n))' in slot.log(record)
-    assert "callee.py" not in slot.log(record)
+    assert "node_" not in slot.log(record)
     assert [record["code"] for record in Slot(tmp_path, "leave", recycle).run()] == [0, 1, 2]
 
 
@@ -171,7 +171,7 @@ def test_an_import_that_fails_leaves_its_traceback(tmp_path: Path, recycle: Any)
     assert record["unfit"] == "importing broken failed: ZeroDivisionError: division by zero"
     text = Path(record["trace"]).read_text()
     assert 'broken.py", line 3' in text and text.endswith("ZeroDivisionError: division by zero\n")
-    assert "callee.py" not in text
+    assert "node_" not in text
 
 
 @pytest.mark.parametrize("recycle", [FORK, REUSE])
@@ -219,13 +219,13 @@ class Array:
     "value", [1, 1.5, float("nan"), "ä\udc80", [1, (2, {"a": float("inf")})], {"x": Array()}, None, True]
 )
 def test_what_a_call_returns_is_written_as_here(value: Any) -> None:
-    assert callee.encode(value) == outcome.encode_value(value)
+    assert node_call.encode(value) == outcome.encode_value(value)
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, 1 + 2j, {(1, 2): 3}])
 def test_what_is_no_json_is_refused_as_here(value: Any) -> None:
     with pytest.raises(outcome.UnfitError) as here:
         outcome.encode_value(value)
-    with pytest.raises(callee.UnfitError) as there:
-        callee.encode(value)
+    with pytest.raises(node_call.UnfitError) as there:
+        node_call.encode(value)
     assert str(there.value) == str(here.value)
