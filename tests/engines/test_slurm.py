@@ -109,7 +109,8 @@ def test_a_task_finds_its_environment_its_script_and_its_card(mill: Mill, slurm:
     assert mill.ended("env")["state"] == "done"
     text = Path(mill.tasks("env")[0]["log"]).read_text()
     assert text == f"from the venv\n1 2 yes a b 0 {tmp_path}\n"
-    assert mill.ask("clean", ids=["env"], dry=True)["bytes"] > 30_000, "what lies in the shared folder weighs as well"
+    weighed = mill.until(lambda: (found := mill.ask("clean", ids=["env"], dry=True))["count"] and found, "it stays")
+    assert weighed["bytes"] > 30_000, "what lies in the shared folder weighs as well"
     mill.grist("remove", "env")
     mill.until(lambda: not Path(mill.tasks("env")[0]["log"]).exists() if mill.job("env") else True, "its log stays")
 
