@@ -85,9 +85,11 @@ class Legacy:
             self._ledger.put_back(job, key.number)
 
     def _untold(self, run: int, key: Key, task: Task, rebooted: bool) -> None:
-        """Settles a task whose run folder is gone: a power cut took it, or somebody removed it, such as the task itself.
+        """Settles a task whose run folder is gone: a power cut took it, or somebody removed it, as the task itself may.
+
         It was there before the task was sent, and goes once all that it says is recorded. So nobody can tell any more
-        whether the task has begun, and to begin it again might be to run it twice."""
+        whether the task has begun, and to begin it again might be to run it twice.
+        """
         job = self._ledger.jobs[key.job]
         if rebooted:
             self._endings.interrupted(job, key.number, "")
