@@ -252,7 +252,7 @@ class Task:
         except OSError:
             pass
         try:
-            if os.stat(self.paths["result"]).st_size <= INLINE:
+            if os.stat(self.paths["result"]).st_size <= INLINE and os.path.isfile(self.paths["result"]):
                 with open(self.paths["result"], encoding="utf-8") as file:
                     record["value"] = ground.to_json(ground.read_json(file.read())).decode()
                 os.unlink(self.paths["result"])
@@ -260,7 +260,7 @@ class Task:
                 record["result"] = self.paths["result"]
         except FileNotFoundError:
             pass
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             record["result"] = self.paths["result"]  # no JSON: the daemon says so
         if notes:
             record["text"] = "; ".join(notes)

@@ -78,9 +78,10 @@ class Client:
 
     def tasks(self, job: Job, state: str | None = None) -> Iterator[TaskView]:
         """Its tasks by number, or those in one state."""
+        number = self.job(job).id  # a new job of its name may come between two pages
         offset, total = 0, 1
         while offset < total:
-            page = self.ask("tasks", job=_name(job), offset=offset, limit=1000, **({"state": state} if state else {}))
+            page = self.ask("tasks", job=str(number), offset=offset, limit=1000, **({"state": state} if state else {}))
             yield from (_made(view, TaskView) for view in page["tasks"])
             offset, total = offset + 1000, page["total"]
 
@@ -105,9 +106,10 @@ class Client:
 
     def results(self, job: Job) -> Iterator[dict[str, Any]]:
         """What its items gave back by now, one after the other: `{"item", "params", "task", "result"}`."""
+        number = self.job(job).id  # as above
         after: int | None = -1
         while after is not None:
-            page = self.ask("results", job=_name(job), after=after)
+            page = self.ask("results", job=str(number), after=after)
             yield from page["rows"]
             after = page["next"]
 

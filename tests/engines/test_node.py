@@ -97,6 +97,17 @@ def test_a_task_leaves_a_record_a_log_and_a_result(node: Node) -> None:
     assert sorted(path.name for path in node.chunks.path(node.name).glob("rec/*")) == ["0.claim", "0.json"]
 
 
+@pytest.mark.parametrize("made", [
+    "mkfifo $GRIST_RESULT", "ln -s /dev/zero $GRIST_RESULT", "mkdir $GRIST_RESULT", "echo nonsense > $GRIST_RESULT",
+    "head -c 60000 /dev/zero | tr '\\0' '[' > $GRIST_RESULT",
+])  # fmt: skip
+def test_an_odd_result_is_left_to_the_daemon_and_holds_no_slot_up(made: str, node: Node) -> None:
+    node.chunk(made)
+    node.run()
+    record = node.record()
+    assert record["code"] == 0 and record["result"].endswith("/log/0.1.result") and "value" not in record
+
+
 def test_what_said_nothing_leaves_no_log(node: Node) -> None:
     node.chunk("true")
     node.run()
