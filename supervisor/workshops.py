@@ -70,7 +70,7 @@ class Workshop:
 
     @property
     def module(self) -> str:
-        """The module that it imports."""
+        """The module that it imports first."""
         return self.tools.module
 
     def wanted(self) -> dict[int, Function]:
@@ -217,19 +217,16 @@ class Workshops:
     def _found(self, shop: Workshop, message: dict[str, Any]) -> None:
         """A spawner says whether a function can be called; where it can't, the jobs that would call it have failed."""
         function = shop.asked.pop(message["found"])
-        users = [job for job in shop.jobs.values() if function in functions(job.spec)]
         if "unfit" not in message:
             shop.known.add(function)
             shop.files = [(path, mtime_ns, size) for path, mtime_ns, size in message["files"]]
             self._open_to(shop)
             return
         reason = self._unfit(shop, function.target.partition(":")[0], message)
-        if shop.jobs.keys() <= {job.id for job in users}:
+        if all(function in functions(job.spec) for job in shop.jobs.values()):
             self._fail(shop, reason)  # nobody else needs it
             return
-        for job in users:
-            del shop.jobs[job.id], self._of[job.id]
-            self._fail_job(job, reason)
+        self._fail_users(shop, function, reason)
 
     def _open_to(self, shop: Workshop) -> None:
         """Has those of its jobs begin that can."""
@@ -265,12 +262,9 @@ class Workshops:
         shop.spawner = None
         if shop.warm:
             log.warning("the spawner of %s ended (%s); another is started when it is needed", shop.module, how)
+            self._blame(shop, how)
         elif how != "signal 9" or shop.tries + 1 >= TRIES:
-            last = tail.read(shop.log).decode("utf-8", "replace").strip().rpartition("\n")[2]
-            if "future feature annotations" in last:  # one so old stumbles over the first line of ours
-                last = "it is too old: calls need Python 3.8 or newer"
-            words = f"importing {shop.module} ended its interpreter ({how})" + (f": {safe(last[:200])}" if last else "")
-            self._fail(shop, f"{words} – what it printed is in {shop.log}")
+            self._fail(shop, self._last_words(shop, how))
             return
         shop.warm, shop.tries = False, shop.tries + 1
         shop.known.clear()
@@ -280,6 +274,29 @@ class Workshops:
         self._say(shop, f"importing {shop.module} once more: its interpreter was ended ({how})")
         self.lost(shop)
         self._ledger.work.set()
+
+    def _blame(self, shop: Workshop, how: str) -> None:
+        """One that ends while it imports for jobs that came later would do so again: they have failed, the others go
+        on."""
+        if how == "signal 9":
+            return
+        for function in shop.asked.values():
+            module = function.target.partition(":")[0]
+            self._fail_users(shop, function, f"importing {module} ended its interpreter ({how})")
+
+    def _fail_users(self, shop: Workshop, function: Function, reason: str) -> None:
+        for job in [job for job in shop.jobs.values() if function in functions(job.spec)]:
+            del shop.jobs[job.id], self._of[job.id]
+            self._fail_job(job, reason)
+
+    @staticmethod
+    def _last_words(shop: Workshop, how: str) -> str:
+        """Why an interpreter ended while it imported."""
+        last = tail.read(shop.log).decode("utf-8", "replace").strip().rpartition("\n")[2]
+        if "future feature annotations" in last:  # one so old stumbles over the first line of ours
+            last = "it is too old: calls need Python 3.8 or newer"
+        words = f"importing {shop.module} ended its interpreter ({how})" + (f": {safe(last[:200])}" if last else "")
+        return f"{words} – what it printed is in {shop.log}"
 
     def _fail(self, shop: Workshop, reason: str) -> None:
         """Nothing can be called there: its jobs have failed, each as a whole."""

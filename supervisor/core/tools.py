@@ -1,5 +1,5 @@
 """What an interpreter has to have before calls can be made in it: jobs that need the same share one, whichever
-functions of its module they call."""
+functions they call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _PLACES = {"nothing": (), "parameters": (), "index": ("index",), "range": ("star
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """An interpreter, its environment and folder, the module that it imports, and what it runs once after that."""
+    """An interpreter, its environment and folder, the module that it imports first, and what it runs once after that.
+
+    Where there is a preload the module is that one's: what it loads may be large, and is there once for the functions
+    of all modules that need it."""
 
     python: str
     env: tuple[tuple[str, str], ...]
@@ -43,7 +46,7 @@ def tools(spec: Spec, python: str, base: Mapping[str, str]) -> Tools:
         python=python,
         env=tuple(sorted(env.items())),
         cwd=freeze.folder(spec),
-        module=spec.call.target.partition(":")[0],
+        module=(spec.call.preload or spec.call.target).partition(":")[0],
         preload=spec.call.preload,
         path=freeze.ahead(spec),
     )

@@ -129,25 +129,34 @@ def list_files(cwd: str, targets: list[str]) -> list[tuple[str, int, int]]:
 
 
 def prepare(setup: dict[str, Any], spawner: Spawner) -> list[str]:
-    """Imports, looks for the functions that are known to be called, and preloads unless none of them is fit; the names
-    of the threads that this left running."""
+    """Imports, looks for the functions that are known to be called, and preloads if any of them is fit; the names of
+    the threads that this left running."""
     __import__(setup["module"])
     for question in setup["find"]:
         spawner.find(question)
-    if setup["preload"] is not None and spawner.shop.functions:
-        preload = find(setup["preload"])
-        check_signature(preload, setup["preload"], [], [])
-        preload()
+    if spawner.shop.functions:
+        spawner.load()
+    spawner.prepared = True
     return name_threads()
 
 
 class Spawner(worker.Spawner):
     """Forks workers that make calls, and looks for the functions that they are to call."""
 
-    def __init__(self, sock: socket.socket, shop: Shop, targets: list[str]) -> None:
-        """`targets` are of the modules whose files are watched for changes."""
+    def __init__(self, sock: socket.socket, shop: Shop, module: str, preload: str | None) -> None:
+        """The files of `module`, of that of `preload`, and of those of all functions are watched for changes."""
         super().__init__(sock, functools.partial(caller.Caller, shop))
-        self.shop, self.targets = shop, targets
+        self.shop, self.preload = shop, preload
+        self.targets = [module, preload or ""]
+        self.prepared = False
+
+    def load(self) -> None:
+        """Runs what is to be run once; raises UnfitError, or whatever that raises."""
+        if self.preload is not None:
+            preload = find(self.preload)
+            check_signature(preload, self.preload, [], [])
+            preload()
+            self.preload = None
 
     def find(self, question: dict[str, Any]) -> None:
         """Has all workers that are forked from now on know a function; answers whether it can be called."""
@@ -156,6 +165,8 @@ class Spawner(worker.Spawner):
         try:
             function = find(target)
             check_signature(function, target, question["places"], question["names"])
+            if self.prepared:
+                self.load()  # until now nobody needed it
         except BaseException as error:  # noqa: BLE001 - a user's own, whatever it is
             answer.update(tell_failure(error))
         else:
@@ -195,7 +206,7 @@ def main() -> None:
     sys.path[:0] = [*setup.get("path", ()), setup["cwd"]]
     sys.modules["__main__"] = types.ModuleType("__main__")
     shop = Shop(find, setup["cwd"])
-    spawner = Spawner(sock, shop, [setup["module"] + ":", setup["preload"] or ""])
+    spawner = Spawner(sock, shop, setup["module"], setup["preload"])
     try:
         threads = prepare(setup, spawner)
     except BaseException as error:  # noqa: BLE001 - a user's own, whatever it is

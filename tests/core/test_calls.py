@@ -156,6 +156,9 @@ def test_jobs_share_an_interpreter_where_they_need_the_same() -> None:
         f'call = "cubes:make"\n{GRID}[resources]\ncpus = 4\n',
     ):
         assert of(base) != of(other), other
+    loaded = f'call = "cubes:make"\npreload = "cubes:load"\n{GRID}'
+    assert of(loaded) == of(loaded.replace("cubes:make", "sums:take"))  # what was loaded is there for both
+    assert of(loaded) != of(loaded.replace("cubes:load", "cubes:load_all"))
 
 
 def test_what_a_job_calls_is_known_beforehand_its_last_step_as_well() -> None:

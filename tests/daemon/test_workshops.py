@@ -35,11 +35,14 @@ class Street:
             ledger, lambda job: tools(job.spec, sys.executable, dict(os.environ)), output, base
         )
 
-    async def accept(self, module: str, text: str = "", function: str = "f", priority: int = 0, **env: str) -> Job:
+    async def accept(
+        self, module: str, text: str = "", function: str = "f", priority: int = 0, preload: str | None = None,
+        **env: str,
+    ) -> Job:
         """Takes in a job that calls a function of a module of this text; without one, of the module as it is."""
         if text:
             (self.base / f"{module}.py").write_text(text)
-        call = Call(target=f"{module}:{function}")
+        call = Call(target=f"{module}:{function}", preload=preload)
         spec = Spec(name=module, kind="call", command=(), call=call, cwd=str(self.base), priority=priority, env=env)
         job = await self.ledger.accept(f"{module} {time.monotonic()}", module, spec, b"", b"")
         while self.ledger.fresh_calls:
@@ -165,6 +168,23 @@ async def test_jobs_that_call_functions_of_one_module_share_one_and_one_that_is_
             f"call: both has no {name} – it has f, g, h" for name in ("gone", "absent", "lacking")
         ]
         assert len(street.pids()) == 1
+
+
+async def test_one_that_ends_over_the_module_of_a_later_job_fails_that_one_alone(tmp_path: Path) -> None:
+    """They share what was preloaded, and so an interpreter."""
+    (tmp_path / "data.py").write_text("def load():\n    pass\n")
+    async with opened(tmp_path) as street:
+        good = await street.accept("good", "def f():\n    pass\n", preload="data:load")
+        await street.until(lambda: not good.cold, "it can't be called")
+        (pid,) = street.pids()
+        other = await street.accept("other", "def f():\n    pass\n", preload="data:load")
+        await street.until(lambda: not other.cold, "it can't be called")
+        assert street.pids() == [pid]
+        bad = await street.accept("bad", "import os\nos._exit(3)\n", preload="data:load")
+        await street.until(lambda: bad.state is JobState.FAILED, "it does not fail")
+        assert bad.reason == "importing bad ended its interpreter (exit 3)"
+        await street.until(lambda: street.pids() not in ([], [pid]) and not (good.cold or other.cold), "all is over")
+        assert (good.state, other.state) == (JobState.QUEUED, JobState.QUEUED)
 
 
 async def test_one_whose_jobs_were_canceled_while_it_imported_is_ended_at_once(tmp_path: Path) -> None:

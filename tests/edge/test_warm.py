@@ -554,6 +554,16 @@ def test_functions_of_one_module_are_called_where_it_was_imported_once(
     assert (end["code"], end["raised"][:23]) == (1, "UnfitError: lab has no ")
 
 
+def test_what_is_preloaded_is_there_also_where_the_first_that_was_asked_for_can_not_be_called(make: Make) -> None:
+    warm = make(call="lab:gone", preload="lab:load")
+    assert (warm.first["unfit"][:16], "warm" in warm.packet()) == ("lab has no gone ", True)
+    warm.control.send(json.dumps({"find": {"n": 1, "call": "lab:give", "places": [], "names": []}}).encode())
+    assert "unfit" not in warm.packet()
+    warm.question["call"] = "lab:give"
+    warm.hire()
+    assert warm.value(0, value="a") == ["loaded", "a"]
+
+
 def test_the_program_is_what_it_was_when_the_daemon_began(make: Make, tmp_path: Path) -> None:
     installed = tmp_path / "installed"
     installed.mkdir()
