@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.reference import tour
 
 PAGE = (tour.ROOT / "docs" / "architecture.md").read_text()
@@ -22,10 +24,12 @@ def test_each_file_beside_the_folders_has_its_place_in_the_tour() -> None:
     assert {path.stem for path in tour.files("supervisor")} - {"__init__"} - words == set()
 
 
-def test_each_room_of_core_stands_in_the_table_of_what_is_decided_once() -> None:
-    table = PAGE.partition("## The rooms of `core/`")[2].partition("\n## ")[0]
-    rooms = {path.relative_to(tour.ROOT / "supervisor/core").parts[0].removesuffix(".py")
-             for path in tour.files("supervisor/core")} - {"__init__"}  # fmt: skip
+@pytest.mark.parametrize("floor", ["core", "edge"])
+def test_each_room_of_a_floor_stands_in_its_table_once(floor: str) -> None:
+    part = PAGE.partition(f"## The rooms of `{floor}/`")[2].partition("\n## ")[0]
+    table = "\n".join(re.findall(r"^\|.*", part, re.MULTILINE))
+    rooms = {path.relative_to(tour.ROOT / "supervisor" / floor).parts[0].removesuffix(".py")
+             for path in tour.files(f"supervisor/{floor}")} - {"__init__"}  # fmt: skip
     assert sorted(re.findall(r"`(\w+)/?`", table)) == sorted(rooms)
 
 
