@@ -82,7 +82,7 @@ def decode(data: bytes) -> Placard:
     """A card that somebody published; raises ValueError with what is wrong."""
     try:
         return _DECODER.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:  # it may be anybody's
         raise ValueError(str(error)) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _PATTERNS = (
@@ -30,7 +31,7 @@ def fraction(line: str) -> float | None:
             continue
         groups = found[-1].groups()
         done, whole = (float(groups[0]), 100.0) if len(groups) == 1 else (float(groups[0]), float(groups[1]))
-        if whole > 0 and done <= whole:
+        if 0 < whole < math.inf and done <= whole:  # 400 digits are an infinity
             return done / whole
     return None
 

@@ -39,7 +39,8 @@ def test_of_a_reason_only_a_plain_word_is_told(reason: str, word: str) -> None:
 
 @pytest.mark.parametrize(
     "forged",
-    [b"", b"[]", b"{}", b"\xff", b"{" * 4000, placard.encode(made()).replace(b'"pid":4711', b'"pid":-1'),
+    [b"", b"[]", b"{}", b"\xff", b"{" * 4000, b'{"x":' + b"[" * 4000,
+     placard.encode(made()).replace(b'"pid":4711', b'"pid":-1'),
      placard.encode(made()).replace(b'"workers":4', b'"workers":1e400'),
      placard.encode(made()).replace(b'"workers":4', b'"workers":"4"'),
      placard.encode(made()).replace(b'"1.0"', b'"' + b"x" * 1000 + b'"')],

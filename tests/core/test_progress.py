@@ -17,6 +17,7 @@ from gristmill.supervisor.core.progress import fraction, last_words, left, state
         ("loss 0.4", None),
         ("[7/0]", None),
         ("[12/10]", None),
+        (f"[{'9' * 400}/{'9' * 400}]", None),
         ("[1/4] then [2/4]", 0.5),
     ],
 )
