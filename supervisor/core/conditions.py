@@ -74,10 +74,10 @@ class Conditions:
         view = ConditionView(kind=str(kind), reason=reason, since=known.since if known else self._wall(), holds=holds)
         self._now[kind] = view
         now = self._clock()
-        if for_s is not None:
-            self._until[kind] = now + for_s
-        if again_s is not None:
-            self._again[kind] = now + again_s
+        for times, seconds in ((self._until, for_s), (self._again, again_s)):
+            times.pop(kind, None)  # what was said before of its end is not said now
+            if seconds is not None:
+                times[kind] = now + seconds
         if known is None:
             self._tell(view, True)
         return known is None

@@ -60,6 +60,14 @@ def test_what_is_said_for_a_time_is_over_by_itself_unless_it_is_said_again(told:
     assert not told.conditions.views()
 
 
+def test_what_is_said_without_an_end_does_not_end_with_what_was_said_before(told: Told) -> None:
+    told.conditions.set(Kind.ENGINE, "the folder can't be used", for_s=30, again_s=1)
+    told.conditions.set(Kind.ENGINE, "it does not answer")
+    told.now += 31
+    told.conditions.expire()
+    assert told.conditions.held == "it does not answer"
+
+
 def test_what_may_be_tried_again_is_still_shown_meanwhile(told: Told) -> None:
     told.conditions.set(Kind.PROCESSES, "processes: none left", again_s=1)
     assert told.conditions.held
