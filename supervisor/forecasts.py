@@ -7,6 +7,7 @@ error is kept over restarts and shown with each forecast.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ from gristmill.supervisor.edge.server import Connection
 from gristmill.supervisor.edge.store import Store, save_meta
 from gristmill.supervisor.finder import Finder
 from gristmill.supervisor.ledger import Ledger
+
+log = logging.getLogger(__name__)
 
 LOOK_S = 2.0
 SHORT_S = 20.0
@@ -42,8 +45,7 @@ class Forecasts:
         """`workers` is the limit now, `wall_s` what is known of a kind of task from before."""
         self._ledger, self._record, self._workers, self._wall_s, self._clock = ledger, record, workers, wall_s, clock
         self._finder = Finder(ledger, record)
-        kept = record.queries.meta(KEY)
-        self.error = msgspec.json.decode(kept, type=Error) if kept else Error()
+        self.error = _remembered(record.queries.meta(KEY))
         self._said: dict[int, tuple[float, float]] = {}
         """By job: when its end was forecast, and for when."""
         self.operations = {"forecast": self._forecast}
@@ -125,6 +127,15 @@ class Forecasts:
                 why="left out" if line.id in without else "" if span else _unknown(line, job),
             ))
         return OutlookView(workers=workers, error=self.error.square**0.5, tried=self.error.count, jobs=views)
+
+
+def _remembered(text: str | None) -> Error:
+    """The error as an earlier daemon wrote it down; where that can't be read any more it is learned anew."""
+    try:
+        return msgspec.json.decode(text, type=Error) if text else Error()
+    except msgspec.DecodeError as error:
+        log.info("how far off forecasts were is written in another way (%s): it is learned again", error)
+        return Error()
 
 
 def _quarter(job: Job) -> bool:

@@ -6,9 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from gristmill.supervisor.core.forecast import Error
 from gristmill.supervisor.core.spec import Items, Spec
-from gristmill.supervisor.edge.store import Store
-from gristmill.supervisor.forecasts import Forecasts
+from gristmill.supervisor.edge.store import Store, save_meta
+from gristmill.supervisor.forecasts import KEY, Forecasts
 from gristmill.supervisor.ledger import Ledger
 
 
@@ -28,3 +29,11 @@ async def test_a_job_may_end_while_those_are_looked_up_that_a_forecast_leaves_ou
         await ledger.cancel(job)
         assert [line.id for line in (await asked).jobs] == [left.id]
         await ledger.settled()
+
+
+async def test_what_a_later_version_wrote_of_forecasts_keeps_no_daemon_from_starting(tmp_path: Path) -> None:
+    with Store(tmp_path / "queue.db") as record:
+        for text, error in (('{"square": 0.5, "count": 3}', Error(0.5, 3)), ('{"square": "wide"}', Error())):
+            await record.write(save_meta(KEY, text))
+            ledger = Ledger(record, lambda: 100.0, lambda: 0.5)
+            assert Forecasts(ledger, record, lambda: 2, lambda _: None, lambda: 100.0).error == error
