@@ -205,7 +205,8 @@ def _room(known: Known, now: float) -> list[str]:
     if busy >= workers:
         who = "The one worker that may run now is" if workers == 1 else f"All {workers} workers that may run now are"
         return [f"{who} busy{why}; `grist explain` tells more."]
-    return [f"{busy} of {reasons.workers(workers)} that may run now {'is' if busy == 1 else 'are'} busy{why}."]
+    there = figures.several(workers, "worker")
+    return [f"{busy} of {there} that may run now {'is' if busy == 1 else 'are'} busy{why}."]
 
 
 def _ahead(known: Known) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from gristmill.supervisor.core.errors import JobFileError
+from gristmill.supervisor.core.figures import several
 from gristmill.supervisor.core.protocol import ConditionView
 from gristmill.supervisor.core.sanitise import safe
 
@@ -45,7 +46,7 @@ class Kind(StrEnum):
 def rejection(error: JobFileError, place: str, files: int) -> str:
     """The reason of `REJECTED`, a line: what is wrong with the last of so many files, and where all of that stands."""
     faults, more = len(error.problems) - 1, files - 1
-    also = (f"{faults} more" if faults else "", f"{more} other file{'s' * (more > 1)}" if more else "")
+    also = (f"{faults} more" if faults else "", several(more, "other file") if more else "")
     first = error.problems[0].located(error.file)
     return safe(f"rejected: {'; '.join(filter(None, (first, *also)))} (see {place})")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gristmill.supervisor.core.figures import several
 from gristmill.supervisor.core.remote import End, Ended, Glimpse, Need
 
 LIVE = frozenset({"PENDING", "RUNNING"})
@@ -126,7 +127,4 @@ def words(nodes: list[dict[str, float]]) -> str:
     """Nodes in one line: `2 nodes, 4 cores`."""
     cards = sum(node.get("GPU", 0) for node in nodes)
     count, cores = len(nodes), sum(node.get("CPU", 0) for node in nodes)
-    return (
-        f"{count} node{'' if count == 1 else 's'}, {cores:g} core{'' if cores == 1 else 's'}"
-        + (f", {cards:g} GPUs" if cards else "")
-    )
+    return f"{several(count, 'node')}, {several(cores, 'core')}" + (f", {several(cards, 'GPU')}" if cards else "")

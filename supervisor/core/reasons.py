@@ -24,11 +24,6 @@ NAMES = {"ramp": "slow start", "cpu": "CPU", "polite": "hours"}
 """How a constraint is called in a table, where that is not its own name."""
 
 
-def workers(number: int) -> str:
-    """`1 worker`, `6 workers`."""
-    return f"{number} worker{'' if number == 1 else 's'}"
-
-
 def named(kind: str, reason: str) -> str:
     """A condition: `disk: 3 MB are free …`; a reason that names its kind itself is not told twice."""
     return reason if reason.startswith(kind) else f"{kind}: {reason}"
@@ -36,7 +31,8 @@ def named(kind: str, reason: str) -> str:
 
 def headline(number: int, binding: str) -> str:
     """`6 workers: memory binds`; a constraint that a newer daemon named is called by its own name."""
-    return f"{workers(number)}: {SENTENCES.get(binding) or f'{binding} binds'}" if binding else workers(number)
+    said = figures.several(number, "worker")
+    return f"{said}: {SENTENCES.get(binding) or f'{binding} binds'}" if binding else said
 
 
 def name(binding: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from gristmill.supervisor.core import sbatch, slurmwords, template
 from gristmill.supervisor.core import slurmvalues as values
+from gristmill.supervisor.core.figures import several
 from gristmill.supervisor.core.findings import Fault, Findings, Path
 from gristmill.supervisor.core.sbatch import Option
 from gristmill.supervisor.core.spec import Remark, Slurm
@@ -159,14 +160,14 @@ class _Reader:
         cores = values.cores(self.last)
         if not size:
             return _NOTHING, "it is learned what the task needs"
-        return {("resources", "memory"): size * cores}, f"a claim of memory, for {_cores(cores)}"
+        return {("resources", "memory"): size * cores}, f"a claim of memory, for {several(cores, 'core')}"
 
     def cores(self, _: str) -> Made:
         cores = values.cores(self.last)
         if cores == 1 and "cpus-per-task" not in self.last:
             return {}, "one task of Slurm's"
         more = ": the script runs once, as sbatch does it" if values.ntasks(self.last) > 1 else ""
-        return {("resources", "cpus"): cores}, f"a claim of {_cores(cores)}{more}"
+        return {("resources", "cpus"): cores}, f"a claim of {several(cores, 'core')}{more}"
 
     def nodes(self, value: str) -> Made:
         if value.partition("-")[0] not in ("1", "01"):
@@ -179,20 +180,20 @@ class _Reader:
             return {}, "no GPU"
         if count is None:
             return _NOTHING, "there is no such resource here"
-        return {("resources", "gpus"): count}, f"a claim of {count} GPU{'s' if count > 1 else ''}"
+        return {("resources", "gpus"): count}, f"a claim of {several(count, 'GPU')}"
 
     def memory_per_gpu(self, value: str) -> Made:
         size, cards = values.size(value), values.cards(self.last)
         if not size or not cards:
             return _NOTHING, "it is learned what the task needs"
-        return {("resources", "memory"): size * cards}, f"a claim of memory, for {cards} GPU{'s' if cards > 1 else ''}"
+        return {("resources", "memory"): size * cards}, f"a claim of memory, for {several(cards, 'GPU')}"
 
     def cores_per_gpu(self, value: str) -> Made:
         cards = values.cards(self.last)
         if not cards:
             return _NOTHING, "no GPU is asked for"
         cores = values.count(value) * cards
-        return {("resources", "cpus"): cores}, f"a claim of {_cores(cores)}"
+        return {("resources", "cpus"): cores}, f"a claim of {several(cores, 'core')}"
 
     def signal(self, value: str) -> Made:
         name, _, ahead = value.rpartition(":")[2].partition("@")
@@ -280,7 +281,3 @@ _HONOURED: dict[str, Callable[[_Reader, str], Made]] = {
     "container-id": _Reader.container, "container-name": _Reader.container, "container-mounts": _Reader.container,
     "container-workdir": _Reader.container,
 }  # fmt: skip
-
-
-def _cores(count: int) -> str:
-    return f"{count} cores" if count > 1 else "1 core"
