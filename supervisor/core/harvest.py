@@ -9,12 +9,36 @@ from __future__ import annotations
 import json
 from typing import Any, TypeAlias
 
+import msgspec
+
 from gristmill.supervisor.core import items
 from gristmill.supervisor.core.secrets import veiled
 from gristmill.supervisor.core.spec import Items
 
 Row: TypeAlias = dict[str, Any]
 """`item`, `params`, `task`, `result`; `start` and `count` as well where it is of a whole range."""
+
+
+class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands in the record for a result that was left a file: its path, and how long it is."""
+
+    file: str
+    bytes: int
+
+
+_REFERENCE = msgspec.json.Decoder(Reference)
+
+
+def reference(result: bytes) -> Reference | None:
+    """The file that a result in the record refers to, None where it is the result itself.
+
+    Tasks give back what they like: one may look like a reference, and name no file, or one that is not ours.
+    """
+    try:
+        found = _REFERENCE.decode(result)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return None if "\0" in found.file else found
 
 
 def rows(rule: Items, task: str, start: int, count: int, result: Any) -> list[Row]:

@@ -6,12 +6,15 @@ where it is.
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+
+from gristmill.supervisor.core import harvest
 
 INLINE_BYTES = 1 << 20
 """Results up to this size are kept in the store itself."""
@@ -62,22 +65,20 @@ def decoded(row: bytes, count: int) -> Any:
 
     Of what is nested too deeply to be read here, the text.
     """
+    if count > 1 and (left := harvest.reference(row)) is not None and INLINE_BYTES < left.bytes <= SPREAD_BYTES:
+        try:
+            if stat.S_ISREG(os.stat(left.file).st_mode):
+                found = msgspec.json.decode(Path(left.file).read_bytes())
+                if isinstance(found, list) and len(found) == count:
+                    return found
+        except (OSError, msgspec.DecodeError, RecursionError):
+            pass  # it was taken away or is no JSON: the reference is all there is to tell
     try:
-        result = msgspec.json.decode(row)
+        return msgspec.json.decode(row)
     except RecursionError:
         return row.decode()
-    if count < 2 or not (isinstance(result, dict) and result.keys() == {"file", "bytes"}):
-        return result
-    path = Path(result["file"])
-    if not SPREAD_BYTES >= result["bytes"] > INLINE_BYTES:
-        return result
-    try:
-        found = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError, RecursionError):
-        return result  # it was taken away or is no JSON: the reference is all there is to tell
-    return found if isinstance(found, list) and len(found) == count else result
 
 
 def leave(path: Path, fault: str = "") -> Result:
     """A result that stays the file that it is."""
-    return Result(msgspec.json.encode({"file": str(path), "bytes": path.stat().st_size}), None, fault)
+    return Result(msgspec.json.encode(harvest.Reference(str(path), path.stat().st_size)), None, fault)

@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,14 @@ def test_a_ranges_list_is_read_from_its_file_where_that_is_kept(tmp_path: Path) 
     assert results.decoded(kept.row, 1999) == reference, "not one entry an item"
     path.unlink()
     assert results.decoded(kept.row, 2000) == reference
+
+
+@pytest.mark.parametrize("given", [
+    {"file": 5, "bytes": 2_000_000}, {"file": "x\0y", "bytes": 2_000_000}, {"file": "/dev/zero", "bytes": 2_000_000},
+    {"file": "x", "bytes": "y"}, {"file": "x", "bytes": 2_000_000, "more": 1}, {"file": ["x"], "bytes": None},
+])  # fmt: skip
+def test_what_a_task_gave_that_looks_as_if_it_were_kept_as_a_file_is_what_it_gave(given: dict[str, Any]) -> None:
+    assert results.decoded(json.dumps(given).encode(), 2) == given
 
 
 @pytest.mark.parametrize(("returned", "kept"), [

@@ -39,6 +39,19 @@ async def test_jobs_and_tasks_come_back_as_they_were(tmp_path: Path) -> None:
         assert await record.ask("claimed", "claim-1") == 1
 
 
+async def test_files_of_results_are_those_that_were_left_and_nothing_that_a_task_made_up(tmp_path: Path) -> None:
+    account = job()
+    rows = [
+        b'{"file":"/state/results/1/0.1.json","bytes":9}', b'{"file":5,"bytes":9}',
+        b'{"file":"a\\u0000","bytes":9}', b'{"file":' + b"[" * 2000 + b"]" * 2000 + b',"bytes":9}',
+    ]  # fmt: skip
+    with Store(tmp_path / "queue.db") as record:
+        for row in rows:
+            record.write(store.save_result(account.take(1.0), row))
+        await record.settled()
+        assert await record.ask("result_files", 1) == ["/state/results/1/0.1.json"]
+
+
 async def test_a_name_means_the_newest_job_of_it(tmp_path: Path) -> None:
     with Store(tmp_path / "queue.db") as record:
         for number in (1, 2):

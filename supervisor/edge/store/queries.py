@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gristmill.supervisor.core import harvest
 from gristmill.supervisor.core.footprint import Footprint
 from gristmill.supervisor.core.handout import Recorded
 from gristmill.supervisor.core.job import Job
@@ -261,7 +262,8 @@ class Queries:
         """Where results lie that were left files."""
         sql = """SELECT result FROM results
             WHERE job = ? AND length(result) < 8192 AND CAST(result AS TEXT) LIKE '{"file":%,"bytes":%}'"""
-        return [msgspec.json.decode(row[0])["file"] for row in self._db.execute(sql, (job,))]
+        found = (harvest.reference(row[0]) for row in self._db.execute(sql, (job,)))
+        return [left.file for left in found if left is not None]
 
     def with_records(self, jobs: Sequence[int]) -> list[int]:
         """Those of some jobs that have records of tasks or results."""
