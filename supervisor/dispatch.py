@@ -15,7 +15,7 @@ from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.schedule import Room
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.pool import Pool
-from gristmill.supervisor.workshops import Workshop
+from gristmill.supervisor.workshop import Workshop
 
 
 class Dispatcher:

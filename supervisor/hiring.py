@@ -16,7 +16,8 @@ from typing import Any
 from gristmill.supervisor.core.conditions import Conditions, Kind
 from gristmill.supervisor.edge.runs import Runs
 from gristmill.supervisor.edge.spawner import Spawner
-from gristmill.supervisor.workshops import Workshop, Workshops
+from gristmill.supervisor.workshop import Workshop
+from gristmill.supervisor.workshops import Workshops
 
 log = logging.getLogger(__name__)
 

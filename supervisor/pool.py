@@ -29,7 +29,7 @@ from gristmill.supervisor.ledger import CANCELING, Ledger
 from gristmill.supervisor.legacy import Legacy
 from gristmill.supervisor.orders import Orders
 from gristmill.supervisor.slot import Slot
-from gristmill.supervisor.workshops import Workshop
+from gristmill.supervisor.workshop import Workshop
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Any
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.edge.spawner import Line
-from gristmill.supervisor.workshops import Workshop
+from gristmill.supervisor.workshop import Workshop
 
 
 @dataclass(slots=True, eq=False)

@@ -7,13 +7,9 @@ job is `cold`, and hands out nothing, until its workshop is there. Which worker 
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +17,12 @@ from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.job import HERE, Job
 from gristmill.supervisor.core.sanitise import safe
-from gristmill.supervisor.core.task import Task
 from gristmill.supervisor.core.tools import Function, Tools, functions
 from gristmill.supervisor.edge import tail
 from gristmill.supervisor.edge.program import Program
 from gristmill.supervisor.edge.spawner import Calls, Spawner
 from gristmill.supervisor.ledger import Ledger
+from gristmill.supervisor.workshop import Workshop
 
 log = logging.getLogger(__name__)
 
@@ -44,57 +40,6 @@ AGAIN_S = 2.0
 """Seconds before such a try."""
 LOG_NAME = "import.log"
 WAITS = "waits for other imports to end"
-
-
-@dataclass(slots=True, eq=False)
-class Workshop:
-    """One of them. `since` is when its import began, and later when the last job that needed it ended."""
-
-    tools: Tools
-    jobs: dict[int, Job] = field(default_factory=dict)
-    queue: asyncio.Queue[Task] = field(default_factory=lambda: asyncio.Queue(maxsize=256))
-    spawner: Spawner | None = None
-    log: Path = Path()
-    since: float = 0.0
-    not_before: float = 0.0
-    warm: bool = False
-    files: list[tuple[str, int, int]] = field(default_factory=list)
-    caution: str = ""
-    """What its users had better know."""
-    tries: int = 0
-    asked: dict[int, Function] = field(default_factory=dict)
-    """Functions that its spawner was asked for and has not answered, by number."""
-    known: set[Function] = field(default_factory=set)
-    """Those that can be called there."""
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
-
-    @property
-    def module(self) -> str:
-        """The module that it imports first."""
-        return self.tools.module
-
-    def wanted(self) -> dict[int, Function]:
-        """The functions that its jobs call and that nobody has asked for, by fresh numbers: they are to be now."""
-        new = {one: None for job in self.jobs.values() for one in functions(job.spec)}
-        asked = {*self.asked.values(), *self.known}
-        found = {next(self._numbers): one for one in new if one not in asked}
-        self.asked |= found
-        return found
-
-    def serves(self, job: Job) -> bool:
-        """Whether all that a job calls can be called there now."""
-        return self.warm and self.known.issuperset(functions(job.spec))
-
-    def is_stale(self) -> bool:
-        """Whether a file of what was imported is another one by now; new jobs want that."""
-        for path, mtime_ns, size in self.files:
-            try:
-                stat = os.stat(path)
-            except OSError:
-                return True
-            if (stat.st_mtime_ns, stat.st_size) != (mtime_ns, size):
-                return True
-        return False
 
 
 class Workshops:
