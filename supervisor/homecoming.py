@@ -92,10 +92,10 @@ class Homecoming:
     def _refuse(self, job: Job, key: Key, record: Mapping[str, Any]) -> None:
         """Nothing of a job can be called on a node: it fails, once, as it would here; the attempt was none."""
         where = f"; its traceback is in {record['trace']}" if record.get("trace") else ""
-        words = f"{record['unfit']} – on {record.get('host', 'a node')}{where}"
+        words = safe(f"{record['unfit']} – on {record.get('host', 'a node')}{where}")
         if job.alive:
             log.warning("job %d: %s", job.id, words)
-            self._held.ledger.fail(job, safe(words))
+            self._held.ledger.fail(job, words)
         self._held.ledger.put_back(job, key.number)
 
     async def _search(self, one: Open) -> None:

@@ -178,6 +178,17 @@ def test_a_term_to_all_of_a_slot_is_the_engine_s_though_the_task_is_quicker(node
     ], "and where nobody told us to end, that is how it ended"  # fmt: skip
 
 
+def test_what_the_engine_wrote_of_a_slot_is_not_what_it_wrote_of_others(node: Node) -> None:
+    node.env["SLURM_JOB_ID"] = "2"
+    node.chunk("true")
+    node.run()
+    said = ["slurmstepd-n2: error: *** JOB 11 ON n2 CANCELLED AT 2026-02-02T02:02:02 DUE TO PREEMPTION ***",
+            "slurmstepd-n1: error: *** JOB 2 ON n1 CANCELLED AT 2026-02-02T11:11:11 DUE TO TIME LIMIT ***",
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=22.batch"]  # fmt: skip
+    (node.chunks.path(node.name) / "engine.log").write_text("\n".join(said))
+    assert node.chunks.complaints(node.name, 0) == said[1]
+
+
 def test_the_daemon_s_mark_ends_it(node: Node) -> None:
     node.chunk(f"sleep {LONG}")
     running = node.start()

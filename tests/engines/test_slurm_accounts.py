@@ -57,6 +57,7 @@ def house(base: Path, kept: bool) -> Iterator[tuple[Mill, Cluster]]:
         yield mill, slurm
 
 
+@pytest.mark.timeout(400)  # a minute of it is Slurm's: it looks for time limits twice a minute
 def test_what_slurm_forgot_is_told_by_its_accounts_where_it_keeps_some(tmp_path: Path) -> None:
     if why := accounts.missing():
         pytest.skip(why)
