@@ -11,8 +11,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-TABLES = Path("/usr/share/mysql/mysql_system_tables.sql")
-"""What a database needs of its own before it keeps procedures, which slurmdbd does."""
+TABLES = [Path("/usr/share/mysql/mysql_system_tables.sql"), Path("/usr/share/mariadb/mariadb_system_tables.sql")]
+"""What a database needs of its own before it keeps procedures, which slurmdbd does; where Debian has it."""
 NONE = "AccountingStorageType=accounting_storage/none"
 SOME = """\
 AccountingStorageType=accounting_storage/slurmdbd
@@ -39,6 +39,8 @@ def missing() -> str:
     """What is not installed that accounting needs, "" for nothing."""
     path = "/usr/sbin:/usr/bin:/sbin:/bin"
     gone = [name for name in ("slurmdbd", "mariadbd") if shutil.which(name, path=path) is None]
+    if not any(path.exists() for path in TABLES):
+        gone.append(TABLES[0].name)
     return f"not installed: {', '.join(gone)} (apt-get install slurmdbd mariadb-server-core)" if gone else ""
 
 
@@ -49,7 +51,7 @@ def prepare(base: Path, port: int, user: str) -> str:
     conf.touch(0o600)
     conf.write_text(CONF.format(base=base, host=host, port=port, user=user))
     (base / "db" / "mysql").mkdir(parents=True, mode=0o700)
-    tables = f"use mysql;\n{TABLES.read_text()}"
+    tables = f"use mysql;\n{next(path for path in TABLES if path.exists()).read_text()}"
     subprocess.run([*database(base, user), "--bootstrap"], input=tables, text=True, check=True, capture_output=True)
     return SOME.format(port=port, base=base)
 
@@ -60,6 +62,7 @@ def database(base: Path, user: str) -> list[str]:
         "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={base}/db", f"--socket={socket_of(base)}", f"--user={user}",
         "--skip-networking", "--skip-grant-tables", "--skip-log-bin", f"--pid-file={base}/run/db.pid",
         "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-use-native-aio=0",  # which containers often refuse
     ]  # fmt: skip
 
 
