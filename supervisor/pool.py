@@ -251,6 +251,9 @@ class Pool:
             if "s" in message:
                 key = Key.parse(message["s"])
                 self._ledger.running(key.job, key.number, message["pid"], message["t"])
+                job = self._ledger.jobs.get(key.job)
+                if len(slot.flight) == 1 and job is not None and job.lines_up:
+                    self._ledger.work.set()  # the next may stand behind it
             elif "e" in message:
                 key = self._answered(slot, message["e"])
                 self._endings.exited(self._ledger.jobs[key.job], key.number, journal.read_exit(message))

@@ -113,11 +113,13 @@ def claim(key: str, now: float) -> bytes:
 
 
 def exit_record(record: dict[str, Any]) -> bytes:
-    """The record of an exit, as `encode` would make it; of one that has no more to say than most, in a quarter of the
-    time."""
-    if len(record) == 8 and record["why"] is None and record["signal"] is None:
-        text = '{"e":"%s","code":%d,"signal":null,"why":null,"t0":%r,"t":%r,"cpu":%r,"rss":%d}'
-        return (text % (record["e"], record["code"], record["t0"], record["t"], record["cpu"], record["rss"])).encode()
+    """The record of an exit, as `encode` would make it; of one that has no more to say than most, and where its log is,
+    in a quarter of the time."""
+    log = record.get("log")
+    if len(record) == 8 + (log is not None) and record["why"] is None and record["signal"] is None:
+        text = '{"e":"%s","code":%d,"signal":null,"why":null,"t0":%r,"t":%r,"cpu":%r,"rss":%d'
+        text %= record["e"], record["code"], record["t0"], record["t"], record["cpu"], record["rss"]
+        return (text + ("}" if log is None else f',"log":{_encoder.encode(log)}}}')).encode()
     return encode(record)
 
 
@@ -565,9 +567,11 @@ class Output:
             self.serial += 1
         return self.fd
 
-    def begin(self, target: str, key: str, most: int, now: float) -> None:
-        """Belongs to task `key` from now on, will be `target`, and may hold `most` bytes (0: no limit)."""
-        self.target, self.key, self.most = target, key, most
+    def begin(self, folder: str, name: str, key: str, most: int, now: float) -> None:
+        """Belongs to task `key` from now on, will be of this name in that folder, and may hold `most` bytes (0: no
+        limit)."""
+        target = f"{folder}/{name}.{self.kind}"
+        self.folder, self.target, self.key, self.most = folder, target, key, most
         self.named = self.path == target
         self.born = self.seen_at = now
         self.look = now if most else None  # when its size is looked at next
@@ -603,7 +607,7 @@ class Output:
     def keep(self) -> str:
         """The path of what the task wrote, or "" when it wrote nothing. The task and all its children are gone."""
         written = os.fstat(self.fd).st_size
-        self.filled = os.path.dirname(self.target) if written else ""
+        self.filled = self.folder if written else ""
         if written > self.most > 0:
             self.bound(time.monotonic())
         if not written and self.take_back():
@@ -788,7 +792,7 @@ class Task:
         self.result_path = f"{context['results']}/{name}.json"
         self.outputs = outputs
         for output in outputs:
-            output.begin(f"{context['logs']}/{name}.{output.kind}", key, context.get("most") or 0, self.born)
+            output.begin(context["logs"], name, key, context.get("most") or 0, self.born)
 
 
 class Worker:
