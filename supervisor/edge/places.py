@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
 from gristmill.supervisor.core.digest import sha256
 from gristmill.supervisor.core.errors import FolderError
 
+_LONG = struct.calcsize("l")
+GET_FLAGS, SET_FLAGS = 2 << 30 | _LONG << 16 | 0x6601, 1 << 30 | _LONG << 16 | 0x6602
+"""ioctl_iflags(2)."""
+TOP_FOLDER = 0x0002_0000
 REMOTE = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "afs", "ceph", "lustre", "beegfs")
 SOCKET_LIMIT = 107
 """Bytes that a socket's path may have (sun_path less its end mark)."""
@@ -55,8 +61,11 @@ def prepare_state(path: Path) -> None:
         raise FolderError(f"{path}: its path is not UTF-8 – name another folder with --state")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _spread(path)
         for name in ("logs", "runs", "results", "scripts"):
             (path / name).mkdir(mode=0o700, exist_ok=True)
+        for name in ("logs", "results"):
+            _spread(path / name)
         path.chmod(0o700)
     except OSError as error:
         raise FolderError(f"{path}: {error.strerror} – name another folder with --state") from error
@@ -65,6 +74,24 @@ def prepare_state(path: Path) -> None:
         raise FolderError(
             f"{path}: lies on {kind}, where locks and databases break – name a local folder with --state"
         )
+
+
+def _spread(path: Path) -> None:
+    """Has ext4 put what is made in a folder anywhere on the disk (`chattr +T`), rather than near the folder.
+
+    A file's inode is looked for near its folder, past all that were freed there in the last seconds: where somebody has
+    just removed ten thousand files, a new one takes 0.5 ms rather than 0.02. Other file systems, and who may not, do
+    without.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        (flags,) = struct.unpack("l", fcntl.ioctl(fd, GET_FLAGS, bytes(_LONG)))
+        if file_system(path) == "ext4" and not flags & TOP_FOLDER:
+            fcntl.ioctl(fd, SET_FLAGS, struct.pack("l", flags | TOP_FOLDER))
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
 
 
 def file_system(path: Path) -> str:
