@@ -41,25 +41,34 @@ class Homecoming:
         """Looks into the shared folder, then for what is missing."""
         began, cpu = time.monotonic(), 0.0
         for one in list(self._held.open.values()):
-            before, now, start = one.looked_at, self._held.ledger.clock(), time.monotonic()
-            seen = await self._held.in_thread(self._held.chunks.look, one.name, one.known)
-            cpu += time.monotonic() - start
-            one.claimed |= seen.claimed
-            one.looked_at = now
-            begun = one.tasks.keys() & (seen.claimed - seen.ended - one.running)
-            await self._greet(one, begun)
-            ended = [index for index in seen.ended if index in one.tasks]
-            for first in range(0, len(ended), AT_ONCE):
-                some = ended[first : first + AT_ONCE]
-                records = await self._held.in_thread(self._held.chunks.records, one.name, some)
-                for index in some:
-                    if index in records:
-                        await self._settle(one, index, records[index], before)
-                    else:
-                        one.known.discard(f"{index}.json")  # not whole yet, or not there yet for us
-            await self._search(one)
-            self._held.close_if_over(one)
+            try:
+                cpu += await self._look_into(one)
+            except OSError:
+                one.known.clear()  # what was listed and could not be read is no loss: the next look sees it anew
+                raise
         self.look_at = began + max(LOOK_S, cpu / LOOKS_MOST)
+
+    async def _look_into(self, one: Open) -> float:
+        """The same of one chunk; seconds that it took to list its files."""
+        before, now, start = one.looked_at, self._held.ledger.clock(), time.monotonic()
+        seen = await self._held.in_thread(self._held.chunks.look, one.name, one.known)
+        took = time.monotonic() - start
+        one.claimed |= seen.claimed
+        one.looked_at = now
+        begun = one.tasks.keys() & (seen.claimed - seen.ended - one.running)
+        await self._greet(one, begun)
+        ended = [index for index in seen.ended if index in one.tasks]
+        for first in range(0, len(ended), AT_ONCE):
+            some = ended[first : first + AT_ONCE]
+            records = await self._held.in_thread(self._held.chunks.records, one.name, some)
+            for index in some:
+                if index in records:
+                    await self._settle(one, index, records[index], before)
+                else:
+                    one.known.discard(f"{index}.json")  # not whole yet, or not there yet for us
+        await self._search(one)
+        self._held.close_if_over(one)
+        return took
 
     async def _greet(self, one: Open, begun: set[int]) -> None:
         """Shows that tasks have begun, by the claims of their nodes: sooner than the engine is asked."""
@@ -71,15 +80,16 @@ class Homecoming:
 
     async def _settle(self, one: Open, index: int, record: Mapping[str, Any], before: float) -> None:
         """Takes a record in."""
-        key = one.tasks.pop(index)
+        key = one.tasks[index]
         job, now = self._held.ledger.jobs[key.job], self._held.ledger.clock()
         self._held.ledger.elsewhere(key, record.get("host", ""), record.get("id", ""), "", True)
         task = job.live[key.number]
         if task.reason == CANCELING:
             record = remote.asked_for(record)
         elif record.get("why") == "term":
-            await self._lose(one, index, key)
+            await self._lose(one, index)
             return
+        del one.tasks[index]
         if record.get("unfit"):
             self._refuse(job, key, record)
             return
@@ -120,17 +130,19 @@ class Homecoming:
             await self._held.executor.cancel(one.engine_id, slots)
         for index in gone:
             if index in one.tasks and index in one.claimed:
-                await self._lose(one, index, one.tasks.pop(index))
+                await self._lose(one, index)
 
-    async def _lose(self, one: Open, index: int, key: Key) -> None:
+    async def _lose(self, one: Open, index: int) -> None:
         """A task that has begun left no record of how it ended, or one that says that the engine ended it."""
-        job, slot = self._held.ledger.jobs[key.job], index // one.pack
+        key, slot = one.tasks[index], index // one.pack
+        job = self._held.ledger.jobs[key.job]
         told = (await self._held.executor.explain(one.engine_id, [slot])).get(slot)
         tail = await self._held.in_thread(self._held.chunks.complaints, one.name, index)
         task = job.live[key.number]
         fate = remote.fate(self._held.executor.name, told, task.host, task.started_at, self._held.ledger.clock(), tail)
         path = self._held.chunks.log(one.name, key)
         written = await self._held.in_thread(lambda: str(path) if path.exists() else "")
+        del one.tasks[index]  # only now that it is known what became of it
         log.warning("task %d/%d: %s", job.id, key.number, fate.words)
         if fate.exit is not None:
             self._held.endings.exited(job, key.number, structs.replace(fate.exit, log=written or None))

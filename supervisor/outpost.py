@@ -103,12 +103,12 @@ class Outpost:
     async def _adopt(self) -> None:
         for name, tasks in list(self._left.items()):
             head = await self._held.in_thread(self._held.chunks.head, name)
+            known = await self._held.in_thread(self._held.chunks.engine_id, name) if head else ""
             keys = {Place.parse(task.place).at: task.key for task in tasks}
             del self._left[name]
             if not head:  # killed before it was written, let alone handed over
                 self._held.put_back(keys.values(), "")
                 continue
-            known = await self._held.in_thread(self._held.chunks.engine_id, name)
             job = self._held.ledger.jobs[tasks[0].job]
             self._held.open[name] = Open(
                 name, job.id, head["slots"], head["pack"], keys, self._held.missing(), self._held.missing(), known,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -118,6 +119,62 @@ async def test_silence_changes_nothing(tmp_path: Path, store: Store) -> None:
     assert house.states(job) == ["running"]
     assert house.conditions.reason_of("engine").startswith("slurm: squeue does not")
     assert house.beyond.views()[0].state == "silent"
+    await house.beyond.close()
+
+
+@pytest.mark.parametrize("what", ["records", "claims"])
+async def test_a_shared_folder_that_fails_for_a_moment_loses_no_record_and_forgets_no_task(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    house = House(tmp_path, store, lost_after=0.0)
+    job = await house.job(3)
+    house.twin.begin()
+    await house.outpost.look_now()
+    real, calls = getattr(house.beyond.chunks, what), []
+
+    def stale(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 1:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(*given)
+
+    if what == "records":  # they end, and that can't be read at first
+        house.twin.finish()
+    house.twin.arrays = {}
+    monkeypatch.setattr(house.beyond.chunks, what, stale)
+    for _ in range(3):
+        await house.outpost.look_now()
+    await house.ledger.flush()
+    assert calls and not job.live
+    assert (job.items_done, job.items_failed) == ((3, 0) if what == "records" else (0, 3))
+    await house.beyond.close()
+
+
+async def test_a_later_daemon_adopts_from_a_shared_folder_that_fails_at_first(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path, store)
+    job = await house.job(2)
+    house.twin.begin()
+    await house.outpost.look_now()
+    await house.ledger.flush()
+    await house.beyond.close()
+    house.open()
+    real, calls = house.beyond.chunks.engine_id, []
+
+    def stale(name: str) -> str:
+        calls.append(name)
+        if len(calls) == 1:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(name)
+
+    monkeypatch.setattr(house.beyond.chunks, "engine_id", stale)
+    house.twin.finish()
+    for _ in range(3):
+        await house.outpost.look_now()
+    await house.ledger.flush()
+    view = house.ledger.view(job.id)
+    assert calls and view is not None and (view.state, view.items_done) == ("done", 2)
     await house.beyond.close()
 
 
