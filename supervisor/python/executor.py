@@ -22,8 +22,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from gristmill.supervisor.core.template import literal
 from gristmill.supervisor.python import pickles, runner
+from gristmill.supervisor.python.call import Call, InitializerError, WorkerDiedError
 from gristmill.supervisor.python.client import Client, PathLike
-from gristmill.supervisor.python.desk import Call, Desk, InitializerError, WorkerDiedError
+from gristmill.supervisor.python.desk import Desk
 
 __all__ = ["Executor", "InitializerError", "WorkerDiedError"]
 
@@ -70,7 +71,7 @@ class Executor(futures.Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> futures.Future[T]:
         """Has a worker call `fn`; what can't be pickled is an exception of the future."""
-        call: Call[T] = Call(self._desk)
+        call: Call[T] = Call(self._desk.cancel)
         self._desk.check()
         try:
             data = self.dumps((fn, args, kwargs))
