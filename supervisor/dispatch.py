@@ -6,6 +6,7 @@ job's rule only as fast as workers take them, so that a million waiting tasks ex
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 
@@ -16,6 +17,9 @@ from gristmill.supervisor.core.schedule import Room
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.pool import Pool
 from gristmill.supervisor.workshop import Workshop
+
+AT_ONCE = 8
+"""So many tasks are chosen in one turn of the event loop, each of which may need a worker that is yet to be made."""
 
 
 class Dispatcher:
@@ -31,18 +35,25 @@ class Dispatcher:
         while True:
             await self._ledger.work.wait()
             self._ledger.work.clear()
-            self._fill()
+            if self._fill():
+                self._ledger.work.set()
+                await asyncio.sleep(0)  # whoever was given a task begins it before the next worker is made
 
-    def _fill(self) -> None:
+    def _fill(self) -> bool:
+        """Hands out as much as may be in one turn of the event loop; whether there may be more."""
         running = schedule.widths(self._ledger.live.values())
         busy = sum(running.values())
         wanted = self._crews()
         self._widen(busy, None, wanted)
         self._prepare_calls()
         if self.room is None:
-            return
+            return False
         self.room.running = running
+        chosen = 0
         while not (self._conditions.held or self._pool.full):
+            if chosen == AT_ONCE:
+                return True
+            chosen += 1
             job = schedule.choose(self._ledger.in_order(), self.room, self._clock(), busy, self.limit)
             if job is None:
                 break
@@ -57,6 +68,7 @@ class Dispatcher:
             self._pool.hand_in(job, task)
             self._fill_up(job, self.room)
         self._line_up(busy)
+        return False
 
     def _fill_up(self, job: Job, room: Room) -> None:
         """The worker that has been given a tiny task of a job gets as many as are sent ahead: that takes no more of the
