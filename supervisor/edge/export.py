@@ -6,6 +6,7 @@ row, so that all rows wait in a temporary file until then.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.util
 import io
@@ -41,7 +42,8 @@ def write_file(rows: Iterable[Row], form: str, path: Path) -> None:
             out.flush()
             os.fsync(out.fileno())
         partial.replace(path)
-        sync_folder(path.parent)
+        with contextlib.suppress(PermissionError):  # a folder that one may put files into and not read
+            sync_folder(path.parent)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
