@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,14 @@ async def test_a_file_that_could_give_no_pages_back_is_rebuilt_and_can(tmp_path:
         await record.write(store.save_meta("x", "y" * 100_000), store.save_meta("x", ""))
         assert await record.ask("free_pages") > 20
         assert (await record.ask("job", "1")).spec.name == "sweep"
+
+
+async def test_a_file_that_can_not_be_read_any_more_is_an_error_of_the_machine(tmp_path: Path) -> None:
+    with Store(tmp_path / "queue.db") as record:
+        await record.write(store.save_meta("boot", "1"))
+        with closing(sqlite3.connect(tmp_path / "queue.db")) as other:
+            other.execute("DROP TABLE tasks")  # as little of it is left as on a disk that has gone
+        with pytest.raises(OSError, match=r"queue\.db: no such table: tasks"):
+            await record.ask("tasks", 1, [], 0, 10)
+        with pytest.raises(OSError, match="no such table"), record.reading() as queries:
+            queries.tasks(1, [], 0, 10)

@@ -90,8 +90,13 @@ class Store:
                 await asyncio.wait([future], timeout=0.2)
 
     async def ask(self, question: str, *arguments: Any) -> Any:
-        """Answers one of `Queries` in a thread, on a connection of its own."""
-        return await self._loop.run_in_executor(self._reader, getattr(self.queries, question), *arguments)
+        """Answers one of `Queries` in a thread, on a connection of its own; raises OSError where it can't be read."""
+        try:
+            return await self._loop.run_in_executor(self._reader, getattr(self.queries, question), *arguments)
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise  # a defect of ours
+        except sqlite3.DatabaseError as error:
+            raise self._unread(error) from error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Queries]:
@@ -101,7 +106,10 @@ class Store:
             with contextlib.closing(Queries(connect(self._path))) as queries:
                 yield queries
         except sqlite3.Error as error:
-            raise OSError(errno.EIO, f"{self._path}: {error}") from error
+            raise self._unread(error) from error
+
+    def _unread(self, error: sqlite3.Error) -> OSError:
+        return OSError(errno.EIO, f"{self._path}: {error}")
 
     # ── the writer thread ─────────────────────────────────────────────────────────────────────────────────────
 
