@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines import cluster
+from tests.engines import cluster, spaces
 from tests.engines.cluster import Cluster
 from tests.engines.witness import Account
 from tests.mill import Mill
@@ -35,6 +35,12 @@ def made(**how: Any) -> Iterator[Cluster]:
             yield one
     finally:
         shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is awaited here may take as long as an engine takes for it on a busy machine."""
+    monkeypatch.setattr("tests.mill.DEADLINE", 2 * spaces.DEADLINE_S)
 
 
 @pytest.fixture

@@ -76,9 +76,8 @@ class RayMill(Mill):
 
 
 @pytest.fixture
-def mill(tmp_path: Path, lab: RayLab, monkeypatch: pytest.MonkeyPatch) -> Iterator[RayMill]:
-    """A mill with its daemon running; what is awaited of it may take as long as Ray takes for it on a busy machine."""
-    monkeypatch.setattr("tests.mill.DEADLINE", 2 * spaces.DEADLINE_S)
+def mill(tmp_path: Path, lab: RayLab) -> Iterator[RayMill]:
+    """A mill with its daemon running."""
     with RayMill(tmp_path, lab) as made:
         made.start()
         yield made
@@ -259,14 +258,11 @@ def test_tasks_of_a_lost_node_go_elsewhere(mill: RayMill, account: Account) -> N
     account("Ray: a node killed for good, with retry.on = lost", mill, "node", again=2)
 
 
-def test_all_of_it_works_for_an_ordinary_user(
-    tmp_path: Path, account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_of_it_works_for_an_ordinary_user(tmp_path: Path, account: Account) -> None:
     if os.getuid():
         pytest.skip("all tests here run as an ordinary user already")
     if why := spaces.no_user():
         pytest.skip(why)
-    monkeypatch.setattr("tests.mill.DEADLINE", 2 * spaces.DEADLINE_S)
     with tempfile.TemporaryDirectory(prefix="ray") as base, RayLab(Path(base), become=spaces.AS_NOBODY) as lab:
         try:
             lab.up()
