@@ -19,6 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LIST = 'PROCESS_BACKENDS = ["multiprocessing", "loky"]'
+NAMED = "import gristmill\ngristmill.register_joblib()\n"
+"""Has every process of that environment know our backend by its name: some tests name one in programs and workers of
+their own."""
 WITH_OURS = 'PROCESS_BACKENDS = ["multiprocessing", "loky", "gristmill"]'
 
 
@@ -29,6 +32,7 @@ def prepare(place: Path) -> Path:
         venv.create(place, with_pip=True)
     packages = ["-e", str(ROOT), "joblib", "scikit-learn", "pytest", "pytest-timeout", "cloudpickle", "threadpoolctl"]
     subprocess.run([str(python), "-m", "pip", "install", "-q", *packages], check=True)
+    Path(said(python, "import sysconfig; print(sysconfig.get_path('purelib'))"), "sitecustomize.py").write_text(NAMED)
     return python
 
 
