@@ -10,22 +10,16 @@ from typing import Any
 
 import pytest
 
-from tests.mill import Mill
+from tests.mill import DEADLINE, Mill
 
 ROOT = os.geteuid() == 0
 JOB = 'command = "echo {name} >> out"\n'
 
 
-def condition(mill: Mill) -> dict[str, Any]:
-    """What the daemon says about the folder, {} when nothing."""
-    daemon = mill.ask("status")["daemon"]
-    return next((each for each in daemon["conditions"] if each["kind"] == "folder"), {})
-
-
 def says(mill: Mill, words: str) -> None:
     """Waits until the daemon gives this reason; nothing else is held up by it."""
     found: dict[str, Any] = mill.until(
-        lambda: words in (now := condition(mill)).get("reason", "") and now, f"not said: {words}"
+        lambda: words in (now := mill.condition("folder")).get("reason", "") and now, f"not said: {words}"
     )
     assert not found["holds"]
     assert words in mill.grist("status")
@@ -47,7 +41,7 @@ def remove(mill: Mill) -> None:
 
 
 def usable(mill: Mill) -> None:
-    mill.until(lambda: not condition(mill), "the condition is not left")
+    mill.until(lambda: not mill.condition("folder"), "the condition is not left")
 
 
 def ran(mill: Mill) -> list[str]:
@@ -185,7 +179,7 @@ def test_what_is_removed_beside_the_jobs_is_made_again(turning: Mill) -> None:
     assert turning.ended("holds")["state"] == "done"
     (turning.jobs / "bad.toml").write_text("command = \n")
     turning.until((turning.jobs / "rejected" / "bad.toml.error").exists, "not rejected")
-    assert not condition(turning)
+    assert not turning.condition("folder")
 
 
 @pytest.mark.parametrize("name", ["accepted", "done", ".gristmill"])
@@ -232,7 +226,7 @@ def mounted(mill: Mill) -> Iterator[Mill]:
         yield mill
         if mill.process is not None:
             mill.ask("shutdown", kill=True)
-            mill.process.wait(30)
+            mill.process.wait(DEADLINE)
     finally:
         subprocess.run(["umount", "-l", mill.jobs], check=True)
 

@@ -180,7 +180,10 @@ def test_workers_that_were_frozen_while_the_daemon_changed_start_nothing_twice(
 
 def test_a_worker_that_thaws_with_unread_tasks_starts_none_of_them(turning: Mill) -> None:
     claimed = '[resources]\nmemory = "4 MiB"\n'  # of a kind that claims nothing one task would run first
-    turning.drop("warm.toml", f'command = "sleep 0.3"\n{claimed}[items]\ntotal = 2\nper_task = 1\n')
+    waits = 'command = "while ! test -e go; do sleep 0.05; done"\n'
+    turning.drop("warm.toml", f"{waits}{claimed}[items]\ntotal = 2\nper_task = 1\n")
+    turning.running("warm", 2)
+    (turning.base / "go").touch()
     turning.ended("warm")
     frozen = workers(turning)
     assert len(frozen) == 2

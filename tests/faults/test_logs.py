@@ -20,7 +20,9 @@ import os, sys, time
 block = (b"x" * 997 + b"\\0\\x1b]52;c;aGFjaw==\\x07\\xc2\\x9b") * 1000
 for _ in range(100):
     os.write(1, block)
-time.sleep(0.5)
+open("written", "w").close()
+while not os.path.exists("go"):
+    time.sleep(0.05)
 """
 
 
@@ -65,11 +67,12 @@ def test_an_endless_line_costs_nobody_memory(turning: Mill, limit: str) -> None:
     (task,) = turning.running("endless")
     worker = psutil.Process(task["pid"]).parent()
     assert worker is not None
-    size = most = 0
-    while turning.job("endless")["ended_at"] is None:
+    most = 0
+    while not (turning.base / "written").exists():
         turning.status()
-        if psutil.pid_exists(worker.pid):
-            most = max(most, rss(worker.pid))
+        most = max(most, rss(worker.pid))
+    (turning.base / "go").touch()
+    turning.ended("endless")
     (task,) = turning.tasks("endless")
     with open(task["log"], "rb") as file:
         size = file.seek(0, 2)

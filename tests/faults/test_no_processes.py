@@ -117,8 +117,7 @@ def test_a_spawner_that_is_stopped_is_named_and_goes_on(mill: Mill) -> None:
     (spawner,) = map(int, Path(f"/proc/{mill.process.pid}/task/{mill.process.pid}/children").read_text().split())
     os.kill(spawner, signal.SIGSTOP)
     mill.drop("work.toml", WORK)
-    words = mill.until(lambda: mill.status()["daemon"]["reason"], "not said")
-    assert words.startswith("spawner: ")
+    words = mill.until(lambda: mill.condition("spawner"), "not said")["reason"]
     assert words.endswith(f"kill -CONT {spawner}")
     os.kill(spawner, signal.SIGCONT)
     check_all_run(mill)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.faults.replay import History, Names, Tail, read
 from tests.faults.shim import Library, Shim
+from tests.waiting import DEADLINE
 
 
 class Folder:
@@ -28,7 +29,7 @@ class Folder:
         script = self._base / "worker.py"
         script.write_text(f"import os\nos.chdir('data')\n{code}\n")
         words = [sys.executable, "-I", "-S", str(script)]
-        subprocess.run(words, env=self._shim.env, cwd=self._base, check=True, timeout=30)
+        subprocess.run(words, env=self._shim.env, cwd=self._base, check=True, timeout=DEADLINE)
         return contents(self.path)
 
     def after_cut(self, names: Names, tail: Tail, cut: int | None = None, seed: int = 0) -> dict[str, bytes | None]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.shim import Library, Shim
-from tests.mill import Mill
+from tests.mill import DEADLINE, Mill
 
 Run = Callable[[str], "subprocess.CompletedProcess[str]"]
 
@@ -31,7 +31,7 @@ def run(tool: Shim, tmp_path: Path) -> Run:
         script.write_text(f"import os, sys, time, socket\n{code}\n")
         return subprocess.run(
             [sys.executable, "-I", "-S", str(script)], env=tool.env, capture_output=True, text=True, check=False,
-            cwd=tmp_path, timeout=30,
+            cwd=tmp_path, timeout=DEADLINE,
         )
 
     return as_worker
@@ -145,8 +145,8 @@ def test_fsync_is_slow(tool: Shim, run: Run) -> None:
 def test_the_wall_clock_jumps_and_the_other_does_not(tool: Shim, run: Run) -> None:
     tool.shift_clock(-86_400)
     wall, steady = map(float, run("print(time.time(), time.monotonic())").stdout.split())
-    assert abs(wall - (time.time() - 86_400)) < 10
-    assert abs(steady - time.monotonic()) < 10
+    assert abs(wall - (time.time() - 86_400)) < DEADLINE
+    assert abs(steady - time.monotonic()) < DEADLINE
 
 
 def test_another_boot_id_is_shown(tool: Shim, run: Run) -> None:
@@ -161,6 +161,6 @@ def test_daemon_and_workers_feel_it_and_tasks_do_not(mill: Mill, shim: Shim) -> 
     job = mill.ended("clock")
     (task,) = mill.tasks("clock")
     now = time.time()
-    assert abs(job["ended_at"] - (now - 86_400)) < 60
-    assert abs(task["started_at"] - (now - 86_400)) < 60
-    assert abs(int((mill.base / "now").read_text()) - now) < 60
+    assert abs(job["ended_at"] - (now - 86_400)) < 2 * DEADLINE
+    assert abs(task["started_at"] - (now - 86_400)) < 2 * DEADLINE
+    assert abs(int((mill.base / "now").read_text()) - now) < 2 * DEADLINE

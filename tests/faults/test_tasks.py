@@ -14,7 +14,8 @@ import pytest
 
 from gristmill.supervisor.edge import survivors
 from gristmill.supervisor.edge.locks import holder
-from tests.mill import Mill
+from tests.faults.test_kills import slay
+from tests.mill import DEADLINE, Mill
 
 DEAF = """
 import os, signal, sys, time
@@ -68,7 +69,7 @@ def test_a_signal_to_the_daemons_whole_group_leaves_tasks_alone(mill: Mill, numb
     if number == signal.SIGHUP:
         assert mill.status()["daemon"]["state"] == "ok"
     else:
-        mill.process.wait(20)
+        mill.process.wait(DEADLINE)
         mill.kill()
         mill.start("--limit", "2")
     assert {task["pid"] for task in mill.running("two", 2)} == pids
@@ -80,7 +81,7 @@ def test_a_signal_to_the_daemons_whole_group_leaves_tasks_alone(mill: Mill, numb
 def test_cancel_and_timeout_end_deaf_children_and_daemons_that_hide(mill: Mill, how: str) -> None:
     mill.start("--limit", "2")
     (mill.base / "deaf.py").write_text(DEAF)
-    timeout = 'timeout = "1.5s"\n' if "timeout" in how else ""
+    timeout = 'timeout = "10s"\n' if "timeout" in how else ""  # by then it has started all that it starts
     mill.drop("deaf.toml", f'command = ["{sys.executable}", "deaf.py", "pid"]\ngrace = "300ms"\n{timeout}')
     (task,) = mill.running("deaf")
     pids = [task["pid"], pid_in(mill, "pid.child"), pid_in(mill, "pid.daemon")]
@@ -145,7 +146,7 @@ def test_a_task_of_a_killed_worker_goes_on_is_watched_and_is_lost_when_it_ends(t
     spawner = worker_of(worker)
     if how != "alone":
         turning.kill()
-        os.kill(spawner, signal.SIGKILL) if alive(spawner) else None
+        slay(spawner)
     os.kill(worker, signal.SIGKILL)
     if how != "alone":
         turning.start("--limit", "2")
@@ -164,7 +165,7 @@ def test_a_task_of_a_killed_worker_goes_on_is_watched_and_is_lost_when_it_ends(t
 @pytest.mark.parametrize("how", ["cancel", "timeout"])
 def test_a_task_of_a_killed_worker_is_ended_on_request_and_by_its_timeout(turning: Mill, how: str) -> None:
     (turning.base / "deaf.py").write_text(DEAF)
-    timeout = 'timeout = "2s"\n' if how == "timeout" else ""
+    timeout = 'timeout = "10s"\n' if how == "timeout" else ""  # by then it has started all that it starts
     turning.drop("deaf.toml", f'command = ["{sys.executable}", "deaf.py", "pid"]\ngrace = "300ms"\n{timeout}')
     (task,) = turning.running("deaf")
     pids = [task["pid"], pid_in(turning, "pid.child")]
@@ -177,8 +178,7 @@ def test_a_task_of_a_killed_worker_is_ended_on_request_and_by_its_timeout(turnin
         assert turning.ended("deaf")
         assert not any(alive(pid) for pid in pids)
     finally:
-        if alive(hidden):
-            os.kill(hidden, signal.SIGKILL)  # it had hidden from all but its worker
+        slay(hidden)  # it had hidden from all but its worker
 
 
 def test_a_stranger_with_the_pid_of_a_lost_task_is_neither_adopted_nor_signaled(turning: Mill) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import statistics
 import time
 
 import pytest
@@ -37,9 +38,8 @@ def test_a_daemon_that_was_stopped_goes_on_and_says_so(turning: Mill) -> None:
     os.waitid(os.P_PID, turning.process.pid, os.WSTOPPED | os.WNOWAIT)
     turning.after(5)
     turning.process.send_signal(signal.SIGCONT)
-    said = turning.until(lambda: turning.status()["daemon"]["conditions"], "not said")
-    assert said[0]["kind"] == "stall"
-    assert not said[0]["holds"]
+    said = turning.until(lambda: turning.condition("stall"), "not said")
+    assert not said["holds"]
     assert "stood still for" in turning.grist("status")
     check_all_done(turning)
 
@@ -59,13 +59,12 @@ def test_a_clock_that_is_set_cuts_and_reruns_nothing(mill: Mill, shim: Shim, day
         mill.kill()
         mill.start("--limit", "5")
     else:
-        said = mill.until(lambda: mill.status()["daemon"]["conditions"], "not said")
-        assert said[0]["kind"] == "clock"
-        assert ("back" if days < 0 else "forward") in said[0]["reason"]
+        said = mill.until(lambda: mill.condition("clock"), "not said")
+        assert ("back" if days < 0 else "forward") in said["reason"]
     assert mill.ended("again")["state"] == "done"
     check_all_done(mill)
     shown = [task["ended_at"] - task["started_at"] for task in mill.tasks("work")]
-    assert all(0 <= seconds < 60 for seconds in shown), "the clock's jump is counted as work"
+    assert all(0 <= seconds < DAY / 2 for seconds in shown), "the clock's jump is counted as work"
 
 
 def test_a_timeout_goes_by_a_steady_clock(mill: Mill, shim: Shim) -> None:
@@ -79,15 +78,16 @@ def test_a_timeout_goes_by_a_steady_clock(mill: Mill, shim: Shim) -> None:
 
 @pytest.mark.alone
 def test_a_disk_that_takes_its_time_keeps_nobody_waiting(mill: Mill, shim: Shim) -> None:
-    """Every fsync takes 300 ms more: answers come within 1.5 s, and all is done."""
-    shim.slow_sync(300)
+    """Every fsync takes a second more: answers come in far less, and all is done."""
+    shim.slow_sync(1000)
     mill.start("--limit", "2")
     mill.drop("load.toml", 'command = "echo {index} >> out"\n[items]\ntotal = 200\nper_task = 1\n')
-    slowest = 0.0
+    waits: list[float] = []
     while mill.job("load").get("ended_at") is None:
         began = time.monotonic()
-        mill.grist("status")
-        slowest = max(slowest, time.monotonic() - began)
-    print(f"slowest status: {slowest:.2f} s")
-    assert slowest < 1.5
+        mill.ask("status")
+        waits.append(time.monotonic() - began)
+        mill.after(0.1)
+    print(f"status: {statistics.median(waits):.3f} s, at most {max(waits):.2f} s")
+    assert statistics.median(waits) < 0.5
     assert sorted(map(int, (mill.base / "out").read_text().split())) == list(range(200))
