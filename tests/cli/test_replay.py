@@ -17,7 +17,7 @@ from gristmill.supervisor.core.errors import GristError
 from gristmill.supervisor.core.governor.decision import Decision
 from gristmill.supervisor.core.governor.reading import Reading
 from tests.core.test_trace import Count, count, recorded
-from tests.mill import Mill
+from tests.mill import DEADLINE, Mill
 
 
 def told(path: Path, *, everything: bool = False, as_json: bool = False) -> argparse.Namespace:
@@ -119,7 +119,7 @@ def test_a_daemons_record_is_replayed_as_it_was_decided_over_a_kill_and_a_restar
         assert "a daemon runs already" in mill.grist("up", "--plain", "--record", str(tmp_path / "other"), code=2)
         mill.grist("shutdown")
         assert mill.process is not None
-        mill.process.wait(30)
+        mill.process.wait(DEADLINE)
         lines = mill.grist("replay", str(file)).splitlines()
     assert file.stat().st_mode & 0o777 == 0o600
     assert lines[-1].endswith(": all as recorded")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gristmill.supervisor.cli.shutdown import Teller
 from gristmill.supervisor.edge import locks
-from tests.mill import Mill
+from tests.mill import DEADLINE, Mill
 
 WAITING = 'command = "while ! test -e go{index}; do sleep 0.05; done"\n[items]\ntotal = 2\nper_task = 1\n'
 
@@ -17,7 +17,7 @@ WAITING = 'command = "while ! test -e go{index}; do sleep 0.05; done"\n[items]\n
 def reap(mill: Mill) -> int:
     """The daemon's exit code, once it has ended by itself."""
     assert mill.process is not None and mill.process.stdout is not None
-    code = mill.process.wait(30)
+    code = mill.process.wait(DEADLINE)
     mill.process.stdout.close()
     mill.process = None
     return code
@@ -47,12 +47,12 @@ def test_a_drain_says_what_it_waits_for_as_that_changes(turning: Mill) -> None:
     assert drain.stdout is not None
     with drain.stdout as said:
         assert "stops when 2 running tasks have ended" in said.readline()
-        assert said.readline().startswith("2 running tasks left: train 2 – 00:0")
+        assert said.readline().startswith("2 running tasks left: train 2 – 00:")
         (turning.base / "go0").touch()
-        assert said.readline().startswith("1 running task left: train 1 – 00:0")
+        assert said.readline().startswith("1 running task left: train 1 – 00:")
         (turning.base / "go1").touch()
         assert said.read() == ""
-    assert drain.wait(30) == 0
+    assert drain.wait(DEADLINE) == 0
     assert locks.holder(turning.state / "lock") is None
     assert reap(turning) == 0
 
@@ -60,7 +60,6 @@ def test_a_drain_says_what_it_waits_for_as_that_changes(turning: Mill) -> None:
 def hear_interrupts() -> None:
     """Undoes what a shell does to the programs that it starts in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
 
 
 def test_an_interrupted_wait_leaves_the_drain_going_and_says_so(turning: Mill) -> None:
@@ -74,7 +73,7 @@ def test_an_interrupted_wait_leaves_the_drain_going_and_says_so(turning: Mill) -
         assert "2 running tasks left" in said.readline()
         drain.send_signal(signal.SIGINT)
         assert "the drain goes on" in said.read()
-    assert drain.wait(30) == 130
+    assert drain.wait(DEADLINE) == 130
     assert "Traceback" not in turning.errors.read_text()
     assert "draining" in turning.status()["daemon"]["reason"]
     for name in ("go0", "go1"):
@@ -100,8 +99,10 @@ def test_a_drain_with_nothing_running_ends_at_once(turning: Mill) -> None:
 
 
 def test_kill_ends_the_tasks_first_and_waits_for_those_that_are_deaf(turning: Mill) -> None:
-    turning.drop("deaf.toml", 'command = "trap \'\' TERM; while :; do sleep 0.1; done"\ngrace = "3s"\n')
+    deaf = "trap '' TERM; echo deaf; while :; do sleep 0.1; done"
+    turning.drop("deaf.toml", f'command = "{deaf}"\ngrace = "3s"\n')
     (task,) = turning.running("deaf")
+    turning.until(lambda: "deaf" in turning.grist("log", "deaf"), "the trap is not set")
     said = turning.grist("shutdown", "--kill")
     assert "1 running task is told to end" in said
     assert "1 running task left: deaf 1" in said

@@ -64,15 +64,15 @@ def test_jobs_that_wait_for_each_other_are_told_so(turning: Mill) -> None:
 def test_a_job_that_takes_too_long_fails_and_what_runs_of_it_is_ended(turning: Mill) -> None:
     turning.drop("slow.toml", """command = "sleep {s}"
 grace = "1s"
-limits = { time = "1500ms", workers = 2 }
+limits = { time = "5s", workers = 2 }
 [grid]
 s = [0, 600, 601, 602]
 """)
     job = turning.ended("slow")
-    assert (job["state"], job["reason"]) == ("failed", "timeout: took longer than 1.5 s")
+    assert (job["state"], job["reason"]) == ("failed", "timeout: took longer than 5 s")
     fates = [(task["state"], task["reason"]) for task in turning.tasks("slow")]
     assert fates[0][0] == "done" and ("canceled", "its job has failed") in fates
-    assert job["ended_at"] - job["started_at"] < 20
+    assert job["ended_at"] - job["started_at"] < 60
 
 
 def test_a_job_that_may_not_begin_yet_holds_nobody_up_and_can_be_canceled(turning: Mill) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.supervisor.core import trace
+from tests.daemon.recorded import steps
 from tests.mill import Mill
 
 CANARY_S = 3.0
@@ -102,6 +102,7 @@ def test_of_a_new_kind_one_task_runs_first_then_several_and_it_is_known_after_a_
     mill.ended("fresh")
 
 
+@pytest.mark.alone
 def test_a_claim_is_not_overridden_by_what_was_learned(diary: Diary) -> None:
     mill = diary.mill
     mill.start("--limit", "6")
@@ -222,9 +223,8 @@ def spent(pid: int) -> float:
 
 def told(record: Path, job: str) -> set[float | None]:
     """The progress of tasks of a job as the governor was told it so far."""
-    lines = record.read_bytes().splitlines(keepends=True)
-    steps = [line for line in trace.read(lines) if isinstance(line, trace.Step)] if lines else []
-    return {task.progress for step in steps for task in step.reading.running if task.kind.startswith(f"{job}#")}
+    running = (task for step in steps(record) for task in step.reading.running)
+    return {task.progress for task in running if task.kind.startswith(f"{job}#")}
 
 
 @pytest.mark.parametrize("way", ["echo ' 42%|####      |'", "echo 0.42 > $GRIST_PROGRESS"])

@@ -48,6 +48,13 @@ def heard(line: Client, job: int, count: int) -> dict[int, list[Any]]:
     return found
 
 
+def over(line: Client, job: int) -> dict[str, str]:
+    """How the job ended, once it has."""
+    while not (found := line.ask("ends", job=job, timeout=10)["over"]):
+        pass
+    return dict(found)
+
+
 def test_items_run_as_they_come_and_the_job_ends_when_it_is_closed(turning: Mill, line: Client) -> None:
     job = opened(line)
     assert (turning.job("open")["items"], turning.job("open")["state"]) == (0, "queued")
@@ -57,7 +64,7 @@ def test_items_run_as_they_come_and_the_job_ends_when_it_is_closed(turning: Mill
     assert line.ask("append", job=job, first=2, count=1) == {"total": 3}
     assert heard(line, job, 1)[2][:2] == ["failed", "exit 1"]
     line.ask("seal", job=job)
-    assert line.ask("ends", job=job, timeout=10)["over"] == {"state": "failed", "reason": "1 of 3 items failed"}
+    assert over(line, job) == {"state": "failed", "reason": "1 of 3 items failed"}
     assert turning.ended("open")["items"] == 3
     with pytest.raises(GristError, match="takes no more items"):
         line.ask("append", job=job, first=3, count=1)

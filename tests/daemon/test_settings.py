@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gristmill.supervisor.core import trace
-from tests.mill import Mill
+from tests.daemon.recorded import steps
+from tests.mill import DEADLINE, Mill
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def write(mill: Mill, text: str) -> None:
 def niceness(mill: Mill, name: str) -> str:
     """What a task that is started now is told of its niceness, once it has one: it is given right after the start."""
     command = "until [ $(nice) -gt 0 ]; do sleep 0.02; done; nice"
-    mill.drop(f"{name}.toml", f'command = "{command}"\ntimeout = "20s"\n')
+    mill.drop(f"{name}.toml", f'command = "{command}"\ntimeout = "1m"\n')
     mill.ended(name)
     return mill.grist("log", name).splitlines()[-1]
 
@@ -139,16 +139,13 @@ def test_up_hands_the_limit_to_the_daemon_that_it_starts(mill: Mill) -> None:
         assert "a daemon runs already – say `grist limit 2`" in mill.grist("up", "--limit", "2", code=2)
         mill.grist("shutdown")
         process.stdout.read()
-    assert process.wait(20) == 0
+    assert process.wait(DEADLINE) == 0
 
 
 def test_in_polite_hours_the_governor_is_given_its_part_of_the_machine(mill: Mill) -> None:
     write(mill, 'polite = ["00:00-24:00"]\npolite_share = 0.3\nmemory_reserve = "1 GiB"\n')
     record = mill.base / "trace"
     mill.start("--record", str(record))
-    mill.until(lambda: record.read_bytes().count(b"\n") > 2, "nothing is recorded")
-    lines = record.read_bytes().splitlines(keepends=True)[:2]
-    _, step = trace.read(lines)
-    assert isinstance(step, trace.Step)
+    step, *_ = mill.until(lambda: steps(record), "nothing is recorded")
     assert (step.reading.share, step.reading.reserve) == (0.3, 1 << 30)
     assert step.reading.polite == "polite hours at all times: 30 % of the machine"

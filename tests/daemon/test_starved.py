@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.supervisor.core import trace
 from gristmill.supervisor.core.governor import Running
-from gristmill.supervisor.core.trace import Step
+from tests.daemon.recorded import steps
 from tests.mill import Mill
 
 
@@ -38,10 +37,8 @@ def crowded() -> Iterator[None]:
 
 
 def seen(record: Path) -> list[Running]:
-    """All that was recorded of running tasks, whole lines only."""
-    lines = [line for line in record.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    steps = trace.read(lines) if lines else ()
-    return [task for step in steps if isinstance(step, Step) for task in step.reading.running]
+    """All that was recorded of running tasks."""
+    return [task for step in steps(record) for task in step.reading.running]
 
 
 @pytest.mark.alone

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gristmill.supervisor.core import trace
 from gristmill.supervisor.core.governor import Reading
+from tests.daemon.recorded import steps
 from tests.mill import Mill
 
 SOON_S = 0.8
@@ -17,8 +17,7 @@ def test_the_machine_is_looked_at_as_soon_as_there_is_work(mill: Mill) -> None:
     mill.start("--record", str(record))
 
     def readings() -> list[Reading]:
-        lines = record.read_bytes().splitlines(keepends=True)
-        return [step.reading for step in trace.read(lines) if isinstance(step, trace.Step)] if lines else []
+        return [step.reading for step in steps(record)]
 
     def soon() -> bool:
         seen = len(readings())

@@ -12,7 +12,7 @@ import pytest
 from gristmill.supervisor.cli import launchpad
 from gristmill.supervisor.cli.place import Place
 from gristmill.supervisor.core.errors import GristError
-from tests.mill import Mill
+from tests.mill import DEADLINE, Mill
 
 
 def test_up_serves_shows_its_progress_and_ends_when_all_is_done(mill: Mill) -> None:
@@ -46,7 +46,7 @@ def test_up_ends_quietly_when_it_is_told_to(mill: Mill) -> None:
         assert "0 of 0 jobs" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         process.stdout.read()
-    assert process.wait(20) == 0
+    assert process.wait(DEADLINE) == 0
     assert "Traceback" not in mill.errors.read_text()
 
 
@@ -74,7 +74,7 @@ def test_up_with_examples_drops_them_where_they_find_their_data(mill: Mill) -> N
         assert right(mill) >= 64
         mill.grist("shutdown", "--kill")
         process.stdout.read()
-    assert process.wait(20) == 0
+    assert process.wait(DEADLINE) == 0
 
 
 def right(mill: Mill) -> int:
@@ -115,7 +115,7 @@ def test_a_demo_that_is_interrupted_leaves_the_limit_as_it_was_and_nothing_that_
         assert turning.status()["limit"]["workers"] == 1
         demo.send_signal(number)
         said = demo.stdout.read()
-    assert demo.wait(60) == 130
+    assert demo.wait(DEADLINE) == 130
     assert "interrupted: " in said
     assert turning.ended("too_long_method")["state"] == "canceled"
     limit = turning.status()["limit"]

@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import DEADLINE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -56,7 +58,7 @@ def run_shell(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ended]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=3 * DEADLINE,
             check=False,
         )
         result = json.loads(result_file.read_text()) if result_file.exists() else None

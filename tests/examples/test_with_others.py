@@ -56,7 +56,8 @@ def test_the_array_runs_as_with_sbatch_and_leaves_its_logs(mill: Mill, digits: N
 def test_whoever_is_to_be_told_is_told(mill: Mill) -> None:
     mill.ended("notify")
     file = mill.jobs / "examples" / "out" / "notified.json"
-    told = json.loads(mill.until(lambda: file.exists() and file.read_text(), "nobody was told"))
+    mill.until(lambda: file.exists() and file.read_text().endswith("\n"), "nobody was told")
+    told = json.loads(file.read_text())
     assert (told["topic"], told["name"]) == ("done", "notify")
 
 

@@ -6,6 +6,7 @@ import contextlib
 import math
 import multiprocessing
 import threading
+from collections.abc import Callable
 from concurrent import futures
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,8 +18,8 @@ import pytest
 from gristmill import Client, Executor, InitializerError
 from tests.python import work
 from tests.python.conftest import CLAIMED
+from tests.waiting import DEADLINE, until
 
-DEADLINE = 60.0
 MANY = 3000
 
 
@@ -216,12 +217,6 @@ def test_a_call_that_is_canceled_while_it_is_sent_does_not_run(client: Client, t
     assert future.cancelled() and not ran.exists()
 
 
-def wait_until(what: object) -> None:
+def wait_until(what: Callable[[], object]) -> None:
     """Waits until something is true; an event that nobody tells of."""
-    assert callable(what)
-    pause = threading.Event()
-    for _ in range(int(DEADLINE / 0.01)):
-        if what():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not come to be")
+    until(what, "it did not come to be")
