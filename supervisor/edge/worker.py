@@ -80,7 +80,7 @@ ORDERS: dict[int, str] = {
 }
 """What an orphaned worker hears from the next daemon, which has no socket to it. But for the first they are signals
 that a worker which does not know them ignores."""
-PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 15, 36
+PR_SET_CHILD_SUBREAPER = 36
 FALLOC_FL_KEEP_SIZE = 1
 PIDFD_OPEN, PIDFD_SEND_SIGNAL = 434, 424  # system calls of Linux ≥ 5.3; Python has them from 3.9 on
 IOPRIO_SET = {"x86_64": 251, "aarch64": 30}.get(os.uname().machine)

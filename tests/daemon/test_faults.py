@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.mill import Mill
+from tests.mill import DEADLINE, Mill
+from tests.processes import alive, children, slay
 
 
 def refusal(mill: Mill, name: str) -> str:
@@ -94,13 +95,13 @@ def test_a_folder_that_is_missing_or_open_to_others_is_refused(mill: Mill) -> No
 def test_a_folder_opened_to_others_or_taken_away_holds_the_intake_until_it_is_mended(turning: Mill) -> None:
     turning.jobs.chmod(0o777)
     turning.drop("first.toml", 'command = "true"\n')
-    turning.until(lambda: "others may write" in turning.status()["daemon"]["reason"], "the fault is not shown")
+    turning.until(lambda: "others may write" in turning.grist("status"), "the fault is not shown")
     assert turning.ask("status")["jobs"] == []
     turning.jobs.chmod(0o755)
     turning.ended("first")
     moved = turning.base / "moved"
     turning.jobs.rename(moved)
-    turning.until(lambda: "No such file" in turning.status()["daemon"]["reason"], "the fault is not shown")
+    turning.until(lambda: "No such file" in turning.grist("status"), "the fault is not shown")
     turning.jobs.mkdir(mode=0o755)
     turning.drop("second.toml", 'command = "true"\n')
     turning.ended("second")
@@ -209,8 +210,7 @@ def test_a_killed_worker_costs_only_its_own_task(turning: Mill) -> None:
 
 def test_a_killed_spawner_is_replaced_and_costs_nothing(turning: Mill) -> None:
     assert turning.process is not None
-    children = Path(f"/proc/{turning.process.pid}/task/{turning.process.pid}/children").read_text().split()
-    (spawner,) = (int(pid) for pid in children)
+    (spawner,) = children(turning.process.pid)
     turning.drop_claimed(
         "long.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n[items]\ntotal = 4\nper_task = 1\n'
     )
@@ -218,6 +218,11 @@ def test_a_killed_spawner_is_replaced_and_costs_nothing(turning: Mill) -> None:
     os.kill(spawner, signal.SIGKILL)
     (turning.base / "go").touch()
     assert turning.ended("long")["items_done"] == 4
+
+
+def living(daemon: int) -> int:
+    """The spawner of a daemon; 0 while that which was killed is not replaced."""
+    return next(filter(alive, children(daemon)), 0)
 
 
 def test_killed_workers_and_spawner_cost_attempts_and_nothing_else(turning: Mill) -> None:
@@ -234,10 +239,9 @@ on = ["lost"]
         turning.until(functools.partial(far, turning, done, "tiny"), "no progress")
         assert turning.process is not None
         daemon = turning.process.pid
-        (spawner,) = Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()
-        workers = Path(f"/proc/{spawner}/task/{spawner}/children").read_text().split()
-        for pid in (spawner, *workers):
-            os.kill(int(pid), signal.SIGKILL)
+        spawner = turning.until(functools.partial(living, daemon), "there is no spawner")
+        for pid in (spawner, *children(spawner)):
+            slay(pid)
     job = turning.ended("tiny")
     assert (job["state"], job["items_done"]) == ("done", 600)
     assert set(map(int, (turning.base / "out").read_text().split())) == set(range(600))
@@ -300,9 +304,9 @@ def test_shutdown_can_drain_or_kill(turning: Mill) -> None:
         assert "stops when 2 running tasks have ended" in drain.stdout.readline()
     turning.until(lambda: "draining" in turning.status()["daemon"]["reason"], "draining is not shown")
     (turning.base / "go").touch()
-    assert drain.wait(20) == 0
+    assert drain.wait(DEADLINE) == 0
     assert turning.process is not None
-    assert turning.process.wait(20) == 0
+    assert turning.process.wait(DEADLINE) == 0
     assert turning.process.stdout is not None
     turning.process.stdout.close()
     turning.start("--limit", "2")

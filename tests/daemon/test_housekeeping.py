@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gristmill.supervisor.core.errors import GristError
-from tests.faults.test_soak import children, resident
 from tests.mill import Mill
+from tests.processes import children, resident
 
 LINES = 'command = "echo {index}; echo {index} > $GRIST_RESULT"\n[items]\ntotal = 3\nper_task = 1\n'
 

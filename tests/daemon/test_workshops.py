@@ -22,6 +22,7 @@ from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.workshops import Workshops
 from tests.mill import DEADLINE
+from tests.processes import alive
 
 BLOCKED = "import os\nopen(os.environ['GATE']).close()\ndef f():\n    pass\n"
 
@@ -81,13 +82,6 @@ async def opened(base: Path) -> AsyncIterator[Street]:
         finally:
             street.shops.close()
             os.close(output)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 async def test_an_import_that_takes_too_long_is_ended_and_its_job_has_failed(

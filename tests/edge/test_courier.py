@@ -14,7 +14,7 @@ import pytest
 from gristmill.supervisor.edge import courier
 from gristmill.supervisor.edge.courier import Errand
 from gristmill.supervisor.notifier import shown
-from tests.edge.test_worker import alive
+from tests.processes import alive
 from tests.waiting import until
 
 

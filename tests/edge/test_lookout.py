@@ -13,8 +13,8 @@ from gristmill.supervisor import lookout
 from gristmill.supervisor.core.errors import FolderError
 from gristmill.supervisor.edge.folder import JobsFolder
 from gristmill.supervisor.lookout import Lookout
+from tests.waiting import DEADLINE
 
-DEADLINE = 60.0
 LOOKS = 5
 
 
@@ -44,9 +44,9 @@ def folder(tmp_path: Path) -> Watched:
 @pytest.fixture
 def looking(folder: Watched, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lookout]:
     monkeypatch.setattr(lookout, "LOOK_EVERY", 0.02)
-    found = Lookout(folder)
-    yield found
-    found.close()
+    looker = Lookout(folder)
+    yield looker
+    looker.close()
 
 
 async def names(looking: Lookout) -> list[bytes]:
@@ -61,6 +61,13 @@ async def quiet(looking: Lookout, folder: Watched) -> asyncio.Task[list[bytes]]:
     return waiting
 
 
+async def found(waiting: asyncio.Task[list[bytes]], looking: Lookout) -> list[bytes]:
+    """What comes in the end: a look may see a file that is not known to be complete yet."""
+    while not (files := await asyncio.wait_for(waiting, DEADLINE)):
+        waiting = asyncio.create_task(names(looking), name="next")
+    return files
+
+
 async def test_an_empty_folder_is_looked_at_and_nobody_is_woken(looking: Lookout, folder: Watched) -> None:
     waiting = await quiet(looking, folder)
     assert not waiting.done()
@@ -73,7 +80,7 @@ async def test_a_file_is_found_by_a_hint(looking: Lookout, folder: Watched, monk
     monkeypatch.setattr(lookout, "LOOK_EVERY", 1000.0)
     (folder.path.parent / "a.toml").write_text("command = 'true'\n")
     (folder.path.parent / "a.toml").rename(folder.path / "a.toml")
-    assert await asyncio.wait_for(waiting, DEADLINE) == [b"a.toml"]
+    assert await found(waiting, looking) == [b"a.toml"]
 
 
 async def test_what_no_hint_tells_of_is_found_by_looking(looking: Lookout, folder: Watched) -> None:
@@ -82,9 +89,7 @@ async def test_what_no_hint_tells_of_is_found_by_looking(looking: Lookout, folde
     script.chmod(0o600)
     waiting = await quiet(looking, folder)
     script.chmod(0o700)  # only now it is a job
-    while not (found := await asyncio.wait_for(waiting, DEADLINE)):  # seen, and not known to be complete yet
-        waiting = asyncio.create_task(names(looking), name="next")
-    assert found == [b"script"]
+    assert await found(waiting, looking) == [b"script"]
 
 
 async def test_a_folder_that_goes_is_told(looking: Lookout, folder: Watched) -> None:

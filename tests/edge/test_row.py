@@ -17,7 +17,8 @@ from gristmill.supervisor.core import journal
 from gristmill.supervisor.core.journal import Fates, Key
 from gristmill.supervisor.edge.worker import descendants
 from tests.edge.test_warm import NEVER, Warm
-from tests.edge.test_worker import alive, log_of
+from tests.edge.test_worker import log_of
+from tests.processes import alive
 from tests.waiting import after, until
 
 BEGIN = "os.close(os.open(f'begun-{index}-' + str(os.getpid()), os.O_CREAT | os.O_EXCL))"

@@ -17,6 +17,7 @@ from gristmill.supervisor.core import journal
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.edge import spawner
 from tests.edge.test_worker import Worker, log_of, wait_for, worker
+from tests.processes import states
 from tests.waiting import DEADLINE, after, until
 
 __all__ = ["worker"]
@@ -30,35 +31,6 @@ TREES = {
     "a child in a session of its own": BEAT + f"setsid sh -c '{BEAT} beat a' & beat b",
     "a child without its environment": f"env -i PATH=$PATH sh -c '{BEAT} beat a' & {BEAT} beat b",
 }
-
-
-def states(root: int) -> list[str]:
-    """The state of each process that descends from `root`, those left out that have ended."""
-    parents: dict[int, tuple[int, str]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents[int(entry)] = (int(fields[1]), fields[0])
-    found, size = {root}, 0
-    while size != len(found):
-        size = len(found)
-        found |= {pid for pid, (parent, _) in parents.items() if parent in found}
-    return ["T" if parents[pid][1] == "D" and bound_to_stop(pid) else parents[pid][1]
-            for pid in found - {root} if parents[pid][1] not in "ZX"]
-
-
-def bound_to_stop(pid: int) -> bool:
-    """Whether a process in the kernel's hands has its stop before it: a shell whose child was stopped in `vfork`, so
-    before it became another program, wakes up only to stop."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-    pending = next(line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd:"))
-    return bool(int(pending, 16) >> (signal.SIGSTOP - 1) & 1)
 
 
 def stopped(worker: Worker) -> bool:

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ import pytest
 from gristmill.supervisor.core import journal
 from gristmill.supervisor.edge import program
 from gristmill.supervisor.edge.runs import Runs
-from tests.edge.test_worker import Worker, alive, log_of, log_path, wait_for
+from tests.edge.test_worker import Worker, log_of, log_path, wait_for
+from tests.processes import alive
 from tests.waiting import DEADLINE, until
 
 SCRIPT = Path(program.__file__).with_name("warm.py")
@@ -336,7 +336,7 @@ def test_a_call_that_takes_too_long_is_ended_with_all_that_it_started_and_the_ne
     for number, seconds in enumerate((0.3, 3.0, 30.0)):  # on a busy machine that alone may take longer than it is given
         looker.tell(recycle=looker.context["recycle"], timeout=seconds)
         end = looker.made(number, f"[{starts}, sys.stdout.flush(), time.sleep(600)]")
-        if log_path(looker, number).exists():
+        if log_path(looker, number).exists() and log_of(looker, number).endswith("\n"):
             break
     assert (end["why"], end["signal"]) == ("timeout", signal.SIGTERM)
     assert not alive(int(log_of(looker, number)))
@@ -444,25 +444,14 @@ def test_a_call_does_not_outlive_both_its_worker_and_the_process_that_the_journa
     warm = make(call="lab:look", places=("what",))
     warm.call(0, "[os.symlink(str(os.getpid()), 'pid'), time.sleep(600)]")
     warm.hear("s")
-    deadline = time.monotonic() + DEADLINE
-    while not os.path.lexists(warm.base / "pid"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: os.path.lexists(warm.base / "pid"), "it does not run")
     call = int(os.readlink(warm.base / "pid"))
     (start,) = journal.read((warm.runs.path(warm.run) / "journal").read_bytes()).running.values()
     assert start.pid not in (None, call)
     os.kill(warm.pid, signal.SIGKILL)
     assert alive(call)
     os.kill(start.pid or 0, signal.SIGKILL)
-    gone(call)
-
-
-def gone(pid: int) -> None:
-    """Waits until a process has ended."""
-    deadline = time.monotonic() + DEADLINE
-    while alive(pid):
-        assert time.monotonic() < deadline, f"{pid} lives"
-        time.sleep(0.01)
+    until(lambda: not alive(call), "it lives on")
 
 
 # ── one process for many calls ────────────────────────────────────────────────────────────────────────────────────

@@ -22,6 +22,7 @@ from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.edge import spawner
 from gristmill.supervisor.edge import worker as code
 from gristmill.supervisor.edge.runs import Runs
+from tests.processes import alive
 from tests.waiting import DEADLINE, until
 
 
@@ -112,13 +113,6 @@ def wait_for(path: Path) -> str:
         return text if text.endswith("\n") else ""
 
     return until(lines, f"{path} was not written")
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize("code", [0, 1, 137, 255])

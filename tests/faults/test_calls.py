@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import Load, Sort, spawners, workers
-from tests.faults.test_kills import alive, check_nothing_left, kill_at_random, live, slay
+from tests.faults.test_kills import check_nothing_left, kill_at_random, live
 from tests.mill import Mill
+from tests.processes import alive, children, slay
 
 KILLS, FULL_KILLS = 8, 200
 
@@ -83,7 +84,7 @@ def runners(mill: Mill) -> list[int]:
     found = []
     for pid in workers(mill):
         try:
-            found += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+            found += children(pid)
         except FileNotFoundError:
             continue  # it has just ended
     return found
@@ -149,7 +150,7 @@ def test_a_call_outlives_its_daemon_and_its_value_is_learned(holding: Mill, isol
     assert holding.ended("two")["items_done"] == 2
     assert '"result": 1' in holding.grist("results", "two", "--json")
     assert sorted(traces(holding)) == ["b 0", "b 1", "e 0", "e 1"]
-    holding.until(lambda: not any(alive(str(pid)) for pid in pids), "runners are left behind")
+    holding.until(lambda: not any(alive(pid) for pid in pids), "runners are left behind")
 
 
 @BOTH
@@ -157,7 +158,7 @@ def test_a_call_that_ended_while_no_daemon_was_there_keeps_its_value(holding: Mi
     left = workers(holding)
     holding.kill()
     (holding.base / "go").touch()
-    holding.until(lambda: not any(alive(str(pid)) for pid in left), "the workers did not leave")
+    holding.until(lambda: not any(alive(pid) for pid in left), "the workers did not leave")
     holding.start("--limit", "2")
     assert holding.ended("two")["items_done"] == 2
     assert [line.rpartition(": ")[2] for line in holding.grist("results", "two", "--json").splitlines()] == ["0}", "1}"]
@@ -172,12 +173,12 @@ def test_the_call_of_a_killed_worker_runs_on_and_is_lost_only_at_its_end(holding
     holding.kill()
     holding.start("--limit", "2")
     assert sorted(task["pid"] for task in holding.running("two", 2)) == sorted(pids)
-    assert all(alive(str(pid)) for pid in pids)
+    assert all(alive(pid) for pid in pids)
     (holding.base / "go").touch()
     assert holding.ended("two")["items_failed"] == 2
     assert [task["state"] for task in holding.tasks("two")] == ["lost"] * 2
     assert sorted(traces(holding)) == ["b 0", "b 1", "e 0", "e 1"]
-    assert not any(alive(str(pid)) for pid in pids), "a runner without a worker stays"
+    assert not any(alive(pid) for pid in pids), "a runner without a worker stays"
 
 
 @BOTH
@@ -232,7 +233,7 @@ def test_jobs_of_calls_go_on_after_a_daemon_that_died_while_it_imported(turning:
     importing = [pid for pid in spawners(turning) if "warm.py" in Path(f"/proc/{pid}/cmdline").read_text()]
     assert importing
     turning.kill()
-    turning.until(lambda: not any(alive(str(pid)) for pid in importing), "an import outlives who waits for it")
+    turning.until(lambda: not any(alive(pid) for pid in importing), "an import outlives who waits for it")
     turning.start("--limit", "2")
     turning.until(lambda: turning.job("slow").get("reason", "").startswith("importing slow: "), "it is not imported")
     with open(gate, "w"):

@@ -7,12 +7,12 @@ import os
 import random
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.faults.load import BRISK, LONG, SLAIN, Load, linger, spawners, workers
 from tests.mill import Mill
+from tests.processes import alive, slay
 
 SHORT_KILLS, FULL_KILLS = 10, 200
 
@@ -42,23 +42,6 @@ def live(mill: Mill, load: Load, chance: random.Random) -> None:
 def far(load: Load, moment: int) -> bool:
     """Whether so many tasks have begun."""
     return load.begun() >= moment
-
-
-def slay(pid: int) -> bool:
-    """SIGKILL; False where nobody was left to kill."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def alive(pid: str) -> bool:
-    """Whether a process runs; one that has ended and was not waited for by whoever inherited it does not."""
-    try:
-        return Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def check_nothing_left(mill: Mill) -> None:
@@ -133,7 +116,7 @@ per_task = 1
         turning.kill()
         turning.start("--limit", "2")
         assert [task["state"] for task in turning.running("two", 2)] == ["running"] * 2
-        pids = (turning.base / "pids").read_text().split()
+        pids = [int(pid) for pid in (turning.base / "pids").read_text().split()]
         assert all(alive(pid) for pid in pids)
     finally:
         (turning.base / "go").touch()
@@ -203,7 +186,7 @@ def test_a_worker_that_thaws_with_unread_tasks_starts_none_of_them(turning: Mill
     finally:
         thaw(frozen)
     turning.until(lambda: not set(workers(turning)) & set(frozen), "the thawed workers did not leave")
-    turning.until(lambda: not any(alive(str(pid)) for pid in frozen), "the thawed workers live on")
+    turning.until(lambda: not any(alive(pid) for pid in frozen), "the thawed workers live on")
     load.check()
 
 

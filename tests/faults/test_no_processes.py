@@ -14,6 +14,7 @@ from gristmill.supervisor.edge import survivors
 from tests.faults.shim import Shim
 from tests.faults.test_upgrade import install
 from tests.mill import Mill
+from tests.processes import children
 
 WORK = """command = "echo {index} >> done; sleep 0.02"
 [items]
@@ -114,7 +115,7 @@ def test_tasks_have_the_users_limit_of_open_files_and_not_the_daemons(mill: Mill
 def test_a_spawner_that_is_stopped_is_named_and_goes_on(mill: Mill) -> None:
     mill.start("--limit", "4")
     assert mill.process is not None
-    (spawner,) = map(int, Path(f"/proc/{mill.process.pid}/task/{mill.process.pid}/children").read_text().split())
+    (spawner,) = children(mill.process.pid)
     os.kill(spawner, signal.SIGSTOP)
     mill.drop("work.toml", WORK)
     words = mill.until(lambda: mill.condition("spawner"), "not said")["reason"]
@@ -128,7 +129,7 @@ def test_a_spawner_that_can_not_live_is_not_started_again_and_again(mill: Mill) 
     mill.env["PYTHONPATH"] = str(install(mill.base / "program", "1.0"))
     mill.start("--limit", "4")
     assert mill.process is not None
-    (spawner,) = map(int, Path(f"/proc/{mill.process.pid}/task/{mill.process.pid}/children").read_text().split())
+    (spawner,) = children(mill.process.pid)
     worker = mill.base / "program" / "gristmill" / "supervisor" / "edge" / "worker.py"
     away = worker.rename(worker.with_suffix(".away"))
     os.kill(spawner, signal.SIGKILL)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.edge.test_stopping import states
 from tests.mill import DEADLINE, Mill
+from tests.processes import states
 
 pytestmark = pytest.mark.alone
 

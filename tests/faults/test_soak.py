@@ -16,6 +16,7 @@ from pathlib import Path
 from gristmill.supervisor.edge import survivors
 from gristmill.supervisor.edge.locks import holder
 from tests.mill import Mill
+from tests.processes import children, resident
 
 MB = 1 << 20
 FLAT_MB = 5
@@ -43,14 +44,6 @@ class Weight:
     @classmethod
     def of(cls, daemon: int, spawner: int) -> Weight:
         return cls(resident(daemon), resident(spawner), len(os.listdir(f"/proc/{daemon}/fd")))
-
-
-def resident(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def of_this_mill(mill: Mill) -> list[int]:

@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.edge.test_stopping import states
 from tests.faults import keeper as program
-from tests.faults.test_kills import alive
 from tests.faults.test_upgrade import install
+from tests.processes import alive, children, states
 from tests.waiting import DEADLINE, after, until
 
 PATIENT_S = 4.0
@@ -111,9 +110,8 @@ class Keep:
         return int(Path(f"/proc/{task['pid']}/stat").read_text().rpartition(")")[2].split()[1])
 
     def spawner(self) -> int:
-        mine = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        return next(int(pid) for pid in Path(mine).read_text().split()
-                    if Path(f"/proc/{pid}/comm").read_text() == "grist-spawner\n")
+        ours = children(self.process.pid)
+        return next(pid for pid in ours if Path(f"/proc/{pid}/comm").read_text() == "grist-spawner\n")
 
     def end(self, code: int = 0) -> dict[str, Any]:
         """Lets the task come to its end, which is to be `code`."""
@@ -284,7 +282,7 @@ def test_a_task_without_a_worker_has_its_timeout_and_no_stopped_time_in_it(keep:
     keep.reach("paused")
     keep.ask("resume")
     keep.moves()
-    keep.until(lambda: not alive(str(pid)), "it has no timeout any more")
+    keep.until(lambda: not alive(pid), "it has no timeout any more")
 
 
 def test_a_stopped_task_is_canceled(keep: Keep) -> None:
@@ -328,7 +326,7 @@ def test_an_evicted_task_runs_again_with_a_raised_claim_and_no_attempt_less(
     keep.tries(2)
     again = keep.reach("running")
     assert (again["attempts"], again["pid"] != task["pid"]) == (1, True)
-    assert not alive(str(task["pid"]))
+    assert not alive(task["pid"])
     assert keep.ask("need") == 1_500_000_000
     ended = keep.end()
     assert keep.ask("results") == [2]
@@ -378,7 +376,7 @@ def test_a_daemon_that_dies_while_it_evicts_finds_the_task_queued_again(keep: Ke
     keep.reach("running")
     keep.kill()
     os.kill(worker, signal.SIGCONT)
-    keep.until(lambda: not alive(str(pid)), "it was not ended")
+    keep.until(lambda: not alive(pid), "it was not ended")
     keep.start()
     keep.tries(2)
     keep.end()
@@ -388,7 +386,7 @@ def test_the_keeper_leaves_nothing_running(keep: Keep) -> None:
     """The harness itself: when it hangs up, its workers leave."""
     keep.add("true")
     keep.reach("done")
-    worker = Path(f"/proc/{keep.spawner()}/task/{keep.spawner()}/children").read_text().split()
+    worker = children(keep.spawner())
     keep.leave()
     with contextlib.suppress(OSError):
         keep.until(lambda: not any(map(alive, worker)), "a worker is left")

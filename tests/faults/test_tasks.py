@@ -14,8 +14,8 @@ import pytest
 
 from gristmill.supervisor.edge import survivors
 from gristmill.supervisor.edge.locks import holder
-from tests.faults.test_kills import slay
 from tests.mill import DEADLINE, Mill
+from tests.processes import alive, slay
 
 DEAF = """
 import os, signal, sys, time
@@ -38,10 +38,6 @@ while True:
 while True:
     time.sleep(60)
 """
-
-
-def alive(pid: int) -> bool:
-    return survivors.read(pid) is not None
 
 
 def pid_in(mill: Mill, name: str) -> int:
