@@ -130,10 +130,10 @@ def test_a_call_that_is_killed_takes_no_other_with_it(tmp_path: Path, recycle: A
 
 @pytest.mark.parametrize("recycle", [FORK, REUSE])
 def test_a_timeout_ends_the_call_and_what_it_started(tmp_path: Path, recycle: Any) -> None:
-    slot = Slot(tmp_path, "hang", recycle, timeout=0.5)
+    slot = Slot(tmp_path, "hang", recycle, timeout=3.0)
     records = slot.run()
     assert [record["why"] for record in records] == [None, "timeout", None]
-    assert records[1]["wall"] < 3
+    assert records[1]["wall"] < 30
     assert not _left(slot)
 
 
