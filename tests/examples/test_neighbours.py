@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from tests.mill import Mill
+from tests.waiting import until
 
+pytestmark = pytest.mark.timeout(600)
 NEIGHBOURS, FOLDS = [1, 2, 3, 4, 5, 7, 10, 15], 10
 
 
@@ -23,6 +25,7 @@ def mill(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
         shutil.copytree(examples, made.jobs / "examples")
         made.start("--limit", "2")
         made.drop("neighbours.toml", (examples / "neighbours.toml").read_text())
+        until(lambda: made.job("neighbours").get("ended_at"), "it does not end", 400)  # 160 learn and are tried
         job = made.ended("neighbours")
         assert (job["state"], job["items_done"]) == ("done", 2 * len(NEIGHBOURS) * FOLDS), job["reason"]
         yield made
