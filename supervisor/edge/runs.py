@@ -85,11 +85,17 @@ class Runs:
     def remove(self, run: int) -> None:
         """Removes the folder, only once all that it says has been committed; results that are kept there stay."""
         path = self.path(run)
-        if any(name.startswith("result.") for name in os.listdir(path)):
-            for name in ("lock", "journal", "result", "progress", *KINDS):
-                (path / name).unlink(missing_ok=True)
-        else:
-            shutil.rmtree(path)
+        kept = [name for name in os.listdir(path) if _attempt(name, ("result",))]
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name in kept:
+                    continue
+                if entry.is_dir(follow_symlinks=False):  # of a task's own making, as any name may be
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)
+        if not kept:
+            path.rmdir()
         self.cleared(run)
 
     # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -115,9 +121,8 @@ class Runs:
         can't be."""
         moved = []
         for name in os.listdir(self.path(run)):
-            kind, _, text = name.partition(".")
-            if text and kind in KINDS:
-                key = Key.parse(text)
+            if found := _attempt(name, KINDS):
+                kind, key = found
                 final = self._final(key, kind)
                 final.parent.mkdir(mode=0o700, exist_ok=True)
                 (self.path(run) / name).rename(final)
@@ -127,3 +132,12 @@ class Runs:
 
     def _final(self, key: Key, kind: str = "log") -> Path:
         return self._logs / str(key.job) / f"{key.number}.{key.attempt}.{kind}"
+
+
+def _attempt(name: str, kinds: Collection[str]) -> tuple[str, Key] | None:
+    """Which attempt's file of one of these kinds that is, `KIND.KEY`; None for any other: a task may have made it."""
+    kind, _, text = name.partition(".")
+    try:
+        return (kind, Key.parse(text)) if kind in kinds else None
+    except ValueError:
+        return None
