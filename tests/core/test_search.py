@@ -153,6 +153,26 @@ def test_between_two_tasks_one_less_may_run_than_the_number_that_a_probe_starts_
     assert machine.look(38).limit == 32, "a fifth less than the number"
 
 
+def test_while_none_has_ended_a_probe_lasts_as_if_tasks_took_what_the_oldest_has_run() -> None:
+    machine = Machine(30.0, 30, "down")
+    machine.state = msgspec.structs.replace(machine.state, kinds={"k#1": Kind(use=1.0)})
+    machine.look(30)  # the oldest for 30 s
+    assert machine.probe is not None
+    assert machine.probe.until - machine.probe.since == pytest.approx(60)
+
+
+@pytest.mark.parametrize(("cost", "kept"), [(1.0, 28), (0.0, 36)])
+def test_fewer_than_a_number_that_never_ran_are_compared_with_the_next_higher_that_did(cost: float, kept: int) -> None:
+    """From 45 it was on its way to 36 when still fewer were tried."""
+    machine = Machine(64.0, 36, rates=remembered({45: cost, 60: 0.0}).charge(28, 0.0, 20.0))
+    probe = Probe("down", 36, 28, START - 12, START, START + 20, 36)
+    search = msgspec.structs.replace(machine.state.search, number=28, probe=probe)
+    machine.state = msgspec.structs.replace(machine.state, search=search)
+    for _ in range(3):
+        machine.look(28)
+    assert (machine.number, machine.probe) == (kept, None)
+
+
 def test_when_others_come_in_between_the_number_of_before_is_remembered() -> None:
     machine = Machine(64.0, 40, "down")
     assert machine.look(36, memory_available=RESERVE).limit == 28
