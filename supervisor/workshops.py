@@ -207,9 +207,11 @@ class Workshops:
         shop.spawner = None
         if shop.warm:
             log.warning("the spawner of %s ended (%s); another is started when it is needed", shop.module, how)
-            self._blame(shop, how)
-        elif how != "signal 9" or shop.tries + 1 >= TRIES:
-            self._fail(shop, self._last_words(shop, how))
+        if how != "signal 9" and shop.asked and (shop.warm or shop.known):
+            function = next(iter(shop.asked.values()))  # it was looking for that one, and would end over it again
+            self._fail_users(shop, function, self._last_words(shop, function.target.partition(":")[0], how))
+        elif not shop.warm and (how != "signal 9" or shop.tries + 1 >= TRIES):
+            self._fail(shop, self._last_words(shop, shop.module, how))
             return
         shop.warm, shop.tries = False, shop.tries + 1
         shop.known.clear()
@@ -220,27 +222,21 @@ class Workshops:
         self.lost(shop)
         self._ledger.work.set()
 
-    def _blame(self, shop: Workshop, how: str) -> None:
-        """One that ends while it imports for jobs that came later would do so again: they have failed, the others go
-        on."""
-        if how == "signal 9":
-            return
-        for function in shop.asked.values():
-            module = function.target.partition(":")[0]
-            self._fail_users(shop, function, f"importing {module} ended its interpreter ({how})")
-
     def _fail_users(self, shop: Workshop, function: Function, reason: str) -> None:
+        """The jobs that would call it have failed; the others go on."""
         for job in [job for job in shop.jobs.values() if function in functions(job.spec)]:
             del shop.jobs[job.id], self._of[job.id]
             self._fail_job(job, reason)
 
     @staticmethod
-    def _last_words(shop: Workshop, how: str) -> str:
-        """Why an interpreter ended while it imported."""
+    def _last_words(shop: Workshop, module: str, how: str) -> str:
+        """Why an interpreter ended while it imported a module."""
+        if shop.warm:
+            return f"importing {module} ended its interpreter ({how}) – what it printed is in daemon.log"
         last = tail.read(shop.log).decode("utf-8", "replace").strip().rpartition("\n")[2]
         if "future feature annotations" in last:  # one so old stumbles over the first line of ours
             last = "it is too old: calls need Python 3.8 or newer"
-        words = f"importing {shop.module} ended its interpreter ({how})" + (f": {safe(last[:200])}" if last else "")
+        words = f"importing {module} ended its interpreter ({how})" + (f": {safe(last[:200])}" if last else "")
         return f"{words} – what it printed is in {shop.log}"
 
     def _fail(self, shop: Workshop, reason: str) -> None:

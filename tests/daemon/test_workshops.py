@@ -164,21 +164,23 @@ async def test_jobs_that_call_functions_of_one_module_share_one_and_one_that_is_
         assert len(street.pids()) == 1
 
 
-async def test_one_that_ends_over_the_module_of_a_later_job_fails_that_one_alone(tmp_path: Path) -> None:
-    """They share what was preloaded, and so an interpreter."""
+@pytest.mark.parametrize("later", [True, False])
+async def test_one_that_ends_over_the_module_of_one_job_fails_that_one_alone(tmp_path: Path, later: bool) -> None:
+    """Jobs share what was preloaded, and so an interpreter: whether that one comes later or with the others."""
     (tmp_path / "data.py").write_text("def load():\n    pass\n")
     async with opened(tmp_path) as street:
         good = await street.accept("good", "def f():\n    pass\n", preload="data:load")
-        await street.until(lambda: not good.cold, "it can't be called")
-        (pid,) = street.pids()
+        if later:
+            await street.until(lambda: not good.cold, "it can't be called")
+        ends = "import os\nprint('going down', flush=True)\nos._exit(3)\n"
+        bad = await street.accept("bad", ends, preload="data:load")
         other = await street.accept("other", "def f():\n    pass\n", preload="data:load")
-        await street.until(lambda: not other.cold, "it can't be called")
-        assert street.pids() == [pid]
-        bad = await street.accept("bad", "import os\nos._exit(3)\n", preload="data:load")
         await street.until(lambda: bad.state is JobState.FAILED, "it does not fail")
-        assert bad.reason == "importing bad ended its interpreter (exit 3)"
-        await street.until(lambda: street.pids() not in ([], [pid]) and not (good.cold or other.cold), "all is over")
+        words = "importing bad ended its interpreter (exit 3)"
+        assert bad.reason.startswith(words + (" – what" if later else ": going down – what"))
+        await street.until(lambda: not (good.cold or other.cold), "the others are over")
         assert (good.state, other.state) == (JobState.QUEUED, JobState.QUEUED)
+        assert len(street.pids()) == 1
 
 
 async def test_one_whose_jobs_were_canceled_while_it_imported_is_ended_at_once(tmp_path: Path) -> None:
