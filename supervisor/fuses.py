@@ -61,8 +61,8 @@ class Fuses:
         self._seen = {job.id: self._seen.get(job.id, (0, 0)) for job in there}
         for job in there:
             if self._seen[job.id] != (now := (job.items_failed, job.rounds)):
-                self._seen[job.id] = now
                 await self._judge(job, job.spec.limits.failures or 0)
+                self._seen[job.id] = now
 
     async def _judge(self, job: Job, most: int) -> None:
         await self._ledger.settled()

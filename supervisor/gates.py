@@ -115,15 +115,15 @@ class Gates:
             return
         refs = {ref for job in gated if job.started_at is None for ref in gate.named(job.spec.gate)}
         for ref in refs - self._brought:
-            self._brought.add(ref)
             found: Job | None = await self._store.ask("job", str(ref))
             if found is not None and found.id in self._ledger.loft:
                 await self._ledger.bring([found.id])
+            self._brought.add(ref)
         for job in gated:  # those before it are all there by now: whoever comes later has a higher number
             if job.spec.gate.singleton and job.id not in self._alone:
-                self._alone.add(job.id)
                 before: list[int] = await self._store.ask("unfinished_before", job.spec.name, job.id)
                 await self._ledger.bring([number for number in before if number in self._ledger.loft])
+                self._alone.add(job.id)
 
     async def _look_up(self, gated: Iterable[Job], names: dict[str, list[int]]) -> None:
         """Asks the record for jobs that are named and that memory does not know."""

@@ -79,11 +79,12 @@ class Housekeeper:
 
     async def look(self) -> None:
         """Marks what the settings do not keep, or, once a day, what is not usually kept where they say nothing."""
-        if self._settings().keep_usual:
-            if 0 <= self._clock() - self._looked_at < self._usual.every_s:
-                return
-            self._looked_at = self._clock()
+        usual = self._settings().keep_usual
+        if usual and 0 <= self._clock() - self._looked_at < self._usual.every_s:
+            return
         choice = await self._unkept()
+        if usual:
+            self._looked_at = self._clock()
         if choice.go:
             await self._mark(choice.go)
 

@@ -120,9 +120,9 @@ class Ledger(Daybook):
         """Has jobs come down from the loft as those in memory begin, for as long as the daemon lives."""
         while True:
             await self.short.wait()
-            self.short.clear()
             while numbers := self.wanted(BATCH):
                 await self.bring(numbers)
+            self.short.clear()  # not before: what could not be read is read again
 
     async def bring(self, numbers: list[int]) -> None:
         """Takes jobs of the loft into memory."""

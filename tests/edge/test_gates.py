@@ -11,6 +11,7 @@ import pytest
 from gristmill.supervisor import gates, roll
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.jobfile import parse
+from gristmill.supervisor.core.spec import Gate, Spec
 from gristmill.supervisor.core.task import JobState, Task
 from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.gates import Gates
@@ -189,3 +190,29 @@ async def test_a_clock_that_is_set_forward_ends_no_job_for_having_waited_or_take
     await house.at(BEGIN + timedelta(days=1, hours=3))
     assert (waits.state, runs.state) == (JobState.FAILED, JobState.FAILED)
     assert house.ended[0].key == task.key
+
+
+@pytest.mark.parametrize(("name", "gate", "question"), [
+    ("d", Gate(after=("c",)), "job"), ("c", Gate(singleton=True), "unfinished_before"),
+])
+async def test_who_could_not_be_looked_up_is_looked_up_with_the_next_look(
+    house: House, monkeypatch: pytest.MonkeyPatch, name: str, gate: Gate, question: str
+) -> None:
+    monkeypatch.setattr(roll, "WAITING", 1)
+    others = [await house.drop(other) for other in ("a", "b", "c", "c")]
+    spec = Spec(name=name, kind="command", command=("x",), cwd="/", gate=gate)
+    waits = await house.ledger.accept("claim", "c.toml", spec, b"", b"accepted/c.toml")
+    ask = house.gates._store.ask
+    failed: list[str] = []
+
+    async def once(what: str, *given: object) -> object:
+        if what == question and not failed:
+            failed.append(what)
+            raise OSError("the disk is gone for a moment")
+        return await ask(what, *given)
+
+    monkeypatch.setattr(house.gates._store, "ask", once)
+    with pytest.raises(OSError, match="for a moment"):
+        await house.at(BEGIN)
+    await house.at(BEGIN)
+    assert failed and others[3].id in house.ledger.jobs and not waits.ready(house.clock())

@@ -139,3 +139,30 @@ async def test_a_job_of_which_a_task_was_canceled_before_it_began_comes_down_wit
         assert MOST + 1 in ledger.loft
         await ledger.bring([MOST + 1])
         assert [ledger.take(ledger.jobs[MOST + 1], 1).number for _ in range(2)] == [0, 2]
+
+
+async def test_what_could_not_be_read_comes_down_with_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path / "queue.db")
+    with house.open() as ledger:
+        await house.add(*(spec(f"job-{number}") for number in range(12)))
+        assert len(ledger.loft) == 12 - MOST
+        for _ in range(MOST):
+            job = next(one for one in ledger.in_order() if one.ready(100.0))
+            ledger.take(job, 1)
+        ask = ledger._store.ask
+        failed: list[str] = []
+
+        async def once(question: str, *given: object) -> object:
+            if not failed:
+                failed.append(question)
+                raise OSError("the disk is gone for a moment")
+            return await ask(question, *given)
+
+        monkeypatch.setattr(ledger._store, "ask", once)
+        with pytest.raises(OSError, match="for a moment"):
+            await ledger.descend()
+        async with descending(ledger):
+            assert await run_all(ledger) == [f"job-{number}" for number in range(MOST, 12)]
+        assert failed == ["waiting"]
