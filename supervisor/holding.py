@@ -79,6 +79,11 @@ class Holding:
         self._thread = ThreadPoolExecutor(1, executor.name)
 
     @property
+    def condition(self) -> str:
+        """What is wrong with this engine is called so; another may be silent at the same time."""
+        return f"{Kind.ENGINE} {self.executor.name}"
+
+    @property
     def ready(self) -> bool:
         """Whether it may be asked now."""
         return time.monotonic() >= self.poll_at
@@ -97,14 +102,14 @@ class Holding:
         self._failures, self.poll_at = 0, time.monotonic() + self.executor.rest_s
         if self.silence:
             self.silence = ""
-            self.conditions.clear(Kind.ENGINE)
+            self.conditions.clear(self.condition)
 
     def unheard(self, why: str) -> None:
         """It has not: nothing changes, and it is asked again later, more seldom each time."""
         self._failures += 1
         self.silence = why
         self.poll_at = time.monotonic() + remote.pause(self._failures, self.executor.rest_s)
-        self.conditions.set(Kind.ENGINE, why, holds=False)
+        self.conditions.set(self.condition, why, holds=False)
 
     def label(self, name: str) -> str:
         """What the engine is to call a chunk."""

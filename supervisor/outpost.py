@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from gristmill.supervisor.core.conditions import Conditions, Kind
+from gristmill.supervisor.core.conditions import Conditions
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.remote import Glimpse, Place
 from gristmill.supervisor.core.settings import Settings
@@ -96,7 +96,7 @@ class Outpost:
         except OSError as error:
             self._home.look_at = time.monotonic() + self._held.executor.rest_s
             words = f"{self._held.executor.name}: the shared folder can't be used now: {error}"
-            self._held.conditions.set(Kind.ENGINE, words, holds=False, for_s=30.0)
+            self._held.conditions.set(self._held.condition, words, holds=False, for_s=30.0)
 
     # ── what an earlier daemon left ───────────────────────────────────────────────────────────────────────────
 

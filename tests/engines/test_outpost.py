@@ -31,15 +31,17 @@ class Moody(Twin):
 
     async def poll(self, chunks: Mapping[str, str]) -> dict[str, Glimpse]:
         if self.silent:
-            raise SilentError("slurm: squeue does not answer: it restarts")
+            raise SilentError(f"{self.name}: squeue does not answer: it restarts")
         return await super().poll(chunks)
 
 
 class House:
-    """A ledger on a real store, an outpost, and an engine in memory."""
+    """A ledger on a real store, two outposts, each with an engine in memory."""
 
     def __init__(self, base: Path, store: Store, lost_after: float = 3600.0) -> None:
         self.twin, self.base, self.store = Moody(2, 4), base, store
+        self.other = Moody(1, 4)
+        self.other.name = "ray"
         self.twin.grace_s = 0.0
         self.settings = Settings(lost_after=lost_after)
         self.open()
@@ -48,15 +50,15 @@ class House:
         """A daemon begins, with what an earlier one left."""
         self.ledger = Ledger(self.store, time.time, lambda: 0.5)
         self.conditions = Conditions(time.monotonic, time.time, lambda view, began: None)
-        self.beyond = Beyond([self.twin], self.ledger, self.conditions, lambda: self.settings, os.environ,
+        self.beyond = Beyond([self.twin, self.other], self.ledger, self.conditions, lambda: self.settings, os.environ,
                              self.base / "shared", "t")  # fmt: skip
         self.beyond.resume(self.ledger.load())
         self.outpost = self.beyond.outposts["slurm"]
 
     async def job(self, total: int, **more: Any) -> Job:
         fixed: Any = {"name": "far", "kind": "command", "command": "true", "cwd": "/", "where": "slurm"}
-        spec = Spec(**fixed, items=Items(total=total), **more)
-        job = await self.ledger.accept("a", "far.toml", spec, b"", b"")
+        spec = Spec(**{**fixed, **more}, items=Items(total=total))
+        job = await self.ledger.accept(spec.where, "far.toml", spec, b"", b"")
         await self.outpost.look_now()
         return job
 
@@ -117,8 +119,22 @@ async def test_silence_changes_nothing(tmp_path: Path, store: Store) -> None:
     for _ in range(3):
         await house.outpost.look_now()
     assert house.states(job) == ["running"]
-    assert house.conditions.reason_of("engine").startswith("slurm: squeue does not")
+    assert house.conditions.reason_of("engine slurm").startswith("slurm: squeue does not")
     assert house.beyond.views()[0].state == "silent"
+    await house.beyond.close()
+
+
+async def test_of_two_engines_each_is_silent_for_itself(tmp_path: Path, store: Store) -> None:
+    house = House(tmp_path, store)
+    await house.job(2)
+    await house.job(2, where="ray")
+    for engine, outpost in ((house.twin, house.outpost), (house.other, house.beyond.outposts["ray"])):
+        await outpost.look_now()
+        engine.silent = True
+        await outpost.look_now()
+    house.other.silent = False
+    await house.beyond.outposts["ray"].look_now()
+    assert [(view.kind, view.reason[:5]) for view in house.conditions.views()] == [("engine slurm", "slurm")]
     await house.beyond.close()
 
 
