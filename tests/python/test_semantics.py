@@ -152,8 +152,10 @@ def test_an_initializer_that_raises_breaks_the_executor(client: Client, kind: st
     how: dict[str, Any] = {"max_workers": 2, "initializer": work.fail, "initargs": ("odd",)}
     pool = Executor(client, job=CLAIMED, **how) if kind == "gristmill" else ProcessPoolExecutor(**how)
     pending: list[futures.Future[Any]] = []
+    # what is handed to the standard one in the moment in which it breaks is never answered (before Python 3.12)
+    count = MANY if isinstance(pool, Executor) else 1
     with contextlib.suppress(BrokenProcessPool):  # it may have heard of it by now
-        pending.extend(pool.submit(work.same, number) for number in range(MANY))
+        pending.extend(pool.submit(work.same, number) for number in range(count))
     errors = [future.exception(DEADLINE) for future in pending]
     assert all(isinstance(error, BrokenProcessPool) for error in errors)
     with pytest.raises(BrokenProcessPool):
