@@ -35,7 +35,7 @@ def neighbour(bench: Bench) -> list[Row]:
             guests.touch()
             with process(guest.argv(sys.executable, guests, bench.speed)) as child:
                 left = rest_until(came + stay)
-                share = machine.tree_cpu(child.pid) / stay
+                share = machine.tree(child.pid).cpu / stay
             end = rest_until(left + after)
             mill.save(f"neighbour-{name.replace(' ', '-')}")
             rows += _yielded(mill, name, came, left, end)
@@ -56,9 +56,9 @@ def full(bench: Bench) -> list[Row]:
         mill.put(BURNER)
         mill.watch()
         rest_until(mill.began + ramp)
-        before, since = sum(map(machine.tree_cpu, theirs)), time.monotonic()
+        before, since = _cpu(theirs), time.monotonic()
         end = rest_until(mill.began + window)
-        share = (sum(map(machine.tree_cpu, theirs)) - before) / (end - since)
+        share = (_cpu(theirs) - before) / (end - since)
         stack.close()
         rest_until(end + bench.size(40, 10))
         mill.save("full")
@@ -85,17 +85,30 @@ def _yielded(mill: Trial, name: str, came: float, left: float, end: float) -> li
     by_limit = first(came, left, lambda look: look.limit < usual)
     by_use = first(came + 1, left, lambda look: rate[look.at] <= max(1.1, cpu - 0.8)) if name == "a core" else None
     soonest = min((at for at in (by_limit, None if by_use is None else by_use + 1) if at is not None), default=None)
-    again = first(left, end, lambda look: look.limit >= max(1, 0.9 * usual))
-    used = first(left + 1, end, lambda look: rate[look.at] >= 0.9 * cpu) if name == "a core" else None
+    by_limit_again = first(left, end, lambda look: look.limit >= max(1, 0.9 * usual))
+    if name == "a core":
+        used = first(left + 1, end, lambda look: rate[look.at] >= 0.9 * cpu)
+        use = f"CPU {_s(used, 1)}"
+        again = by_limit_again
+    else:  # tasks that creep: how many fit depends on how old they are, what they may hold together does not
+        held = statistics.median(look.memory for look in before)
+        used = first(left, end, lambda look: look.memory >= 0.9 * held)
+        use = f"memory {_s(used)}"
+        again = min((at for at in (by_limit_again, used) if at is not None), default=None)
     during, limits = mill.cpu(came + SOON_S, left), mill.limits(came + SOON_S, left)
     return [
         Row("neighbour", f"{name}: yields after (limit {_s(by_limit)}, our CPU {_s(by_use, 1)})", _s(soonest),
             f"≤ {SOON_S:.0f} s", soonest is not None and soonest <= SOON_S),
-        Row("neighbour", f"{name}: is back after (limit {_s(again)}, our CPU {_s(used, 1)})", _s(again),
+        Row("neighbour", f"{name}: is back after (limit {_s(by_limit_again)}, our {use})", _s(again),
             f"≤ {BACK_S:.0f} s", again is not None and again <= BACK_S),
         Row("neighbour", f"{name}: {usual:g} workers before, limit {limits} meanwhile, {mill.limits(left, end)} after",
             f"our CPU {cpu:.2f}, {during:.2f}, {mill.cpu(max(left, end - 5), end):.2f} of {cores}"),
     ]
+
+
+def _cpu(roots: list[int]) -> float:
+    """CPU seconds of all of them and of what they started."""
+    return sum(machine.tree(root).cpu for root in roots)
 
 
 def _courses(looks: list[Look]) -> dict[float, float]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def cores() -> int:
@@ -35,9 +37,17 @@ def busy() -> float:
     return (user + nice + system + sum(irqs)) / TICKS
 
 
-def tree_cpu(root: int) -> float:
-    """CPU seconds of a process and all its descendants, the ended ones included that somebody of them waited for."""
-    table: dict[int, tuple[int, float]] = {}
+class Tree(NamedTuple):
+    """What a process and all its descendants use: CPU seconds, the ended ones included that somebody of them waited
+    for, and bytes of memory, where shared pages count for each."""
+
+    cpu: float
+    memory: float
+
+
+def tree(root: int) -> Tree:
+    """What is used below a process, and by it."""
+    table: dict[int, tuple[int, float, int]] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
@@ -45,11 +55,12 @@ def tree_cpu(root: int) -> float:
             except OSError:  # ended meanwhile
                 continue
             fields = stat[stat.rindex(b")") + 2 :].split()
-            table[int(entry)] = (int(fields[1]), sum(map(int, fields[11:15])) / TICKS)
+            table[int(entry)] = (int(fields[1]), sum(map(int, fields[11:15])) / TICKS, PAGE * int(fields[21]))
     ours, more = {root}, {root}
-    while more := {pid for pid, (parent, _) in table.items() if parent in more} - ours:
+    while more := {pid for pid, (parent, _, _) in table.items() if parent in more} - ours:
         ours |= more
-    return sum(table[pid][1] for pid in ours if pid in table)
+    found = [table[pid] for pid in ours if pid in table]
+    return Tree(sum(cpu for _, cpu, _ in found), sum(memory for _, _, memory in found))
 
 
 def _meminfo(key: str) -> float:

@@ -26,12 +26,14 @@ EVERY_S = 0.25
 
 
 class Look(NamedTuple):
-    """What was seen at a moment: the limit, busy workers, CPU seconds of the daemon's tree so far, free memory."""
+    """What was seen at a moment: the limit, busy workers, CPU seconds of the daemon's tree so far, its memory and what
+    is free."""
 
     at: float
     limit: int
     busy: int
     cpu: float
+    memory: float
     available: float
     reason: str
 
@@ -89,7 +91,7 @@ class Trial(Mill):
             with contextlib.suppress(GristError):  # it is busy or ending: the next look tells
                 limit = self.ask("status")["limit"]
                 self.looks.append(Look(
-                    time.monotonic(), limit["workers"], limit["busy"], machine.tree_cpu(self.process.pid),
+                    time.monotonic(), limit["workers"], limit["busy"], *machine.tree(self.process.pid),
                     machine.available(), limit["reason"],
                 ))
 
@@ -132,8 +134,8 @@ class Trial(Mill):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "why.json").write_text(json.dumps(self.ask("why"), indent=1))
         (folder / "looks").write_text("".join(
-            f"{look.at - self.began:.2f} {look.limit} {look.busy} {look.cpu:.2f} {look.available / 1e9:.2f} "
-            f"{look.reason}\n" for look in self.looks
+            f"{look.at - self.began:.2f} {look.limit} {look.busy} {look.cpu:.2f} {look.memory / 1e9:.2f} "
+            f"{look.available / 1e9:.2f} {look.reason}\n" for look in self.looks
         ))
         for file in (self.state / "daemon.log", self.base / "trace", self.tape):
             if file.exists():

@@ -66,10 +66,10 @@ def interleave(label: str, contestants: Mapping[str, Callable[[], float]], round
 
 def timed(run: Callable[[], float]) -> Lap:
     """One run; what neither we nor our descendants used of the cores was others'."""
-    own, busy, began = machine.tree_cpu(os.getpid()), machine.busy(), time.monotonic()
+    own, busy, began = machine.tree(os.getpid()).cpu, machine.busy(), time.monotonic()
     value = run()
     wall = time.monotonic() - began
-    others = machine.busy() - busy - (machine.tree_cpu(os.getpid()) - own)
+    others = machine.busy() - busy - (machine.tree(os.getpid()).cpu - own)
     return Lap(value, max(0.0, others) / (machine.cores() * wall))
 
 
