@@ -235,8 +235,9 @@ class Cluster:
 
 
 def _free_port() -> int:
-    """The first of ten ports on loopback that nobody has, outside of those that the kernel hands out by itself."""
-    for port in range(7000 + os.getpid() % 2000, 10000, 10):
+    """The first of ten ports on loopback that nobody has, outside of those that the kernel hands out by itself; the
+    tens differ between sessions of tests that begin at the same moment."""
+    for port in range(7000 + 10 * (os.getpid() % 200), 10000, 10):
         with contextlib.ExitStack() as stack:
             try:
                 for number in range(port, port + 10):

@@ -96,7 +96,7 @@ def test_an_array_ends_as_its_tasks_did(mill: RayMill, account: Account) -> None
     assert states[7][0] == "timeout"
     assert {states[item] for item in range(24) if item not in (3, 5, 7)} == {("done", 0, None)}
     stopped = next(task for task in mill.tasks("mixed") if task["start"] == 7)
-    assert stopped["ended_at"] - stopped["started_at"] < 3
+    assert stopped["ended_at"] - stopped["started_at"] < 30
     assert "heard" in mill.grist("log", "mixed/0")
     assert "/0" in mill.tasks("mixed")[0]["engine_id"]
     assert mill.tasks("mixed")[0]["host"] == os.uname().nodename.split(".")[0]

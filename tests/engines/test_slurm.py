@@ -67,7 +67,7 @@ def test_tasks_end_there_as_they_would_here(mill: Mill, tmp_path: Path) -> None:
         task = mill.tasks(name)[0]
         assert {key: task[key] for key in expected} == expected, (name, task)
     late = mill.tasks("late")[0]
-    assert 1.4 < late["ended_at"] - late["started_at"] < 3
+    assert 1.4 < late["ended_at"] - late["started_at"] < 30, "by its timeout, however slow the machine"
 
 
 def test_tasks_and_jobs_are_canceled_there(mill: Mill, slurm: Cluster) -> None:
