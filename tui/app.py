@@ -276,7 +276,7 @@ class MillApp(App[int]):
             self.pop_screen()
 
     def toggle_freeze(self) -> None:
-        """Freeze the display, not the feed."""
+        """Freeze the display, not the feed, or let it go on."""
         self._frozen = self.mill if self._frozen is None else None
         self._frozen_at = time.monotonic()
         self.present()
@@ -309,4 +309,4 @@ def run(socket_path: str, jobs_dir: str, *, ascii: bool = False, theme: str | No
         raise RequestError(f"{theme}: no such theme; there are {', '.join(NAMES)}")
     app = MillApp(socket_path, jobs_dir, use_ascii=ascii, theme=theme, read_only=read_only)
     result = app.run(mouse=mouse)
-    return app.return_code or 0 if result is None else result
+    return (app.return_code or 0) if result is None else result

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,8 @@ class Daemon:
         self.counts_all = False
         self.frozen = False
         """Whether it is as one that was stopped: its socket takes what is said, and nothing is answered."""
+        self.kept: dict[str, list[Callable[[], None]]] = {}
+        """Answers that do not come before a test gives them, by what is asked: whatever has a list here."""
         self.limit = LimitView(workers=8, busy=1, reason="memory binds (84 %, cap 85 %)")
         self.why = reasons()
         self.decisions: list[DecisionView] = []
@@ -197,6 +200,18 @@ class Daemon:
             writer.write(msgspec.json.encode(self.update("snapshot", list(self.jobs.values()))) + b"\n")
             return
         self.asked.append(request)
+        if op in self.kept:
+            self.kept[op].append(partial(self._answer, request, writer))
+        else:
+            self._answer(request, writer)
+
+    def give(self, op: str) -> None:
+        """Send the answers that were kept back, in the order in which they were asked for; the next ones come at once."""
+        for answer in self.kept.pop(op):
+            answer()
+
+    def _answer(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        op = request["op"]
         answer: dict[str, Any] = {"id": request["id"], "ok": op not in self.refusals}
         if op in self.refusals:
             answer |= {"error": self.refusals[op], "code": 2}

@@ -318,6 +318,22 @@ async def test_standard_error_apart_and_both_together(daemon: Daemon, reading: O
         await eye.misses("a warning")
 
 
+async def test_what_was_chosen_last_is_shown_though_the_answer_to_what_was_chosen_before_comes_after(
+    daemon: Daemon, reading: Opened, log: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "err").write_text("a warning\n")
+    for which, path in (("4/17", log), ("4/17 err", tmp_path / "err")):  # ended: it is not asked for again by itself
+        daemon.logs[which] = {"path": str(path), "live": False, "state": "done", "attempt": 1}
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        daemon.kept["log"] = []
+        await eye.press("o")
+        await eye.until(lambda: daemon.ops("log")[-1] == {"task": "4/17", "err": True}, "standard error is asked for")
+        await eye.press("o")
+        daemon.give("log")
+        await eye.sees("err a warning", "out step 500 loss")
+
+
 async def test_what_is_shown_can_be_saved_and_replaces_nothing(reading: Opened, tmp_path: Path) -> None:
     target = tmp_path / "saved.txt"
     async with reading() as eye:

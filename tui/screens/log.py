@@ -103,9 +103,10 @@ class LogScreen(MillScreen):
         if not self.state or self.live or self.home().log_file is None:
             self._ask()
 
-    def _ask(self) -> None:
-        if not is_out(self, "log"):
-            send(self, self._look_up, "log", f"log of {self.task_id}")
+    def _ask(self, *, anew: bool = False) -> None:
+        """Ask where the log is; `anew`: another is wanted than was asked for, whose answer may be on its way still."""
+        if anew or not is_out(self, "log"):
+            send(self, self._look_up, "log", f"log of {self.task_id}", only=True)
 
     async def _look_up(self) -> None:
         try:
@@ -276,7 +277,7 @@ class LogScreen(MillScreen):
         """Output, standard error, both."""
         self.stream = STREAMS[(STREAMS.index(self.stream) + 1) % len(STREAMS)]
         self._mix((Source(self.task_id, "out"), Source(self.task_id, "err")) if self.stream == "both" else ())
-        self._ask()
+        self._ask(anew=True)
         self._title()
 
     def action_earlier(self) -> None:
@@ -286,7 +287,7 @@ class LogScreen(MillScreen):
             return
         before = (self.chosen or self.attempts) - 1
         self.chosen = before if before else None
-        self._ask()
+        self._ask(anew=True)
 
     def action_copy(self) -> None:
         """The path of the log."""

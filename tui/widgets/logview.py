@@ -267,8 +267,8 @@ class LogView(LogPage):
         if self.matches is None or not self.matches.starts or self.log_file is None:
             return
         if self.match is None or first:
-            bottom = self._forth(self.place, self.row, self.size.height)[0] if not self.following else self.end
-            self.match = self.matches.nearest(self.end if self.following else bottom, forward)
+            bottom = self.end if self.following else self._forth(self.place, self.row, self.size.height)[0]
+            self.match = self.matches.nearest(bottom, forward)
         else:
             self.match = (self.match + (1 if forward else -1)) % len(self.matches.starts)
         if self.match is None:
