@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import zlib
-
 import pytest
 
 from gristmill.supervisor.core import items, jobfile, journal, launch
 from gristmill.supervisor.core.errors import JobFileError
-from gristmill.supervisor.core.journal import Key, Start
 from gristmill.supervisor.core.spec import Call, Recycle, Retry, Spec
 from gristmill.supervisor.core.task import TaskState, settle
 from gristmill.supervisor.core.tools import Function, functions, tools
@@ -193,31 +189,3 @@ def test_an_exception_is_tried_again_as_exit_1_is() -> None:
     end = exit_of(code=1, raised="ValueError: no such fold")
     assert settle(end, Retry(attempts=2, on=("exit:1",)), 1, None, 0.5).state is TaskState.QUEUED
     assert settle(end, Retry(attempts=2, on=("exit:2",)), 1, None, 0.5).state is TaskState.FAILED
-
-
-def test_the_journal_names_the_process_of_a_call_before_it_begins() -> None:
-    def lines(*records: object) -> bytes:
-        bodies = [json.dumps(record).encode() for record in records]
-        return b"".join(b"%08x %s\n" % (zlib.crc32(body), body) for body in bodies)
-
-    first, second = Key(1, 0, 1), Key(1, 1, 1)
-    begun = [{"v": 1, "stops": True}, {"c": str(first), "t": 5.0}, {"r": 77, "k": 1234}]
-    assert journal.read(lines(*begun)).running == {first: Start(5.0, 77, 1234)}
-    end = {"e": str(first), "code": 0, "signal": None, "why": None, "t0": 5.0, "t": 6.0, "cpu": 0.0, "rss": 0,
-           "value": "[1]"}
-    fates = journal.read(lines(*begun, end, {"c": str(second), "t": 6.0}))
-    assert fates.running == {second: Start(6.0, 77, 1234)}
-    assert fates.ended[first].value == "[1]"
-
-
-def test_of_a_long_journal_only_what_is_asked_for_is_read() -> None:
-    def record(number: int, **more: object) -> bytes:
-        return journal.seal({"e": f"1.{number}.1", "code": number, "signal": None, "why": None, "t0": 0.0, "t": 1.0,
-                             "cpu": 0.0, "rss": 0, **more})
-
-    text = b"".join(record(number) for number in range(100)) + journal.seal({"c": "1.50.2", "t": 2.0})
-    text += journal.seal({"fence": 1}) + journal.seal({"c": "1.7.2", "t": 3.0}) + b"torn {"
-    fates = journal.read(text, {Key(1, 50, 2), Key(1, 7, 1), Key(1, 7, 2), Key(1, 200, 1)})
-    assert (list(fates.running), list(fates.ended)) == ([Key(1, 50, 2)], [Key(1, 7, 1)])
-    assert fates.ended[Key(1, 7, 1)].exit_code == 7
-    assert len(journal.read(text).ended) == 100

@@ -17,7 +17,7 @@ A, B = "1.2.1", "1.3.1"
 
 
 def line(record: dict[str, Any]) -> bytes:
-    body = json.dumps(record).encode()
+    body = json.dumps(record, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
@@ -94,6 +94,25 @@ def test_what_a_newer_program_wrote_is_refused_and_what_it_added_is_not() -> Non
     assert set(read(line({"v": 1, "more": 5}) + claim(A) + line({"new": A})).running) == {Key.parse(A)}
     with pytest.raises(FolderError, match="written by a newer Gristmill"):
         read(line({"v": VERSION + 1}) + claim(A))
+
+
+def test_it_names_the_process_of_a_call_before_the_call_begins() -> None:
+    begun = line({"v": 1, "stops": True}) + claim(A) + line({"r": 77, "k": 1234})
+    assert read(begun).running == {Key.parse(A): Start(5.0, 77, 1234)}
+    told = line({"e": A, "code": 0, "signal": None, "why": None, "t0": 5.0, "t": 6.0, "cpu": 0.0, "rss": 0,
+                 "value": "[1]"})  # fmt: skip
+    fates = read(begun + told + line({"c": B, "t": 6.0}))
+    assert fates.running == {Key.parse(B): Start(6.0, 77, 1234)}
+    assert fates.ended[Key.parse(A)].value == "[1]"
+
+
+def test_of_a_long_one_only_what_is_asked_for_is_read() -> None:
+    text = b"".join(end(f"1.{number}.1", number) for number in range(100)) + claim("1.50.2")
+    text += seal({"fence": 1}) + claim("1.7.2") + b"torn {"
+    fates = read(text, {Key(1, 50, 2), Key(1, 7, 1), Key(1, 7, 2), Key(1, 200, 1)})
+    assert (list(fates.running), list(fates.ended)) == ([Key(1, 50, 2)], [Key(1, 7, 1)])
+    assert fates.ended[Key(1, 7, 1)].exit_code == 7
+    assert len(read(text).ended) == 100
 
 
 @given(st.integers(0, 400), st.binary(max_size=30))

@@ -36,7 +36,7 @@ def test_what_was_seen_nearby_tells_something_and_what_was_seen_far_off_hardly_a
 
 
 def test_of_two_tasks_that_cost_the_same_nothing_is_known_yet() -> None:
-    two, many = table((8, 0.2, 0)).charge(8, 0.2, 2.0), table((8, 0.2, 50))
+    two, many = Rates().charge(8, 0.2, 2.0), table((8, 0.2, 50))
     assert two.cost(8).error > 0.1
     assert many.cost(8).error < 0.05
 

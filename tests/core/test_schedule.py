@@ -34,6 +34,13 @@ def job(number: int, total: int = 100, priority: int = 0, **resources: object) -
     return made
 
 
+def tiny(number: int, total: int = 10_000, priority: int = 0) -> Job:
+    """A job whose tasks are sent ahead, 24 to a worker."""
+    made = job(number, total, priority)
+    made.footprint = Footprint(ends=50, wall_s=0.001, memory_bytes=1000)
+    return made
+
+
 def room(memory: float = 10 * GB, cpus: float = 8.0) -> Room:
     return Room(memory_bytes=memory, cpus=cpus, unknown_bytes=0.1 * GB, total_memory_bytes=16 * GB, cores=8.0)
 
@@ -82,13 +89,11 @@ def test_the_limit_is_never_passed() -> None:
 @pytest.mark.parametrize(("limit", "sent"), [(3, True), (2, False), (0, False)])
 def test_workers_beyond_a_limit_that_fell_run_dry(limit: int, sent: bool) -> None:
     """Tiny tasks are sent ahead to busy workers as long as those may all be busy."""
-    tiny = job(1, total=10_000)
-    tiny.footprint = Footprint(ends=20, wall_s=0.002, memory_bytes=1000)
-    assert tiny.ahead > 1
-    start([tiny], 2 * tiny.ahead + 1, limit=3)
-    busy = width([tiny])
+    flood = tiny(1)
+    start([flood], 2 * 24 + 1, limit=3)
+    busy = width([flood])
     assert busy == 3
-    assert (choose([tiny], room(), 0.0, busy, limit) is tiny) is sent
+    assert (choose([flood], room(), 0.0, busy, limit) is flood) is sent
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2])
@@ -241,10 +246,9 @@ def test_claimed_cores_are_not_given_twice() -> None:
 
 
 def test_tasks_sent_ahead_share_a_worker() -> None:
-    tiny = job(1, total=1000)
-    tiny.footprint = Footprint(ends=50, wall_s=0.001, memory_bytes=1000)
-    assert len(start([tiny], 1000, limit=2)) == 48
-    assert width([tiny]) == 2
+    flood = tiny(1)
+    assert len(start([flood], 1000, limit=2)) == 48
+    assert width([flood]) == 2
 
 
 @pytest.mark.parametrize("wall_s", [1.0, 0.03, 0.01, 0.00417, 0.0041, 0.0])
@@ -260,13 +264,6 @@ def test_one_more_task_keeps_as_many_workers_more_busy_as_is_said(wall_s: float)
 def test_a_long_line_of_jobs_is_not_searched_through() -> None:
     jobs = [job(number, total=1) for number in range(1, 5000)]
     assert start(jobs, 4, limit=4) == [1, 2, 3, 4]
-
-
-def tiny(number: int, total: int = 10_000, priority: int = 0) -> Job:
-    """A job whose tasks are sent ahead, 24 to a worker."""
-    made = job(number, total, priority)
-    made.footprint = Footprint(ends=50, wall_s=0.001, memory_bytes=1000)
-    return made
 
 
 @pytest.mark.parametrize("priority", [0, 5])

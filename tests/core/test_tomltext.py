@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.supervisor.core.template import literal
 from gristmill.supervisor.core.tomltext import dumps
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -34,7 +33,3 @@ def test_what_stands_for_text_and_numbers_is_written_as_such() -> None:
 def test_what_toml_has_no_word_for_is_named_by_its_key() -> None:
     with pytest.raises(TypeError, match=r"grid\.x: a NoneType can't stand in a job file"):
         dumps({"grid": {"x": None}})
-
-
-def test_braces_stay_braces() -> None:
-    assert literal("/a{b}c").format() == "/a{b}c"

@@ -71,9 +71,7 @@ def test_a_path_that_ends_in_a_backslash_does_not_swallow_the_next_line() -> Non
 
 
 def test_the_name_tells_the_folder_and_no_two_folders_share_one() -> None:
-    assert unit.name("/home/ann/My Thesis/jobs") == "gristmill-my-thesis-" + unit.name(
-        "/home/ann/My Thesis/jobs"
-    ).removeprefix("gristmill-my-thesis-")
+    assert unit.name("/home/ann/My Thesis/jobs").startswith("gristmill-my-thesis-")
     names = {unit.name(path) for path in ("/a/x/jobs", "/b/x/jobs", "/a/x/jobs2", "/jobs", "/é\udce9/jobs", "/" * 3)}
     assert len(names) == 6
     for name in (*names, unit.name("/" + "x" * 250 + "/jobs")):

@@ -36,8 +36,10 @@ def record(mill: Mill) -> bytes:
     mill.drop("burn.toml", f'command = """{BURN}"""\n[items]\ntotal = 1000\nper_task = 1\n')
     until(BEGINS_S)
     with subprocess.Popen([sys.executable, "-I", "-S", "-c", "while True: pass"]) as other:
-        until(ENDS_S)
-        other.kill()
+        try:
+            until(ENDS_S)
+        finally:
+            other.kill()
     until(OVER_S)
     mill.grist("cancel", "burn")
     mill.ended("burn")
