@@ -1,4 +1,4 @@
-"""What happens after memory came worse than forecast: how many run from then on, and the words that hold starts."""
+"""What happens when memory comes worse than forecast: who is ended, how many run from then on, what holds starts."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ class Machine:
         told = Reading(**{**plain, **facts})  # type: ignore[arg-type]  # a test's free hand
         self.state, decision = governor.decide(told, self.state)
         return decision
+
+    def glance(self, after: float, available: float) -> tuple[str, ...]:
+        """The tasks to end at once, so long after the last look."""
+        self.state, kill = governor.relieve(self.at + after, available, self.state)
+        return kill
 
     def until_one_more(self, running: int, **facts: object) -> int:
         """Seconds until another may be started beside so many."""
@@ -102,7 +107,7 @@ def test_a_second_lack_counts_from_what_is_left_then(machine: Machine) -> None:
 def test_what_was_ended_between_two_looks_counts_as_well() -> None:
     machine = Machine()
     machine.second(8)
-    machine.state, kill = governor.relieve(machine.at + 0.5, 0.3 * RESERVE, machine.state)
+    kill = machine.glance(0.5, 0.3 * RESERVE)
     assert len(kill) == 2
     assert machine.second(6, relieved=dict.fromkeys(kill, machine.at + 0.5)).held == ENDED.format(6)
 
@@ -144,23 +149,61 @@ def test_between_two_looks_a_fall_is_no_start_of_ours_where_nothing_is_started()
     machine = Machine()
     for available in (6 * GB, 0.95 * RESERVE + GB):
         machine.second(8, available=6 * GB)
-        assert not governor.relieve(machine.at + 0.25, available, machine.state)[1]
+        assert not machine.glance(0.25, available)
     assert machine.second(8, available=RESERVE - 1).held == "memory: the reserve would be touched"
-    falling, kill = governor.relieve(machine.at + 0.25, RESERVE - 0.2 * GB, machine.state)
-    assert not kill
-    assert len(governor.relieve(machine.at + 0.5, RESERVE - 1.4 * GB, falling)[1]) == 2, "faster than before"
+    assert not machine.glance(0.25, RESERVE - 0.2 * GB)
+    assert len(machine.glance(0.5, RESERVE - 1.4 * GB)) == 2, "faster than before"
 
 
 def test_what_was_ended_counts_as_coming_only_until_it_is_there() -> None:
     machine = Machine()
     machine.second(8, available=RESERVE)
-    state, kill = governor.relieve(machine.at + 0.25, 0.3 * RESERVE, machine.state)
-    assert len(kill) == 2
-    state, kill = governor.relieve(machine.at + 1.5, 0.3 * RESERVE, state)
-    assert not kill, "it is on its way"
-    state, kill = governor.relieve(machine.at + 1.75, 0.3 * RESERVE + 2 * GB, state)
-    assert not kill
-    assert governor.relieve(machine.at + 2.0, 0.3 * RESERVE, state)[1], "it came, and is gone again"
+    assert len(machine.glance(0.25, 0.3 * RESERVE)) == 2
+    assert not machine.glance(1.5, 0.3 * RESERVE), "it is on its way"
+    assert not machine.glance(1.75, 0.3 * RESERVE + 2 * GB)
+    assert machine.glance(2.0, 0.3 * RESERVE), "it came, and is gone again"
+
+
+def test_while_an_ended_task_is_seen_its_memory_is_waited_for_three_seconds_at_most() -> None:
+    machine, low = Machine(), 0.3 * RESERVE
+    machine.second(8, available=0.4 * RESERVE)
+    assert machine.second(8, available=low).kill == ("1.7.1", "1.6.1")
+    for _ in range(2):
+        waiting = machine.second(8, available=low)
+        assert (waiting.kill, waiting.stop) == ((), ()), "two GB are about to come"
+    assert machine.second(8, available=low).kill == ("1.7.1", "1.6.1"), "they did not"
+
+
+def test_an_ended_task_that_is_seen_no_more_has_given_what_it_had() -> None:
+    machine, low = Machine(), 0.3 * RESERVE
+    machine.second(8, available=2 * RESERVE)
+    assert machine.second(8, available=low).kill == ("1.7.1", "1.6.1")
+    assert machine.second(6, available=low).kill == ("1.5.1", "1.4.1"), "somebody else took it"
+
+
+def test_what_a_quick_look_ended_is_waited_for_by_the_next_quick_looks_three_seconds_at_most() -> None:
+    machine, low = Machine(), 0.3 * RESERVE
+    machine.second(8, available=RESERVE)
+    assert machine.glance(0.5, low) == ("1.7.1", "1.6.1")
+    assert machine.glance(0.75, low) == ()
+    assert machine.glance(3.0, low) == ()
+    assert machine.glance(3.75, low) == ("1.5.1", "1.4.1")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "ends"),
+    [
+        (4.0, 1.1, False),  # steep, and all of the reserve is left: tasks that start as expected
+        (2.0, 1.05, False),
+        (2.0, 0.95, True),  # steep, and into the reserve
+        (1.0, 0.95, False),  # into the reserve, and slowly
+        (0.4, 0.34, True),  # slowly, and hardly any is left
+    ],
+)
+def test_a_steep_fall_is_a_danger_below_the_reserve_only(before: float, now: float, ends: bool) -> None:
+    machine = Machine()
+    machine.second(8, available=before * RESERVE)
+    assert bool(machine.glance(0.25, now * RESERVE)) is ends
 
 
 def test_the_last_task_stands_still_while_others_have_what_it_still_needs() -> None:

@@ -1,4 +1,4 @@
-"""What tasks will come to hold: of kinds of which little is known, after a lack of memory, and while ended ones go."""
+"""What tasks will come to hold: of kinds of which little is known, and after a lack of memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from gristmill.supervisor.core import governor
-from gristmill.supervisor.core.governor import Claim, Decision, Ended, Reading, Running, State, Waiting
+from gristmill.supervisor.core.governor import Decision, Ended, Reading, Running, State, Waiting
 from gristmill.supervisor.core.governor.kinds import BINS, LIFE, Kind
 
 GB = 1e9
@@ -192,71 +192,3 @@ def test_a_raised_need_holds_until_eight_have_ended_then_no_more_than_the_larges
     )
     _, decision = governor.decide(told, State())
     assert decision.fits["k#1"].need == pytest.approx(need * GB)
-
-
-# ── what was ended and is on its way out ──────────────────────────────────────────────────────────────────────────
-
-
-class Pressed:
-    """A machine of 64 GB on which the user allows twenty workers; each task claims and holds one GB."""
-
-    def __init__(self, running: int, available: float) -> None:
-        self.at, self.state = 0.0, State()
-        self.second(running, available)
-
-    def second(self, running: int, available: float) -> Decision:
-        """One look a second after the last."""
-        self.at += 1.0
-        tasks = tuple(
-            Running(task=f"1.{n}.1", kind="k#1", age=100.0 - n, cpu=0.1, memory=GB) for n in range(running)
-        )
-        told = Reading(
-            at=self.at, cores=8.0, cpu_total=0.8, cpu_ours=0.8, memory_total=TOTAL, memory_available=available,
-            busy=float(running), running=tasks, fixed=20,
-            waiting=(Waiting(kind="k#1", count=9, claim=Claim(memory=GB)),),
-        )
-        self.state, decision = governor.decide(told, self.state)
-        return decision
-
-    def glance(self, after: float, available: float) -> tuple[str, ...]:
-        """The tasks to end at once, so long after the last look."""
-        self.state, kill = governor.relieve(self.at + after, available, self.state)
-        return kill
-
-
-def test_while_an_ended_task_is_seen_its_memory_is_waited_for_three_seconds_at_most() -> None:
-    machine, low = Pressed(8, 0.4 * RESERVE), 0.3 * RESERVE
-    assert machine.second(8, low).kill == ("1.7.1", "1.6.1")
-    for _ in range(2):
-        waiting = machine.second(8, low)
-        assert (waiting.kill, waiting.stop) == ((), ()), "two GB are about to come"
-    assert machine.second(8, low).kill == ("1.7.1", "1.6.1"), "they did not"
-
-
-def test_an_ended_task_that_is_seen_no_more_has_given_what_it_had() -> None:
-    machine, low = Pressed(8, 2 * RESERVE), 0.3 * RESERVE
-    assert machine.second(8, low).kill == ("1.7.1", "1.6.1")
-    assert machine.second(6, low).kill == ("1.5.1", "1.4.1"), "somebody else took it"
-
-
-def test_what_a_quick_look_ended_is_waited_for_by_the_next_quick_looks_three_seconds_at_most() -> None:
-    machine, low = Pressed(8, RESERVE), 0.3 * RESERVE
-    assert machine.glance(0.5, low) == ("1.7.1", "1.6.1")
-    assert machine.glance(0.75, low) == ()
-    assert machine.glance(3.0, low) == ()
-    assert machine.glance(3.75, low) == ("1.5.1", "1.4.1")
-
-
-@pytest.mark.parametrize(
-    ("before", "now", "ends"),
-    [
-        (4.0, 1.1, False),  # steep, and all of the reserve is left: tasks that start as expected
-        (2.0, 1.05, False),
-        (2.0, 0.95, True),  # steep, and into the reserve
-        (1.0, 0.95, False),  # into the reserve, and slowly
-        (0.4, 0.34, True),  # slowly, and hardly any is left
-    ],
-)
-def test_a_steep_fall_is_a_danger_below_the_reserve_only(before: float, now: float, ends: bool) -> None:
-    machine = Pressed(8, before * RESERVE)
-    assert bool(machine.glance(0.25, now * RESERVE)) is ends

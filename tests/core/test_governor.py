@@ -111,6 +111,11 @@ def test_a_kind_that_was_learned_starts_at_its_number() -> None:
     assert again.second().limit == 8
 
 
+def test_before_anything_waits_slow_start_would_allow_its_first_worker() -> None:
+    _, decision = governor.decide(reading(1.0, waiting=()), State())
+    assert {allow.binding: allow.workers for allow in decision.allows}[Binding.RAMP] == 1
+
+
 # ── others ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -169,6 +174,67 @@ def test_what_the_user_fixed_is_the_limit() -> None:
     machine = Machine(1.0)
     decision = machine.second(fixed=3)
     assert (decision.limit, decision.binding) == (3, Binding.USER)
+
+
+def test_a_starved_worker_is_not_taken_for_a_sleeper() -> None:
+    """Four unniced threads fill two cores; a niced task of ours gets a tenth of one and wants a whole one."""
+    state = State()
+    for at in range(20):
+        running = tasks(1, use=0.1, age=float(at))
+        crowded = reading(
+            float(at), cores=2.0, cpu_total=2.0, cpu_ours=0.1, runnable=5.0, running=running, busy=1.0
+        )
+        state, decision = governor.decide(crowded, state)
+    assert decision.limit == 1
+    assert decision.binding is Binding.OTHERS
+
+
+@pytest.mark.parametrize(("wanted", "learned"), [(0.1, 0.1), (0.5, 0.5), (1.0, 1.0), (3.0, 3.0), (None, 0.93)])
+def test_what_starved_workers_want_is_learned_where_the_kernel_tells_it_else_guessed(
+    wanted: float | None, learned: float
+) -> None:
+    """Whatever they want, on this machine each gets a tenth of a core beside somebody else's work."""
+    state = State()
+    for at in range(30):
+        running = tuple(msgspec.structs.replace(task, wanted=wanted) for task in tasks(1, use=0.1, age=float(at)))
+        crowded = reading(float(at), cpu_total=8.0, cpu_ours=0.1, running=running, busy=1.0)
+        state, _ = governor.decide(crowded, state)
+    assert state.kinds["k#1"].use == pytest.approx(learned)
+
+
+def test_a_use_that_was_guessed_too_high_comes_down_as_soon_as_the_kernel_tells() -> None:
+    state, uses = State(), []
+    for at in range(30):
+        told = 0.3 if at >= 10 else None
+        running = tuple(msgspec.structs.replace(task, wanted=told) for task in tasks(2, use=0.1, age=float(at)))
+        crowded = reading(float(at), cpu_total=8.0, cpu_ours=0.2, running=running, busy=2.0)
+        state, _ = governor.decide(crowded, state)
+        uses.append(state.kinds["k#1"].use)
+    assert uses[9] == pytest.approx(0.93)
+    assert uses[29] == pytest.approx(0.3, abs=0.01)
+
+
+def test_while_the_limit_follows_others_upward_it_is_still_said_to_be_theirs() -> None:
+    machine = Machine(use=1.0)
+    for _ in range(60):
+        machine.second()
+    for _ in range(30):
+        machine.second(others=6.0)
+    for _ in range(12):
+        decision = machine.second(others=3.0)
+        assert decision.binding is Binding.OTHERS, decision.reason
+
+
+def test_tasks_that_are_stopped_because_fewer_are_wanted_are_not_laid_to_memory() -> None:
+    """Beside others, tasks of minutes are stopped rather than waited for; memory is plenty."""
+    state = State()
+    for at in range(40):
+        running = [msgspec.structs.replace(task, stopped=number >= 4) for number, task in enumerate(
+            tasks(8, use=1.0, age=100.0 + at, memory=0.1 * GB))] if at > 20 else tasks(8, use=0.5, age=100.0 + at)
+        crowded = reading(float(at), cpu_total=8.0, cpu_ours=4.0, running=tuple(running), busy=8.0)
+        state, decision = governor.decide(crowded, state)
+    assert decision.held == "stopped tasks go on first"
+    assert decision.binding is Binding.OTHERS, decision.reason
 
 
 # ── memory ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -258,6 +324,35 @@ def test_the_last_task_is_never_ended() -> None:
     assert not governor.relieve(1.25, 0.0, state)[1]
 
 
+def test_a_brief_kind_needs_its_peak_also_when_no_look_finds_it_running() -> None:
+    state = State()
+    for at in range(10):
+        ended = (Ended(kind="k#1", count=100, wall=0.7, cpu=0.1, peak=0.1 * GB, busy=70.0),)
+        state, decision = governor.decide(reading(float(at), ended=ended, busy=70.0), state)
+    assert decision.fits["k#1"].need == pytest.approx(0.1 * GB)
+    assert decision.fits["k#1"].counted == 70.0
+    assert decision.fits["k#1"].room == pytest.approx(15 * GB - 0.8 * GB - 7 * GB)
+
+
+@pytest.mark.parametrize("peak", [0.0, 5e-324, 0.5])
+def test_tasks_that_need_not_a_byte_are_not_bounded_by_memory(peak: float) -> None:
+    ended = tuple(Ended(kind="k#1", wall=0.1, cpu=0.0, peak=peak, busy=1.0) for _ in range(3))
+    _, decision = governor.decide(reading(0.0, ended=ended), State())
+    memory = next(allow for allow in decision.allows if allow.binding is Binding.MEMORY)
+    assert memory.workers is None
+
+
+def test_alarm_is_silent_while_the_reserve_is_whole() -> None:
+    assert governor.memory_alarm(16 * GB, 4 * GB) == ("", False)
+
+
+def test_alarm_holds_starts_below_half_the_reserve() -> None:
+    words, holds = governor.memory_alarm(16 * GB, 0.7 * GB)
+    assert "0.70 GB of 16.0 GB are available" in words
+    assert not holds
+    assert governor.memory_alarm(16 * GB, 0.3 * GB)[1]
+
+
 # ── what was measured ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -341,116 +436,3 @@ def test_any_readings_give_sane_decisions_with_a_reason(told: list[Reading]) -> 
         assert len(decision.kill) < max(1, len(names)), "one always runs on"
         assert "nan" not in decision.reason
     msgspec.json.decode(msgspec.json.encode(state), type=State)
-
-
-def test_alarm_is_silent_while_the_reserve_is_whole() -> None:
-    assert governor.memory_alarm(16 * GB, 4 * GB) == ("", False)
-
-
-def test_alarm_holds_starts_below_half_the_reserve() -> None:
-    words, holds = governor.memory_alarm(16 * GB, 0.7 * GB)
-    assert "0.70 GB of 16.0 GB are available" in words
-    assert not holds
-    assert governor.memory_alarm(16 * GB, 0.3 * GB)[1]
-
-
-def test_a_brief_kind_needs_its_peak_also_when_no_look_finds_it_running() -> None:
-    state = State()
-    for at in range(10):
-        ended = (Ended(kind="k#1", count=100, wall=0.7, cpu=0.1, peak=0.1 * GB, busy=70.0),)
-        state, decision = governor.decide(reading(float(at), ended=ended, busy=70.0), state)
-    assert decision.fits["k#1"].need == pytest.approx(0.1 * GB)
-    assert decision.fits["k#1"].counted == 70.0
-    assert decision.fits["k#1"].room == pytest.approx(15 * GB - 0.8 * GB - 7 * GB)
-
-
-def test_a_starved_worker_is_not_taken_for_a_sleeper() -> None:
-    """Four unniced threads fill two cores; a niced task of ours gets a tenth of one and wants a whole one."""
-    state = State()
-    for at in range(20):
-        running = tasks(1, use=0.1, age=float(at))
-        crowded = reading(
-            float(at), cores=2.0, cpu_total=2.0, cpu_ours=0.1, runnable=5.0, running=running, busy=1.0
-        )
-        state, decision = governor.decide(crowded, state)
-    assert decision.limit == 1
-    assert decision.binding is Binding.OTHERS
-
-
-@pytest.mark.parametrize(("wanted", "learned"), [(0.1, 0.1), (0.5, 0.5), (1.0, 1.0), (3.0, 3.0), (None, 0.93)])
-def test_what_starved_workers_want_is_learned_where_the_kernel_tells_it_else_guessed(
-    wanted: float | None, learned: float
-) -> None:
-    """Whatever they want, on this machine each gets a tenth of a core beside somebody else's work."""
-    state = State()
-    for at in range(30):
-        running = tuple(msgspec.structs.replace(task, wanted=wanted) for task in tasks(1, use=0.1, age=float(at)))
-        crowded = reading(float(at), cpu_total=8.0, cpu_ours=0.1, running=running, busy=1.0)
-        state, _ = governor.decide(crowded, state)
-    assert state.kinds["k#1"].use == pytest.approx(learned)
-
-
-def test_a_use_that_was_guessed_too_high_comes_down_as_soon_as_the_kernel_tells() -> None:
-    state, uses = State(), []
-    for at in range(30):
-        told = 0.3 if at >= 10 else None
-        running = tuple(msgspec.structs.replace(task, wanted=told) for task in tasks(2, use=0.1, age=float(at)))
-        crowded = reading(float(at), cpu_total=8.0, cpu_ours=0.2, running=running, busy=2.0)
-        state, _ = governor.decide(crowded, state)
-        uses.append(state.kinds["k#1"].use)
-    assert uses[9] == pytest.approx(0.93)
-    assert uses[29] == pytest.approx(0.3, abs=0.01)
-
-
-def test_who_waited_all_the_time_does_not_outweigh_who_had_occasion_to_sleep() -> None:
-    one, two = tasks(2, use=0.1)
-    running = (
-        msgspec.structs.replace(one, wanted=1.0, awake=0.1), msgspec.structs.replace(two, wanted=0.2, awake=0.7),
-    )
-    state, _ = governor.decide(reading(0.0, cpu_total=8.0, cpu_ours=0.2, running=running, busy=2.0), State())
-    assert state.kinds["k#1"].use == pytest.approx(0.3)
-
-
-def test_those_of_whom_it_is_told_speak_for_those_of_whom_it_is_not() -> None:
-    one, two = tasks(2, use=0.1)
-    running = (msgspec.structs.replace(one, wanted=0.6), two)
-    state, _ = governor.decide(
-        reading(0.0, cpu_total=8.0, cpu_ours=0.2, running=running, busy=2.0), State()
-    )
-    assert state.kinds["k#1"].use == pytest.approx(0.6)
-
-
-def test_tasks_that_are_stopped_because_fewer_are_wanted_are_not_laid_to_memory() -> None:
-    """Beside others, tasks of minutes are stopped rather than waited for; memory is plenty."""
-    state = State()
-    for at in range(40):
-        running = [msgspec.structs.replace(task, stopped=number >= 4) for number, task in enumerate(
-            tasks(8, use=1.0, age=100.0 + at, memory=0.1 * GB))] if at > 20 else tasks(8, use=0.5, age=100.0 + at)
-        crowded = reading(float(at), cpu_total=8.0, cpu_ours=4.0, running=tuple(running), busy=8.0)
-        state, decision = governor.decide(crowded, state)
-    assert decision.held == "stopped tasks go on first"
-    assert decision.binding is Binding.OTHERS, decision.reason
-
-
-@pytest.mark.parametrize("peak", [0.0, 5e-324, 0.5])
-def test_tasks_that_need_not_a_byte_are_not_bounded_by_memory(peak: float) -> None:
-    ended = tuple(Ended(kind="k#1", wall=0.1, cpu=0.0, peak=peak, busy=1.0) for _ in range(3))
-    _, decision = governor.decide(reading(0.0, ended=ended), State())
-    memory = next(allow for allow in decision.allows if allow.binding is Binding.MEMORY)
-    assert memory.workers is None
-
-
-def test_before_anything_waits_slow_start_would_allow_its_first_worker() -> None:
-    _, decision = governor.decide(reading(1.0, waiting=()), State())
-    assert {allow.binding: allow.workers for allow in decision.allows}[Binding.RAMP] == 1
-
-
-def test_while_the_limit_follows_others_upward_it_is_still_said_to_be_theirs() -> None:
-    machine = Machine(use=1.0)
-    for _ in range(60):
-        machine.second()
-    for _ in range(30):
-        machine.second(others=6.0)
-    for _ in range(12):
-        decision = machine.second(others=3.0)
-        assert decision.binding is Binding.OTHERS, decision.reason
