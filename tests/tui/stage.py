@@ -206,7 +206,7 @@ class Daemon:
             self._answer(request, writer)
 
     def give(self, op: str) -> None:
-        """Send the answers that were kept back, in the order in which they were asked for; the next ones come at once."""
+        """Send the answers that were kept back, in the order of the questions; the next ones come at once."""
         for answer in self.kept.pop(op):
             answer()
 
