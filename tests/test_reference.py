@@ -23,7 +23,7 @@ def test_a_page_is_what_would_be_made_now(page: Path) -> None:
 @pytest.mark.parametrize("table", pages.TABLES)
 def test_each_key_of_a_job_file_has_an_example_that_a_daemon_would_take(table: str) -> None:
     given = samples.JOBS[table]
-    assert set(given) - {"range"} == set(keys.names(pages.TABLES[table][1]))
+    assert set(given) - {"range"} == set(keys.names(pages.TABLES[table]))
     for key, sample in given.items():
         job = sample if sample.startswith(("command", "call")) else f'command = "x"\n{sample}'
         assert key in sample
@@ -41,6 +41,6 @@ def test_every_key_and_command_has_its_place_on_the_page() -> None:
         (page, line) for page in pages.made() for line in page.read_text().splitlines() if line[:3] in {"## ", "###"}
     ]
     assert len(set(headings)) == len(headings), "each has a link of its own"
-    wanted = sum(len(keys.names(layout)) for _, layout in pages.TABLES.values()) + len(samples.SETTINGS)
+    wanted = sum(len(keys.names(layout)) for layout in pages.TABLES.values()) + len(samples.SETTINGS)
     assert len([line for _, line in headings if line.startswith("### ")]) == wanted + 1  # and a parameter's range
     assert [line for _, line in headings if line.startswith("## grist ")] == [f"## grist {verb}" for verb in cli.VERBS]

@@ -10,6 +10,7 @@ from gristmill.supervisor.core import items, jobfile, keys
 from gristmill.supervisor.core.errors import JobFileError
 from gristmill.supervisor.core.findings import MOST
 from gristmill.supervisor.core.spec import Axis, Items, Limits, Resources, Retry, Spec
+from tests.reference.pages import TABLES
 
 FILES = {"/lab/cases.csv": "lr,name\n0.1,first\n0.2,second one\n"}
 
@@ -308,11 +309,7 @@ VALUES = st.recursive(
     ),
     max_leaves=5,
 )
-TABLES = {
-    "": keys.JobFile, "grid.": keys.GridTable, "items.": keys.ItemsTable, "retry.": keys.RetryTable,
-    "limits.": keys.LimitsTable, "resources.": keys.ResourcesTable,
-}  # fmt: skip
-PATHS = [f"{table}{key}" for table, layout in TABLES.items() for key in keys.names(layout)]
+PATHS = [f"{table}.{key}".removeprefix(".") for table, layout in TABLES.items() for key in keys.names(layout)]
 FILLED = st.dictionaries(st.sampled_from([*PATHS, "grid.a", "env.A", "nonsense", "after"]), VALUES, max_size=6).map(
     lambda found: "command = 'x'\n" + "".join(f"{key} = {value}\n" for key, value in found.items())
 )

@@ -11,17 +11,8 @@ import msgspec
 import pytest
 
 from gristmill.supervisor.core import hints, jobfile, keys
+from tests.reference.pages import TABLES
 
-LAYOUTS: dict[str, type[keys.Table]] = {
-    "": keys.JobFile,
-    "items": keys.ItemsTable,
-    "resources": keys.ResourcesTable,
-    "retry": keys.RetryTable,
-    "limits": keys.LimitsTable,
-    "finally": keys.FinallyTable,
-    "results": keys.ResultsTable,
-    "recycle": keys.RecycleTable,
-}
 SHIPPED = Path(keys.__file__).with_name("job.schema.json")
 
 
@@ -42,7 +33,7 @@ def test_every_key_has_a_description(table: str) -> None:
 def test_what_a_synonym_leads_to_is_a_key() -> None:
     for meant in hints.SYNONYMS.values():
         table, _, key = meant.rpartition(".")
-        assert key in keys.names(LAYOUTS[table])
+        assert key in keys.names(TABLES[table])
 
 
 def test_a_default_in_the_schema_is_the_one_a_job_gets() -> None:

@@ -26,6 +26,7 @@ from gristmill.supervisor.edge.folder import Claimed
 from gristmill.supervisor.reading import Reader
 from tests.faults.witness import usual
 from tests.mill import Mill
+from tests.reference import pages
 from tests.waiting import DEADLINE, until
 
 MIB = 1 << 20
@@ -238,13 +239,7 @@ def test_what_editors_do_to_a_file_is_no_fault(reader: Reader, text: str) -> Non
 
 # ── chance ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-TABLES: dict[str, type[keys.Table]] = {
-    "grid": keys.GridTable,
-    "items": keys.ItemsTable,
-    "resources": keys.ResourcesTable,
-    "retry": keys.RetryTable,
-    "limits": keys.LimitsTable,
-}
+TABLES = {name: layout for name, layout in pages.TABLES.items() if name}
 WORDS = st.sampled_from(
     [
         "true",

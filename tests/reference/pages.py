@@ -16,19 +16,22 @@ from tests.reference import samples
 
 DOCS = Path(__file__).parents[2] / "docs"
 MADE = "<!-- Made from {source} by `python -m tests.reference`: change it there. -->"
-TABLES: dict[str, tuple[str, type[keys.Table]]] = {
-    "": ("The top of the file", keys.JobFile),
-    "items": ("[items]", keys.ItemsTable),
-    "grid": ("[grid]", keys.GridTable),
-    "resources": ("[resources]", keys.ResourcesTable),
-    "retry": ("[retry]", keys.RetryTable),
-    "limits": ("[limits]", keys.LimitsTable),
-    "finally": ("[finally]", keys.FinallyTable),
-    "results": ("[results]", keys.ResultsTable),
-    "slurm": ("[slurm]", keys.SlurmTable),
-    "recycle": ("recycle = { … }", keys.RecycleTable),
-    "snapshot": ("snapshot = { … }", keys.SnapshotTable),
+TABLES: dict[str, type[keys.Table]] = {
+    "": keys.JobFile,
+    "items": keys.ItemsTable,
+    "grid": keys.GridTable,
+    "resources": keys.ResourcesTable,
+    "retry": keys.RetryTable,
+    "limits": keys.LimitsTable,
+    "finally": keys.FinallyTable,
+    "results": keys.ResultsTable,
+    "slurm": keys.SlurmTable,
+    "recycle": keys.RecycleTable,
+    "snapshot": keys.SnapshotTable,
 }
+"""Of a job file, by name ("" for its top)."""
+TITLES = {"": "The top of the file", "recycle": "recycle = { … }", "snapshot": "snapshot = { … }"}
+"""Of the sections of those that are no `[name]`."""
 JOB_HEAD = """\
 # Job files: every key
 
@@ -119,8 +122,8 @@ def made() -> dict[Path, str]:
 def job_files() -> str:
     """The keys of a job file, table by table."""
     lines = [JOB_HEAD.format(made=MADE.format(source="supervisor/core/keys.py"))]
-    for name, (title, layout) in TABLES.items():
-        lines += [f"## {title}", "", paragraphs(layout.__doc__ or ""), ""]
+    for name, layout in TABLES.items():
+        lines += [f"## {TITLES.get(name, f'[{name}]')}", "", paragraphs(layout.__doc__ or ""), ""]
         prefix = f"{name}." if name else ""
         for key, annotation in typed(layout).items():
             lines += entry(prefix + key, annotation, samples.JOBS[name][key])
