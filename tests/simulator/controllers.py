@@ -1,11 +1,11 @@
-"""Who may govern the simulated machine: ours, by its adapter, and six simple ones as textbooks have them."""
+"""Who may govern the simulated machine: ours, and six simple ones as textbooks have them."""
 
 from __future__ import annotations
 
 import math
-from importlib import import_module
-from typing import Any, Protocol
+from typing import Protocol
 
+from gristmill.supervisor.core import governor
 from gristmill.supervisor.core.governor.decision import Binding, Decision
 from gristmill.supervisor.core.governor.reading import Reading
 
@@ -146,22 +146,15 @@ class Ours:
     settled: Decision | None = None
 
     def __init__(self) -> None:
-        self._core: Any = import_module("gristmill.supervisor.core.governor")
-        self.state = self._core.State()
-
-    @staticmethod
-    def there() -> bool:
-        return hasattr(import_module("gristmill.supervisor.core.governor"), "relieve")
+        self.state = governor.State()
 
     def decide(self, reading: Reading) -> Decision:
-        self.state, decision = self._core.decide(reading, self.state)
-        answer: Decision = decision
-        return answer
+        self.state, decision = governor.decide(reading, self.state)
+        return decision
 
     def glance(self, at: float, available: float) -> tuple[str, ...]:
-        self.state, killed = self._core.relieve(at, available, self.state)
-        names: tuple[str, ...] = killed
-        return names
+        self.state, killed = governor.relieve(at, available, self.state)
+        return killed
 
 
 SIMPLE = ("N=cores", "2×cores", "load avg", "AIMD", "hill", "Gradient2")

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.simulator.controllers import SIMPLE, Controller, make
+from tests.simulator.controllers import SIMPLE, make
 from tests.simulator.run import Course, run
 from tests.simulator.world import Scenario
 from tests.simulator.yardstick import best
 
 STEADY, CLIFF, WHOLE, REACHED = 0.93, 0.85, 0.88, 75.0
 """Bars for each named scenario: steady state (where there is a cliff), whole run with its ramp, seconds to 90 %."""
-RANDOM_LOW, RANDOM_MEDIAN = 0.85, 0.98
-RANDOM_OOM, RANDOM_WASTE, RANDOM_CHANGES, RANDOM_HARM = 0.01, 0.01, 11.0, 0.15
-"""Bars for random scenarios: 5th percentile and median of steady; runs with OOM, mean waste; 95th percentiles."""
 SETTLE, RESETTLE = 150.0, 60.0
 """The steady state begins so long after the start, and after a change; at most 40 % of a segment is left out."""
 
@@ -65,7 +62,7 @@ def judge(course: Course, controller: str) -> Score:
     )
 
 
-def score(scenario: Scenario, controller: str, instance: Controller | None = None) -> Score:
+def score(scenario: Scenario, controller: str) -> Score:
     """Run and judge; after a task killed by the kernel a simple controller's run is over."""
-    one = instance or make(controller, scenario.hardware.cores)
+    one = make(controller, scenario.hardware.cores)
     return judge(run(scenario, [one], give_up=controller in SIMPLE), controller)

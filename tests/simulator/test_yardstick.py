@@ -85,8 +85,8 @@ def test_random_scenarios_are_many_and_the_same_each_time() -> None:
 
 def test_the_winners_luck_is_not_part_of_the_yardstick() -> None:
     """Tasks that wait half of the time, on two cores: one run differs from the next by several per cent."""
-    held = yardstick.held(luck := world(Kind("half", 5, Memory(50 * MB), share=0.5, cycle=5), Hardware(2, 8 * GB)),
-                          luck.segments[0])
+    luck = world(Kind("half", 5, Memory(50 * MB), share=0.5, cycle=5), Hardware(2, 8 * GB))
+    held = yardstick.held(luck, luck.segments[0])
     best = yardstick.search(held)
     fresh = [yardstick.attempt(held, best.workers, seed).rate for seed in range(20, 32)]
     assert best.rate == pytest.approx(sum(fresh) / len(fresh), rel=0.04)
