@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from gristmill.supervisor.edge.client import Client
 
 
 class Daemon:
-    """A daemon in a folder of its own, with a fixed number of workers."""
+    """Started at once; its jobs are handed in over its socket."""
 
     def __init__(self, base: Path, slots: int) -> None:
         self.jobs, self.state = base / "jobs", base / "state"
@@ -24,13 +22,6 @@ class Daemon:
         assert self.process.stdout is not None
         if self.process.stdout.readline() != "ready\n":
             raise SystemExit("the daemon did not start")
-
-    def run(self, command: str, tasks: int) -> tuple[float, float]:
-        """(seconds from handing a job in to its end, CPU ms of daemon and workers a task)."""
-        before, began = tree_cpu(self.process.pid), time.perf_counter()
-        self.job(f"command = {command}\n[items]\ntotal = {tasks}\nper_task = 1\n")
-        wall = time.perf_counter() - began
-        return wall, 1000 * (tree_cpu(self.process.pid) - before) / tasks
 
     def job(self, text: str) -> dict[str, Any]:
         """Hands a job in and waits for its end; SystemExit where it does not go well."""
@@ -49,21 +40,3 @@ class Daemon:
         self.process.wait(30)
         assert self.process.stdout is not None
         self.process.stdout.close()
-
-
-def tree_cpu(root: int) -> float:
-    """CPU seconds of our own processes: the daemon, the spawner and the workers, their tasks left out."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    table: dict[int, tuple[int, float]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path("/proc", entry, "stat").read_bytes()
-            except OSError:
-                continue
-            fields = stat[stat.rindex(b")") + 2 :].split()
-            table[int(entry)] = (int(fields[1]), (int(fields[11]) + int(fields[12])) / ticks)
-    ours = {root}
-    while more := {pid for pid, (parent, _) in table.items() if parent in ours} - ours:
-        ours |= more
-    return sum(table[pid][1] for pid in ours if pid in table)

@@ -30,9 +30,6 @@ if __name__ == "__main__":
 from tests.bench.daemon import Daemon
 
 MODULE = '''
-import json
-import os
-import signal
 import sys
 import time
 

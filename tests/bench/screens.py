@@ -15,12 +15,13 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gristmill.supervisor.core.protocol import TaskView
+from tests.bench.performance import process
 from tests.mill import Mill
 from tests.tui.scene import fill
 from tests.tui.stage import Daemon, job, worker
@@ -48,22 +49,9 @@ class Figure:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds of a process so far."""
+    """CPU seconds of a process so far, those of threads that are over as well."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def finely_s(pid: int) -> float:
-    """The same to the nanosecond, of the threads that live; for a process that does next to nothing."""
-    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
-
-
-def memory_mb(pid: int) -> float:
-    """Its resident memory, MB."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) * 1024 / 1e6
-    return 0.0
 
 
 async def calm(pid: int) -> None:
@@ -197,13 +185,13 @@ async def large_log(folder: Path, compact: bool) -> list[Figure]:
         await terminal.goes(b"needle\r", "1/1")
         searched = time.monotonic() - began
         await calm(terminal.process.pid)
-        at_search = memory_mb(terminal.process.pid)
+        at_search = process.rss_mb(terminal.process.pid)
         terminal.type(b"\x1b")
         await asyncio.sleep(0.5)
         await terminal.goes(b"&", "those without it")
         await terminal.goes(b"00001234\r", "00001234 epoch")
         await calm(terminal.process.pid)
-        held = memory_mb(terminal.process.pid)
+        held = process.rss_mb(terminal.process.pid)
         await terminal.leave()
     await daemon.stop()
     return [Figure(f"log of {size / 1e9:g} GB, opened at its end", painted, "s"),
@@ -271,9 +259,9 @@ async def watchers(folder: Path, compact: bool) -> list[Figure]:
             for _, writer in lines:
                 writer.write(b'{"id":1,"op":"subscribe"}\n')
             await asyncio.sleep(1)
-            spent, began = finely_s(mill.process.pid), time.monotonic()
+            spent, began = process.cpu_s(mill.process.pid), time.monotonic()
             await asyncio.sleep(seconds)
-            found[number] = 100 * (finely_s(mill.process.pid) - spent) / (time.monotonic() - began)
+            found[number] = 100 * (process.cpu_s(mill.process.pid) - spent) / (time.monotonic() - began)
             for task in reading:
                 task.cancel()
             for _, writer in lines:
@@ -288,7 +276,7 @@ async def _drain(reader: asyncio.StreamReader) -> None:
         pass
 
 
-PARTS: dict[str, Callable[[Path, bool], Awaitable[list[Figure]]]] = {
+PARTS: dict[str, Callable[[Path, bool], Coroutine[Any, Any, list[Figure]]]] = {
     "first_paint": first_paint, "keys": keys, "watching": watching, "large_log": large_log, "slow_line": slow_line,
     "watchers": watchers,
 }  # fmt: skip
@@ -305,15 +293,11 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
     for name in args.part:
         with tempfile.TemporaryDirectory(prefix="screens-") as folder:
-            for figure in asyncio.run(_run(PARTS[name], Path(folder), args.compact)):
+            for figure in asyncio.run(PARTS[name](Path(folder), args.compact)):
                 told.append(figure)
                 print(figure.line, flush=True)
     if args.json:
         Path(args.json).write_text(json.dumps([[one.name, one.value, one.unit, one.most] for one in told]) + "\n")
-
-
-async def _run(part: Callable[[Path, bool], Awaitable[list[Figure]]], folder: Path, compact: bool) -> list[Figure]:
-    return await part(folder, compact)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from pathlib import Path
 
 from gristmill.supervisor.edge.client import Client
 from tests.bench.daemon import Daemon
+from tests.bench.governor.machine import descendants
+from tests.bench.stories.pss import pss
 
 MODULE = """
 import os, time
@@ -84,12 +86,7 @@ NICE = "nice = 0\n"
 
 def run(daemon: Daemon, text: str) -> float:
     """Seconds from the first start to the last end of a job that must end well."""
-    with Client(daemon.state / "socket") as client:
-        job = client.ask("add", file="bench.toml", text=text)["id"]
-        while (found := client.ask("job", job=str(job), limit=0)["job"])["ended_at"] is None:
-            client.ask("changed", timeout=5)
-    if found["state"] != "done":
-        raise SystemExit(f"the job ended as {found['state']}: {found['reason']}")
+    found = daemon.job(text)
     return float(found["ended_at"] - found["started_at"])
 
 
@@ -155,22 +152,7 @@ def measure(options: argparse.Namespace, base: Path) -> None:
 
 def tree_pss(root: int) -> float:
     """MB of memory of all processes below `root`, where what several share counts once."""
-    parents = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path("/proc", entry, "stat").read_bytes()
-            except OSError:
-                continue  # it ended while we looked
-            parents[int(entry)] = int(stat[stat.rindex(b")") + 2 :].split()[1])
-    found = {root}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    total = 0
-    for pid in found:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        total += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
-    return total * 1024 / 1e6
+    return sum(map(pss, descendants(root))) / 1e6
 
 
 def wait_for_readers(base: Path) -> None:

@@ -101,5 +101,3 @@ def _rates(tape: Tape, load: Load, began: float, ramp: float, end: float) -> tup
         tape.done([load], began, end) / (end - began),
         tape.done([load], began + ramp, end) / (end - began - ramp),
     )
-
-

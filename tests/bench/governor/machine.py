@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -47,20 +48,34 @@ class Tree(NamedTuple):
 
 def tree(root: int) -> Tree:
     """What is used below a process, and by it."""
-    table: dict[int, tuple[int, float, int]] = {}
+    table = _processes()
+    found = [table[pid] for pid in _below(root, table) if pid in table]
+    return Tree(sum(sum(map(int, fields[11:15])) for fields in found) / TICKS,
+                float(PAGE * sum(int(fields[21]) for fields in found)))
+
+
+def descendants(root: int) -> set[int]:
+    """The process and all below it."""
+    return _below(root, _processes())
+
+
+def _processes() -> dict[int, list[bytes]]:
+    """By pid: the fields of `stat` behind the name; the second is the parent."""
+    table = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
-            try:
+            with contextlib.suppress(OSError):  # ended meanwhile
                 stat = Path("/proc", entry, "stat").read_bytes()
-            except OSError:  # ended meanwhile
-                continue
-            fields = stat[stat.rindex(b")") + 2 :].split()
-            table[int(entry)] = (int(fields[1]), sum(map(int, fields[11:15])) / TICKS, PAGE * int(fields[21]))
-    ours, more = {root}, {root}
-    while more := {pid for pid, (parent, _, _) in table.items() if parent in more} - ours:
-        ours |= more
-    found = [table[pid] for pid in ours if pid in table]
-    return Tree(sum(cpu for _, cpu, _ in found), sum(memory for _, _, memory in found))
+                table[int(entry)] = stat[stat.rindex(b")") + 2 :].split()
+    return table
+
+
+def _below(root: int, table: dict[int, list[bytes]]) -> set[int]:
+    parents = {pid: int(fields[1]) for pid, fields in table.items()}
+    found, more = {root}, {root}
+    while more := {pid for pid, parent in parents.items() if parent in more} - found:
+        found |= more
+    return found
 
 
 def _meminfo(key: str) -> float:

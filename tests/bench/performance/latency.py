@@ -66,8 +66,9 @@ def part(compact: bool) -> list[Table]:
                     found[name].append(1000 * (stamps.next() - began))
                 else:
                     stamps.next()
-        subprocess.run(["tsp", "-K"], env=_environment(mill), check=False) if shutil.which("tsp") else None
-        gaps = _gaps(mill, program, stamps, 40 if compact else 200)
+        if shutil.which("tsp"):
+            subprocess.run(["tsp", "-K"], env=_environment(mill), check=False)
+        gaps = _gaps(mill, program, stamps, tries)
         stamps.close()
     drop, add = found["a file moved into the folder"], found["`grist add` from the shell"]
     rows = [(name, *_figures(values)) for name, values in (*found.items(), ("end of a task to the next's start", gaps))]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.bench.governor import machine
 
 EVERY_S = 0.2
 
@@ -21,9 +22,9 @@ class Peak:
     def look(self, root: int) -> None:
         """One look at a process and all that descend from it. It counts if none of them came or went meanwhile: what a
         process shares is counted for less by each that is forked, and the sum would be of two different moments."""
-        before = descendants(root)
+        before = machine.descendants(root)
         found = [pss(pid) for pid in before]
-        if descendants(root) != before:
+        if machine.descendants(root) != before:
             return
         self.looks += 1
         if sum(found) > self.bytes:
@@ -46,20 +47,6 @@ def watched(root: int) -> Iterator[Peak]:
     finally:
         halt.set()
         watcher.join()
-
-
-def descendants(root: int) -> set[int]:
-    """The process and all below it."""
-    parents: dict[int, int] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError):  # ended meanwhile
-                stat = Path("/proc", entry, "stat").read_bytes()
-                parents[int(entry)] = int(stat[stat.rindex(b")") + 2 :].split()[1])
-    found, more = {root}, {root}
-    while more := {pid for pid, parent in parents.items() if parent in more} - found:
-        found |= more
-    return found
 
 
 def pss(pid: int) -> float:
