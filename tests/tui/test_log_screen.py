@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gristmill.tui.widgets import logview
+
 from .stage import OSC52, Daemon, Eye, Opened
 
 
@@ -58,6 +60,17 @@ async def test_scrolling_up_pauses_and_counts_what_is_new(reading: Opened, log: 
         append(log, "one\ntwo\nthree\n")
         await eye.sees("PAUSED +3 new (f)")
         assert eye.lines[3] == top
+
+
+async def test_much_that_is_new_is_counted_bit_by_bit(
+    reading: Opened, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logview, "AT_ONCE", 8)
+    async with reading() as eye:
+        await eye.sees("step 500 loss")
+        await eye.press("k")
+        append(log, "one\ntwo\nthree\n")
+        await eye.sees("PAUSED +3 new (f)")
         assert "three" not in eye.text
         await eye.press("f")
         await eye.sees("three", "● follow")

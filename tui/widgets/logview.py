@@ -20,6 +20,8 @@ from gristmill.tui.sieve import Sieve
 from gristmill.tui.widgets.logpage import LogPage
 
 POLL_S = 0.25
+AT_ONCE = 64 * BLOCK
+"""Bytes of which new lines are counted at one look; the rest at the next ones."""
 ARRIVALS = 20_000
 """Times of lines that are kept."""
 
@@ -117,7 +119,8 @@ class LogView(LogPage):
             return
         end = self.log_file.size
         moved = self._watch.moved(end)
-        if (end == self.end and not moved) or not self.look.may_paint():
+        behind = not self.following and self._new_from < self.end
+        if not (end != self.end or moved or behind) or not self.look.may_paint():
             return
         if moved:
             self._go_on_after_cut(end)
@@ -135,9 +138,10 @@ class LogView(LogPage):
         self.post_message(self.Changed())
 
     def _count_new(self) -> None:
-        if self.log_file is not None and self.end - self._new_from < 64 * BLOCK:
-            self.new_lines += self.log_file.count(self._new_from, self.end)
-            self._new_from = self.end
+        if self.log_file is not None:
+            end = min(self.end, self._new_from + AT_ONCE)
+            self.new_lines += self.log_file.count(self._new_from, end)
+            self._new_from = end
 
     def _index(self) -> None:
         if not is_out(self, "walk"):
