@@ -11,19 +11,17 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.strip import Strip
 
 from gristmill.supervisor.core import figures
 from gristmill.supervisor.core.errors import GristError
-from gristmill.tui.columns import rule
 from gristmill.tui.commands import bindings
 from gristmill.tui.errands import is_out, send
-from gristmill.tui.marks import Marks, Runs
+from gristmill.tui.marks import Marks
 from gristmill.tui.mixer import Mixer
 from gristmill.tui.present import Mill
 from gristmill.tui.screens.base import MillScreen
 from gristmill.tui.sieve import Sieve, next_error
-from gristmill.tui.widgets.lines import Lines
+from gristmill.tui.widgets.logtitle import LogTitle
 from gristmill.tui.widgets.logview import LogView
 
 STREAMS = ("out", "err", "both")
@@ -37,23 +35,6 @@ class Source:
 
     task: str
     name: str
-
-
-class LogTitle(Lines):
-    """What log it is, whether it goes on, where in it the screen stands, what was searched."""
-
-    DEFAULT_CSS = "LogTitle { height: 1; }"
-    left: Runs = ()
-    right: Runs = ()
-
-    def show(self, left: Runs, right: Runs) -> None:
-        """Show this."""
-        self.left, self.right = left, right
-        self.renew()
-
-    def draw(self, width: int, height: int) -> list[Strip]:
-        """One rule."""
-        return [self.strip(rule(self.left, self.right, width, self.look.marks.rule))]
 
 
 class LogScreen(MillScreen):
