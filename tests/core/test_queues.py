@@ -54,8 +54,8 @@ def job(number: int, wish: Wish) -> Job:
     return made
 
 
-class Mill:
-    """Runs a queue, second by second, on a machine with so much memory and so many cores."""
+class Queue:
+    """Is worked off, second by second, on a machine with so much memory and so many cores."""
 
     def __init__(self, wishes: list[Wish], limit: int) -> None:
         self.wishes, self.limit, self.now = wishes, limit, 0
@@ -97,14 +97,14 @@ class Mill:
 @settings(max_examples=150)
 @given(st.lists(WISHES, min_size=1, max_size=8), st.integers(1, 20))
 def test_every_job_starts_in_bounded_time_and_all_of_them_end(wishes: list[Wish], limit: int) -> None:
-    mill = Mill(wishes, limit)
+    queue = Queue(wishes, limit)
     longest = max(one.wall for one in wishes)
     work = sum(one.tasks * one.wall for one in wishes)
     most = 60 + work + len(wishes) * (PATIENCE_S + PATIENCE_LENGTHS * longest + longest)
-    while mill.there() or mill.now <= 60:
-        mill.second()
-        assert mill.now <= most, "something waits for ever"
-    assert all(one.items_done == wish.tasks for one, wish in zip(mill.jobs, wishes, strict=True))
+    while queue.there() or queue.now <= 60:
+        queue.second()
+        assert queue.now <= most, "something waits for ever"
+    assert all(one.items_done == wish.tasks for one, wish in zip(queue.jobs, wishes, strict=True))
 
 
 @settings(max_examples=150)
@@ -117,9 +117,9 @@ def test_every_job_starts_in_bounded_time_and_all_of_them_end(wishes: list[Wish]
 def test_a_job_beside_endless_ones_starts_in_bounded_time(floods: list[Wish], late: Wish, limit: int) -> None:
     """Of the same priority; each that is there may have a turn before it, and room is kept for it after a while."""
     endless = [Wish(10**6, one.wall, one.memory, one.cpus, 0, one.dropped) for one in floods]
-    mill = Mill([*endless, Wish(late.tasks, late.wall, late.memory, late.cpus, 0, 100)], limit)
+    queue = Queue([*endless, Wish(late.tasks, late.wall, late.memory, late.cpus, 0, 100)], limit)
     longest = max(one.wall for one in [*endless, late])
     turn = PATIENCE_S + PATIENCE_LENGTHS * longest + longest
-    while len(mill.jobs) not in mill.first:
-        mill.second()
-        assert mill.now <= 100 + (len(endless) + 1) * turn, "it starves"
+    while len(queue.jobs) not in queue.first:
+        queue.second()
+        assert queue.now <= 100 + (len(endless) + 1) * turn, "it starves"

@@ -1,4 +1,4 @@
-"""What a story prints: tables in Markdown, and their places in docs/stories.md."""
+"""What is measured as it is printed: tables in Markdown, and their places in a page."""
 
 from __future__ import annotations
 
