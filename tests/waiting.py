@@ -13,12 +13,15 @@ DEADLINE = 60.0
 Found = TypeVar("Found")
 
 
-def until(what: Callable[[], Found], why: str | Callable[[], str], seconds: float = DEADLINE) -> Found:
-    """The first true value of `what`; an AssertionError that says `why` at the deadline."""
+def until(
+    what: Callable[[], Found], why: str | Callable[[], str], seconds: float = DEADLINE, pause: float = 0.01
+) -> Found:
+    """The first true value of `what`, which is asked after each pause; an AssertionError that says `why` at the
+    deadline."""
     end = time.monotonic() + seconds
     while not (value := what()):
         assert time.monotonic() < end, why if isinstance(why, str) else why()
-        after(0.01)
+        after(pause)
     return value
 
 

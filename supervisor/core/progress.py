@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"(\d{1,3}(?:\.\d*)?|\.\d+)(?:[eE](-\d{1,2}))?\s*(%?)")
 
 
 TELLING = 0.02
-"""Progress below this much promises nothing yet."""
+"""Progress below this much promises nothing yet, and is too little to be counted."""
 
 
 def left(ran: float, done: float) -> float | None:

@@ -30,6 +30,7 @@ from typing import Any
 
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.remote import Seen
+from gristmill.supervisor.edge.durable import sync_folder
 
 LOG_BYTES = 1 << 18
 
@@ -87,7 +88,7 @@ class Chunks:
         _write(folder / "slot", slot.encode("utf-8", "surrogateescape"))
         _write(folder / "chunk.json", json.dumps(dict(head)).encode("utf-8", "surrogateescape"))
         for each in (folder / "rec", folder, folder.parent, self.base):
-            _sync(each)
+            sync_folder(each)
 
     def head(self, name: str) -> dict[str, Any]:
         """What was written of a chunk; {} where it was never filled, or is gone."""
@@ -158,7 +159,7 @@ class Chunks:
                     if "daemon" in json.loads(claim.read_bytes()):
                         won.add(index)
         own.unlink()
-        _sync(folder)
+        sync_folder(folder)
         return won
 
     def claims(self, name: str, indexes: Iterable[int]) -> dict[int, dict[str, Any]]:
@@ -209,12 +210,12 @@ class Chunks:
                 (folder / entry).unlink(missing_ok=True)
 
 
-def _write(path: Path, data: bytes | Sequence[bytes]) -> None:
+def _write(path: Path, data: bytes) -> None:
     """A whole file under its name, on the disk, or none."""
     hidden = path.with_name(f"{path.name}.part")
     fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
-        file.write(data if isinstance(data, bytes) else b"".join(data))
+        file.write(data)
         file.flush()
         os.fsync(fd)
     os.rename(hidden, path)
@@ -232,12 +233,3 @@ def _copy(source: Path, target: Path) -> None:
         return
     _write(target, source.read_bytes())
     target.chmod(0o700)
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):  # file systems that know no such thing
-            os.fsync(fd)
-    finally:
-        os.close(fd)

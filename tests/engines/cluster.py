@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests import waiting
 from tests.engines import accounts
 
 CONF = """\
@@ -228,10 +229,7 @@ class Cluster:
     @staticmethod
     def until(what: Callable[[], object], why: str) -> None:
         """Waits until it is so; fails at the deadline."""
-        end = time.monotonic() + DEADLINE
-        while not what():
-            assert time.monotonic() < end, f"still waiting for {why}"
-            time.sleep(0.05)
+        waiting.until(what, f"still waiting for {why}", DEADLINE, 0.05)
 
 
 def _free_port() -> int:

@@ -83,10 +83,6 @@ class Hosts:
         """What a line of the shell prints on a machine, where it must succeed."""
         return self._do(self.spaces[name], line)
 
-    def pull(self, name: str) -> None:
-        """Pulls a machine's network cable."""
-        self._do(self._switch, f"ip link set to-{name} down")
-
     # ── Slurm ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def slurm(self, conf: str) -> None:

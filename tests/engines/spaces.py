@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from tests import waiting
 
 DEADLINE_S = 120.0
 
@@ -50,10 +50,7 @@ def _as_user() -> list[str]:
 
 def until(what: Callable[[], object], why: str, said: Callable[[], str] = str) -> None:
     """Waits until `what` is true; fails at the deadline, with what was `said` meanwhile."""
-    end = time.monotonic() + DEADLINE_S
-    while not what():
-        assert time.monotonic() < end, f"no {why}\n{said()}"
-        select.select([], [], [], 0.05)
+    waiting.until(what, lambda: f"no {why}\n{said()}", DEADLINE_S, 0.05)
 
 
 class Space:

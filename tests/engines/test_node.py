@@ -5,12 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +17,12 @@ import pytest
 from gristmill.supervisor.beyond import PROGRAMS
 from gristmill.supervisor.edge.chunks import Chunks
 from gristmill.supervisor.executors import node_task
+from tests.waiting import DEADLINE, until
 
 CONTEXT: dict[str, Any] = {
     "cwd": "/", "env": {}, "ahead": {}, "unset": [], "timeout": None, "grace": 5.0, "nice": 0, "wait": False,
     "most": None, "err": False,
 }  # fmt: skip
-DEADLINE = 60.0
 LONG = f"600.{os.getpid()}"
 """Seconds that nobody else sleeps, so that it can be told whether somebody still does."""
 
@@ -59,13 +57,6 @@ class Node:
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
     return Node(tmp_path)
-
-
-def until(what: Callable[[], Any]) -> None:
-    end = time.monotonic() + DEADLINE
-    while not what():
-        assert time.monotonic() < end
-        select.select([], [], [], 0.02)
 
 
 def test_it_is_written_for_the_python_of_old_nodes() -> None:
@@ -152,7 +143,7 @@ def test_what_the_daemon_has_claimed_starts_nowhere(node: Node, tmp_path: Path) 
 def test_what_a_node_has_claimed_the_daemon_does_not_get(node: Node) -> None:
     node.chunk("sleep 0.3")
     running = node.start()
-    until(lambda: 0 in node.chunks.look(node.name, set()).claimed)
+    until(lambda: 0 in node.chunks.look(node.name, set()).claimed, "it has not begun")
     assert node.chunks.take_back(node.name, [0]) == set()
     assert node.chunks.claims(node.name, [0])[0]["job"] == "99"
     assert running.wait(DEADLINE) == 0 and node.record()["code"] == 0
@@ -161,7 +152,7 @@ def test_what_a_node_has_claimed_the_daemon_does_not_get(node: Node) -> None:
 def test_the_engine_s_term_ends_it_with_a_record(node: Node) -> None:
     node.chunk(f"echo up; sleep {LONG}", "touch never", pack=2)
     running = node.start()
-    until(lambda: "up" in _text(node.chunks.path(node.name) / "log" / "0.1.log"))
+    until(lambda: "up" in _text(node.chunks.path(node.name) / "log" / "0.1.log"), "it has not begun")
     running.terminate()
     assert running.wait(DEADLINE) == 0
     assert node.record()["why"] == "term" and node.record()["signal"] == signal.SIGTERM
@@ -192,7 +183,7 @@ def test_what_the_engine_wrote_of_a_slot_is_not_what_it_wrote_of_others(node: No
 def test_the_daemon_s_mark_ends_it(node: Node) -> None:
     node.chunk(f"sleep {LONG}")
     running = node.start()
-    until(lambda: 0 in node.chunks.look(node.name, set()).claimed)
+    until(lambda: 0 in node.chunks.look(node.name, set()).claimed, "it has not begun")
     node.chunks.mark_ends(node.name, [0])
     assert running.wait(DEADLINE) == 0 and node.record()["why"] == "cancel"
 

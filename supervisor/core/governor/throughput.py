@@ -8,12 +8,11 @@ from gristmill.supervisor.core.governor.kinds import FULL, LOOKED_S, OTHERS, WAI
 from gristmill.supervisor.core.governor.rates import Rates
 from gristmill.supervisor.core.governor.reading import Reading
 from gristmill.supervisor.core.governor.state import TABLES, Mark, State
+from gristmill.supervisor.core.progress import TELLING
 
 MIX_S = 20.0
 """Time in which a kind's share of the work is followed."""
 PREVAILS = 0.6
-TELLING = 0.02
-"""Progress below this much is too little to be counted."""
 TELLING_S = 10.0
 ALONE_S = 5.0
 """Where we fill the machine alone it is seen this often how tasks wait for a core."""

@@ -30,10 +30,6 @@ class Gauge:
         """Its content as one word or line."""
         return self.read().decode("ascii").strip()
 
-    def number(self, name: bytes) -> int | None:
-        """The number after `name` at the begin of a line."""
-        return number(self.read(), name)
-
     def close(self) -> None:
         """Closes it; the next reading opens it again."""
         if self._fd >= 0:
