@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ class Cluster:
 
     def __init__(self, base: Path, nodes: int = 2, cpus: int = 4, accounting: bool = False, **how: Any) -> None:
         self.base, self.nodes, self.accounting = base.resolve(), nodes, accounting
-        self.port = _free_port()
+        self.port, self._hold = _ports()
         self.user = pwd.getpwuid(os.getuid()).pw_name
         self.env = {**os.environ, "SLURM_CONF": str(self.base / "slurm.conf"),
                     "MARIADB_UNIX_PORT": str(accounts.socket_of(self.base))}  # fmt: skip
@@ -116,6 +116,14 @@ class Cluster:
         )
 
     def __enter__(self) -> Cluster:
+        try:
+            self._begin()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _begin(self) -> None:
         self.start("munged")
         self.until((self.base / "munge" / "munge.socket").exists, "munged")
         if self.accounting:
@@ -128,7 +136,6 @@ class Cluster:
         for number in range(1, self.nodes + 1):
             self.start(f"n{number}")
         self.until(lambda: self.states() == {"idle"}, "the nodes")
-        return self
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -142,6 +149,7 @@ class Cluster:
         for pid in self._strays():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self._hold.close()
 
     # ── its daemons ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -174,16 +182,19 @@ class Cluster:
             process.wait()
 
     def steps(self, node: str) -> list[int]:
-        """Descriptors of all that runs on a node, which is this machine: the steps of its slurmd, and their tasks."""
-        found, own = [], f"SLURM_CONF={self.base}/slurm.conf\0".encode()  # others' nodes are called the same
+        """Descriptors of all that runs on a node, which is this machine: the steps of its slurmd, then their tasks, of
+        whose end a step that is gone tells nobody."""
+        steps: list[int] = []
+        tasks: list[int] = []
+        own = f"SLURM_CONF={self.base}/slurm.conf\0".encode()  # others' nodes are called the same
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 environ = (entry / "environ").read_bytes()
                 step = b"slurmstepd" in (entry / "cmdline").read_bytes()
                 named = f"SLURMD_NODENAME={node}\0".encode() in environ or (step and f"-N\0{node}".encode() in environ)
                 if own in environ and named:
-                    found.append(os.pidfd_open(int(entry.name)))
-        return found
+                    (steps if step else tasks).append(os.pidfd_open(int(entry.name)))
+        return steps + tasks
 
     def _strays(self) -> Iterator[int]:
         """Those that our daemons left, such as slurmstepd: our configuration is in their environment."""
@@ -232,21 +243,18 @@ class Cluster:
         waiting.until(what, f"still waiting for {why}", DEADLINE, 0.05)
 
 
-def _free_port() -> int:
-    """The first of ten ports on loopback that nobody has, outside of those that the kernel hands out by itself; the
-    tens differ between sessions of tests that begin at the same moment."""
-    for port in range(7000 + 10 * (os.getpid() % 200), 10000, 10):
+def _ports() -> tuple[int, socket.socket]:
+    """The first of ten ports on loopback that nobody has, outside of those that the kernel hands out by itself; and
+    what keeps them for us, until it is closed, from others who look for some and have not bound them yet."""
+    for port in range(7000, 10000, 10):
+        hold = socket.socket(socket.AF_UNIX)
         with contextlib.ExitStack() as stack:
             try:
+                hold.bind(f"\0gristmill-tests-ports-{port}")
                 for number in range(port, port + 10):
-                    sock = stack.enter_context(socket.socket())
-                    sock.bind(("127.0.0.1", number))
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", number))
             except OSError:
+                hold.close()
                 continue
-            return port
+        return port, hold
     raise AssertionError("no ports are free")
-
-
-def clean(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment without words of another Slurm's."""
-    return {name: value for name, value in environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
