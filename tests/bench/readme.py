@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from tests.bench.stories import memory
 from tests.bench.stories.tables import PAGE as STORIES
 from tests.bench.stories.tables import placed
 
@@ -67,8 +68,7 @@ LINES = (
     promised("stories", "e", "handing out ranges, 15 s of work on 2 workers", "lost by handing out ranges", "{}"),
     Line("8 workers on a set of 400 MB, all memory; with loky", "{}; {} MB", (
         Place("stories", "d", "400 MB under 8 workers"),
-        Place("stories", "d", "joblib, loky: each process reads it", "MB",
-              "8 workers train on a set of 400 MB: memory in all (PSS) at its peak"),
+        Place("stories", "d", "joblib, loky: each process reads it", "MB", memory.CAPTION),
     )),
     promised("stories", "a", "as a command, at the governor's number, × the best by hand",
              "a program at the number that is found, beside the best number by hand", "{} ×"),

@@ -72,36 +72,36 @@ def full(bench: Bench) -> list[Row]:
 
 
 def _yielded(mill: Trial, name: str, came: float, left: float, end: float) -> list[Row]:
-    """Rows for the time to yield and the time to return, by the limit and by what we use."""
+    """Rows for the time to yield and the time to return, by what we use and, beside it, by the limit.
+
+    Of a core our share is CPU. Of memory it is the memory that we hold; that is yielded as tasks stand still and none
+    is begun, so by what goes on. How many creeping tasks fit depends on how old they are: a limit says little of it.
+    """
     before, cores = mill.between(came - 5, came), machine.cores()
-    # as many as ran: a limit that had room for one more was not made use of
-    usual = min(statistics.median(look.limit for look in before), statistics.median(look.busy for look in before))
-    cpu = mill.cpu(came - 5, came)
+    limit, cpu = statistics.median(look.limit for look in before), mill.cpu(came - 5, came)
+    going, held = statistics.median(look.busy for look in before), statistics.median(look.memory for look in before)
     rate = _courses(mill.looks)
 
-    def first(since: float, until: float, true: Callable[[Look], bool]) -> float | None:
-        return next((look.at - since for look in mill.between(since, until) if true(look)), None)
+    def first(true: Callable[[Look], bool], since: float, until: float, dead: float = 0.0) -> float | None:
+        return next((look.at - since for look in mill.between(since + dead, until) if true(look)), None)
 
-    by_limit = first(came, left, lambda look: look.limit < usual)
-    by_use = first(came + 1, left, lambda look: rate[look.at] <= max(1.1, cpu - 0.8)) if name == "a core" else None
-    soonest = min((at for at in (by_limit, None if by_use is None else by_use + 1) if at is not None), default=None)
-    by_limit_again = first(left, end, lambda look: look.limit >= max(1, 0.9 * usual))
+    limit_fell = first(lambda look: look.limit < min(limit, going), came, left)
     if name == "a core":
-        used = first(left + 1, end, lambda look: rate[look.at] >= 0.9 * cpu)
-        use = f"CPU {_s(used, 1)}"
-        again = by_limit_again
-    else:  # tasks that creep: how many fit depends on how old they are, what they may hold together does not
-        held = statistics.median(look.memory for look in before)
-        used = first(left, end, lambda look: look.memory >= 0.9 * held)
-        use = f"memory {_s(used)}"
-        again = min((at for at in (by_limit_again, used) if at is not None), default=None)
+        yielded = first(lambda look: rate[look.at] <= max(1.1, cpu - 0.8), came, left, 1.0)
+    else:
+        yielded = first(lambda look: look.busy <= 0.8 * going, came, left)
+    limit_rose = first(lambda look: look.limit >= max(1, 0.9 * min(limit, going)), left, end)
+    if name == "a core":
+        back = first(lambda look: rate[look.at] >= 0.9 * cpu, left, end, 1.0)
+    else:
+        back = first(lambda look: look.memory >= 0.9 * held, left, end)
     during, limits = mill.cpu(came + SOON_S, left), mill.limits(came + SOON_S, left)
     return [
-        Row("neighbour", f"{name}: yields after (limit {_s(by_limit)}, our CPU {_s(by_use, 1)})", _s(soonest),
-            f"≤ {SOON_S:.0f} s", soonest is not None and soonest <= SOON_S),
-        Row("neighbour", f"{name}: is back after (limit {_s(by_limit_again)}, our {use})", _s(again),
-            f"≤ {BACK_S:.0f} s", again is not None and again <= BACK_S),
-        Row("neighbour", f"{name}: {usual:g} workers before, limit {limits} meanwhile, {mill.limits(left, end)} after",
+        Row("neighbour", f"{name}: our share yields after (the limit falls after {_s(limit_fell)})", _s(yielded),
+            f"≤ {SOON_S:.0f} s", yielded is not None and yielded <= SOON_S),
+        Row("neighbour", f"{name}: our share is back after (the limit after {_s(limit_rose)})", _s(back),
+            f"≤ {BACK_S:.0f} s", back is not None and back <= BACK_S),
+        Row("neighbour", f"{name}: {going:g} workers before, limit {limits} meanwhile, {mill.limits(left, end)} after",
             f"our CPU {cpu:.2f}, {during:.2f}, {mill.cpu(max(left, end - 5), end):.2f} of {cores}"),
     ]
 
@@ -120,8 +120,8 @@ def _courses(looks: list[Look]) -> dict[float, float]:
     return found
 
 
-def _s(seconds: float | None, more: float = 0.0) -> str:
-    return "never" if seconds is None else f"{seconds + more:.1f} s"
+def _s(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f} s"
 
 
 # ── two daemons ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -26,8 +26,8 @@ EVERY_S = 0.25
 
 
 class Look(NamedTuple):
-    """What was seen at a moment: the limit, busy workers, CPU seconds of the daemon's tree so far, its memory and what
-    is free."""
+    """What was seen at a moment: the limit, busy workers whose task does not stand still, CPU seconds of the daemon's
+    tree so far, its memory and what is free."""
 
     at: float
     limit: int
@@ -89,9 +89,10 @@ class Trial(Mill):
         assert self.process is not None
         while not self._halt.wait(EVERY_S):
             with contextlib.suppress(GristError):  # it is busy or ending: the next look tells
-                limit = self.ask("status")["limit"]
+                status = self.ask("status")
+                limit, stopped = status["limit"], sum(worker["state"] == "paused" for worker in status["workers"])
                 self.looks.append(Look(
-                    time.monotonic(), limit["workers"], limit["busy"], *machine.tree(self.process.pid),
+                    time.monotonic(), limit["workers"], limit["busy"] - stopped, *machine.tree(self.process.pid),
                     machine.available(), limit["reason"],
                 ))
 

@@ -13,6 +13,7 @@ WORKERS, TRAININGS = 8, 30
 COPIES, STEPS = 421, 2_000
 ONE_COPY = COPIES * 1797 * (64 + 1 + 1) * 8
 """Bytes, 400 MB: what a process that has read the set keeps, images, labels and their order."""
+CAPTION = f"{WORKERS} workers train on a set of {ONE_COPY / 1e6:.0f} MB: memory in all (PSS) at its peak"
 SHARED, IN_ALL = 1.3, 700e6
 """Bars: copies of the set in all, and bytes in all for 400 MB under eight workers."""
 
@@ -28,7 +29,7 @@ def story(compact: bool) -> list[Table]:
     rows += [(names[how], peak, ONE_COPY) for how, peak in others.items()]
     rows.append((f"gristmill, a set of {2 * ONE_COPY / 1e6:.0f} MB", twice, 2 * ONE_COPY))
     return [
-        Table(f"{WORKERS} workers train on a set of {ONE_COPY / 1e6:.0f} MB: memory in all (PSS) at its peak",
+        Table(CAPTION,
               ("", "MB", "copies of the set", "processes"),
               [(name, peak.bytes / 1e6, f"{peak.bytes / copy:.2f}", str(peak.processes)) for name, peak, copy in rows],
               f"Of ours {busy} were seen at work at once."),
