@@ -78,7 +78,8 @@ def test_a_timeout_goes_by_a_steady_clock(mill: Mill, shim: Shim) -> None:
 
 @pytest.mark.alone
 def test_a_disk_that_takes_its_time_keeps_nobody_waiting(mill: Mill, shim: Shim) -> None:
-    """Every fsync takes a second more: answers come in far less, and all is done."""
+    """Every fsync takes a second more: an answer waits until what it says is durable, a commit or two, and for nothing
+    that was changed after; all is done."""
     shim.slow_sync(1000)
     mill.start("--limit", "2")
     mill.drop("load.toml", 'command = "echo {index} >> out"\n[items]\ntotal = 200\nper_task = 1\n')
@@ -89,5 +90,5 @@ def test_a_disk_that_takes_its_time_keeps_nobody_waiting(mill: Mill, shim: Shim)
         waits.append(time.monotonic() - began)
         mill.after(0.1)
     print(f"status: {statistics.median(waits):.3f} s, at most {max(waits):.2f} s")
-    assert statistics.median(waits) < 0.5
+    assert statistics.median(waits) < 2.5
     assert sorted(map(int, (mill.base / "out").read_text().split())) == list(range(200))
