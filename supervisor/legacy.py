@@ -213,7 +213,7 @@ class Legacy:
         process = survivors.read(start.pid) if start.pid else None
         same = process is not None and process.start == start.ticks
         began = time.time() - survivors.age(process) if process is not None and same else start.at
-        self._ledger.running(task.job, task.number, start.pid, began)
+        self._ledger.running(task.job, task.number, start.shown or start.pid, began)
         if not self._ledger.jobs[task.job].alive or task.reason == CANCELING:
             self._end(run)
         elif task.reason == EVICTED:

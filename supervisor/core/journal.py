@@ -2,11 +2,11 @@
 
 Owns the reading of the format that `edge/worker.py` writes. The format is the contract between versions: a record
 is a line `CRC32 JSON`; `{"v": VERSION}` comes first; `{"c": key}` is a claim, `{"s": key, "pid": …}` the start of a
-task that lives a while, `{"r": pid, "k": start}` the process in which calls are made from now on, `{"e": key, …}` an
-exit, `{"n": key, …}` a start that the machine refused, `{"p": key, "stopped": …}` how many seconds a task was stopped
-by now, `{"fence": …}` the mark of a later daemon. A torn line is no record. Fields may be added; a change of meaning
-is a new version, which stands in the record that has it: the exit of an evicted task has 2, so that no older reader
-takes it for a failure, and all others are still read by it.
+task that lives a while (with `shown` where its users see another pid), `{"r": pid, "k": start}` the process in which
+calls are made from now on, `{"e": key, …}` an exit, `{"n": key, …}` a start that the machine refused, `{"p": key,
+"stopped": …}` how many seconds a task was stopped by now, `{"fence": …}` the mark of a later daemon. A torn line is no
+record. Fields may be added; a change of meaning is a new version, which stands in the record that has it: the exit of
+an evicted task has 2, so that no older reader takes it for a failure, and all others are still read by it.
 """
 
 from __future__ import annotations
@@ -43,12 +43,14 @@ class Key(NamedTuple):
 
 class Start(NamedTuple):
     """When a claim was made, and what was started for it: its pid and its start in ticks since the boot, which names
-    it together with the pid. None for the first few milliseconds. `stopped_s` since then it was stopped."""
+    it together with the pid. None for the first few milliseconds. `stopped_s` since then it was stopped. `shown` is the
+    pid for those who look, where that is another: of a call, below the process that forks them."""
 
     at: float
     pid: int | None = None
     ticks: int | None = None
     stopped_s: float = 0.0
+    shown: int | None = None
 
 
 class Exit(msgspec.Struct, frozen=True):
@@ -149,7 +151,7 @@ def read(data: bytes, keys: Collection[Key] | None = None) -> Fates:
         elif "s" in record:
             key = Key.parse(record["s"])
             if key in running:
-                running[key] = Start(record["t"], record["pid"], record.get("k"))
+                running[key] = Start(record["t"], record["pid"], record.get("k"), shown=record.get("shown"))
         elif "p" in record:
             key = Key.parse(record["p"])
             if key in running:

@@ -1137,7 +1137,9 @@ class Worker:
         task.announced = True
         if task.nice and task.pid != self.yielded:
             task.yield_at = task.born  # a shorter task is over before it could be in anybody's way
-        record = {"s": task.key, "pid": task.pid, "t": task.started}
+        record, shown = {"s": task.key, "pid": task.pid, "t": task.started}, self.shown_pid(task)
+        if shown != task.pid:
+            record["shown"] = shown
         try:
             record["k"] = read_stat(task.pid)[1]
         except OSError:
@@ -1148,7 +1150,7 @@ class Worker:
             self.orphaned = True
         except OSError:
             pass  # a full disk: the claim says enough
-        self.say({**record, "pid": self.shown_pid(task)})
+        self.say({**record, "pid": shown})
         self.flush()
 
     def shown_pid(self, task: Task) -> int:
