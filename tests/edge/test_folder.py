@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -173,6 +174,21 @@ def test_a_rejected_file_keeps_its_name_and_gets_its_reasons_beside_it(folder: J
     assert [(rejected / name).read_text() for name in ("bad.toml", "bad~2.toml")] == ["1", "2"]
     assert (rejected / "bad.toml.error").read_text() == "bad.toml:1:1: wrong – mend\n"
     assert (rejected / "bad~2.toml.error").read_text() == "bad.toml:2:2: other – mend\n"
+
+
+def test_whoever_sees_the_reasons_of_a_rejection_sees_all_of_them(folder: JobsFolder, shelves: Shelves) -> None:
+    (folder.path / "bad.toml").write_text("x")
+    folder.claim([b"bad.toml"], "batch")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, hard))  # the disk takes the first letters and no more
+    try:
+        with pytest.raises(OSError):
+            shelves.reject("batch", b"bad.toml", "wrong – mend")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(folder.path / "rejected") == []
+    shelves.reject("batch", b"bad.toml", "wrong – mend")
+    assert (folder.path / "rejected" / "bad.toml.error").read_text() == "wrong – mend\n"
 
 
 def test_reasons_of_the_longest_names_do_not_overwrite_each_other(folder: JobsFolder, shelves: Shelves) -> None:
