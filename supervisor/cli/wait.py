@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
 
 from gristmill.supervisor.cli.place import Place, place_of
 from gristmill.supervisor.cli.progress import ENDED
@@ -13,9 +14,10 @@ from gristmill.supervisor.core import filenames, units
 from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.sanitise import safe
 from gristmill.supervisor.edge.client import Client
+from gristmill.supervisor.edge.folder.ground import HOME
 
 TAKEN_S = 10.0
-"""Longest that a file is waited for which lies in the folder still: dropped a moment ago, as a rule."""
+"""Longest that a file is waited for which is no job yet: dropped a moment ago, as a rule."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     deadline = None if args.timeout is None else time.monotonic() + args.timeout
     with place.connect(timeout=30) as client:
         before = max((job["id"] for job in client.ask("status")["jobs"]), default=0)
-        taken(client, place, args.jobs_named, deadline, before)
+        taken(client, place, args.jobs_named, deadline)
         names = args.jobs_named or [
             str(j["id"]) for j in client.ask("status")["jobs"] if j["state"] not in ENDED or j["id"] > before
         ]
@@ -65,21 +67,17 @@ def run(args: argparse.Namespace) -> int:
             client.ask("changed", timeout=1.0 if left is None else min(1.0, left))
 
 
-def taken(client: Client, place: Place, names: list[str], deadline: float | None, before: int) -> None:
-    """Waits until files of these names, or any where none are given, are jobs of ids above `before`, or rejected."""
-    coming = {
-        file.name for file in place.jobs.glob("[!.#]*")
-        if os.fsencode(file.suffix) in filenames.SUFFIXES and (file.stem in names or not names) and file.is_file()
-    }
-    began, end = time.time(), min(time.monotonic() + TAKEN_S, deadline or float("inf"))
-    while coming and time.monotonic() < end:
+def taken(client: Client, place: Place, names: list[str], deadline: float | None) -> None:
+    """Waits until no file of these names, or none at all, lies in the folder or in the daemon's hand, where it goes
+    from there: that it leaves as a job that is recorded, or rejected."""
+    end = min(time.monotonic() + TAKEN_S, deadline or float("inf"))
+    while time.monotonic() < end and (_coming(place.jobs, names) or _coming(place.jobs / HOME / "spool", names, "*/")):
         client.ask("changed", timeout=0.1)
-        coming -= {job["file"] for job in client.ask("status")["jobs"] if job["id"] > before}
-        coming -= {name for name in coming if _rejected(place, name, began)}
 
 
-def _rejected(place: Place, name: str, since: float) -> bool:
-    try:
-        return (place.jobs / "rejected" / f"{name}.error").stat().st_mtime >= since - 1
-    except OSError:
-        return False
+def _coming(folder: Path, names: list[str], below: str = "") -> bool:
+    """Whether a job file of these names lies there."""
+    return any(
+        os.fsencode(file.suffix) in filenames.SUFFIXES and (file.stem in names or not names) and file.is_file()
+        for file in folder.glob(f"{below}[!.#]*")
+    )

@@ -92,3 +92,11 @@ def test_a_disk_that_takes_its_time_keeps_nobody_waiting(mill: Mill, shim: Shim)
     print(f"status: {statistics.median(waits):.3f} s, at most {max(waits):.2f} s")
     assert statistics.median(waits) < 2.5
     assert sorted(map(int, (mill.base / "out").read_text().split())) == list(range(200))
+
+
+def test_a_file_that_is_just_being_taken_in_is_waited_for(mill: Mill, shim: Shim) -> None:
+    mill.start("--limit", "2")
+    shim.slow_sync(1000)  # a second at least between the moment when it leaves the folder and that when it is a job
+    mill.drop("late.toml", 'command = "true"\n')
+    mill.until(lambda: not (mill.jobs / "late.toml").exists(), "not claimed")
+    assert "late done" in mill.grist("wait", "late")
