@@ -183,11 +183,15 @@ class Outpost:
 
     async def _end(self) -> None:
         """What has not begun never will; of the rest the engine ends the slots, or the nodes find a mark."""
-        for name, indexes in list(self._ends.items()):
+        for name in list(self._ends):
+            indexes = self._ends.pop(name)  # out before the first await: what is asked for meanwhile is another set
             one = self._held.open.get(name)
-            if one is not None:
-                await self._end_some(one, sorted(indexes & one.tasks.keys()))
-            del self._ends[name]
+            try:
+                if one is not None:
+                    await self._end_some(one, sorted(indexes & one.tasks.keys()))
+            except (SilentError, OSError):
+                self._ends.setdefault(name, set()).update(indexes)
+                raise
 
     async def _end_some(self, one: Open, indexes: list[int]) -> None:
         won = await self._held.in_thread(self._held.chunks.take_back, one.name, indexes)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +24,23 @@ from gristmill.supervisor.edge.store import Store
 from gristmill.supervisor.executors import SilentError
 from gristmill.supervisor.ledger import Ledger
 from tests.engines.twin import Twin
+from tests.waiting import DEADLINE
 
 
 class Moody(Twin):
-    """One that may be silent."""
+    """One that may be silent, or hear no order to end anything."""
 
-    silent = False
+    silent = deaf = False
 
     async def poll(self, chunks: Mapping[str, str]) -> dict[str, Glimpse]:
         if self.silent:
             raise SilentError(f"{self.name}: squeue does not answer: it restarts")
         return await super().poll(chunks)
+
+    async def cancel(self, engine_id: str, slots: Collection[int] | None) -> bool:
+        if self.deaf:
+            raise SilentError(f"{self.name}: scancel does not answer: it restarts")
+        return await super().cancel(engine_id, slots)
 
 
 class House:
@@ -226,6 +234,52 @@ async def test_of_a_job_that_failed_what_runs_goes_on_and_what_waits_never_begin
     await house.outpost.look_now()
     await house.ledger.flush()
     assert job.items_done == 8 and not job.live
+    await house.beyond.close()
+
+
+async def test_a_cancel_that_comes_while_another_is_carried_out_is_heard(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path, store)
+    job = await house.job(12)
+    house.twin.begin()
+    await house.outpost.look_now()
+    real, asked, gate = house.beyond.chunks.take_back, asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(*given: Any) -> Any:
+        loop.call_soon_threadsafe(asked.set)
+        assert gate.wait(DEADLINE)
+        return real(*given)
+
+    monkeypatch.setattr(house.beyond.chunks, "take_back", slow)
+    marked = await house.ledger.cancel(job)  # the job ends first, and what waits of it is taken back
+    round_ = asyncio.create_task(house.outpost.look_now())
+    await asyncio.wait_for(asked.wait(), DEADLINE)
+    for task in marked:
+        house.beyond.end(task)
+    gate.set()
+    await round_
+    await house.outpost.look_now()
+    assert len(job.live) == 8 and not any(one.running or one.queued for one in house.twin.arrays.values())
+    assert len(list(house.beyond.chunks.base.rglob("*.end"))) == 8, "each of the eight that run is told"
+    await house.beyond.close()
+
+
+async def test_an_end_that_the_engine_did_not_hear_is_asked_for_again(tmp_path: Path, store: Store) -> None:
+    house = House(tmp_path, store)
+    job = await house.job(4)
+    house.twin.begin()
+    await house.outpost.look_now()
+    house.twin.deaf = True
+    for task in await house.ledger.cancel(job):
+        house.beyond.end(task)
+    await house.outpost.look_now()
+    (array,) = house.twin.arrays.values()
+    assert len(array.running) == 4 and "does not answer" in house.conditions.reason_of("engine slurm")
+    house.twin.deaf = False
+    await house.outpost.look_now()
+    assert not array.running
     await house.beyond.close()
 
 
