@@ -181,19 +181,32 @@ class Cluster:
             process.kill()
             process.wait()
 
-    def steps(self, node: str) -> list[int]:
-        """Descriptors of all that runs on a node, which is this machine: the steps of its slurmd, then their tasks, of
-        whose end a step that is gone tells nobody."""
+    def lose(self, node: str) -> None:
+        """The power of a node goes: slurmd, steps and their tasks end at once, and Slurm is told that it is down."""
+        self.kill(node)
+        for one in self.living(node):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(one, signal.SIGKILL)
+            os.close(one)
+        self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+
+    def living(self, node: str) -> list[int]:
+        """Descriptors of all that runs on a node, which is this machine, its slurmd left out: its steps, then their
+        tasks, whose ends a step that is still there would tell."""
         steps: list[int] = []
         tasks: list[int] = []
         own = f"SLURM_CONF={self.base}/slurm.conf\0".encode()  # others' nodes are called the same
+        log = str(self.base / "log" / f"{node}.log")  # of a step's environment its title has left the end alone
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 environ = (entry / "environ").read_bytes()
-                step = b"slurmstepd" in (entry / "cmdline").read_bytes()
-                named = f"SLURMD_NODENAME={node}\0".encode() in environ or (step and f"-N\0{node}".encode() in environ)
-                if own in environ and named:
-                    (steps if step else tasks).append(os.pidfd_open(int(entry.name)))
+                if own not in environ:
+                    continue
+                if b"slurmstepd" in (entry / "cmdline").read_bytes():
+                    if log in [os.readlink(one) for one in (entry / "fd").iterdir()]:
+                        steps.append(os.pidfd_open(int(entry.name)))
+                elif f"SLURMD_NODENAME={node}\0".encode() in environ:
+                    tasks.append(os.pidfd_open(int(entry.name)))
         return steps + tasks
 
     def _strays(self) -> Iterator[int]:

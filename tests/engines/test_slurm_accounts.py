@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,7 +99,4 @@ def _end(mill: Mill, slurm: Cluster, ids: dict[str, str]) -> None:
     slurm.run("scontrol", "update", f"jobid={ids['time']}", "endtime=now")
     slurm.run("scancel", ids["stopped"])
     slurm.run("sbatch", "--partition=steady", "--nodelist=n1", "--gres=gpu:2", "--output=/dev/null", "--wrap", "true")
-    slurm.kill("n2")
-    for step in slurm.steps("n2"):
-        signal.pidfd_send_signal(step, signal.SIGKILL)
-    slurm.run("scontrol", "update", "nodename=n2", "state=down", "reason=test")
+    slurm.lose("n2")

@@ -5,7 +5,6 @@ Each gives a row: how often tasks began, how many are lost, how many ran twice.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,10 +118,7 @@ def test_a_node_that_is_gone_loses_its_tasks_which_run_elsewhere(mill: Mill, slu
     runs(mill, 1)
     mill.until(lambda: all(task["host"] for task in mill.tasks("node")), "nobody knows where they are")
     host = mill.tasks("node")[0]["host"]
-    slurm.kill(host)
-    for pid in slurm.steps(host):
-        signal.pidfd_send_signal(pid, signal.SIGKILL)
-    slurm.run("scontrol", "update", f"nodename={host}", "state=down", "reason=test")
+    slurm.lose(host)
     try:
         mill.until(lambda: mill.tasks("node")[0]["state"] == "done", "it ran nowhere else")
     finally:
