@@ -118,7 +118,7 @@ class RayLab:
             **os.environ, "HOME": str(self.base), "GRIST_LAB": name,
             "PATH": f"{Path(found() or '').parent}:{os.environ['PATH']}",
             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token,
-            "RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3",
+            "RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "10",
             "RAY_raylet_start_wait_time_s": "90", "RAY_gcs_rpc_server_reconnect_timeout_s": str(RECONNECT_S),
         }  # fmt: skip
         self._space.start(*command, out=self.base / f"{name}.out", env=env, pass_fds=pass_fds, cwd=self.base)
