@@ -85,7 +85,7 @@ def tables() -> Path:
 
 def story(compact: bool) -> list[Table]:
     """The tables of this story."""
-    seconds, rounds = (3, 1) if compact else (5, 2)
+    seconds, rounds = (3, 1) if compact else (15, 2)
     cores = machine.cores()
     numbers = [1, cores, 2 * cores, 4 * cores]
     with pool() as threads, mill() as ours:
@@ -97,7 +97,7 @@ def story(compact: bool) -> list[Table]:
         laps = interleave("c, cubes/s", by_number, rounds)
         governed = interleave("c, cubes/s", {"governor": lambda: rate(ours, 4 * some)}, 1).median("governor")
         settled = ours.limit()
-        forms = _by_form(threads, ours, some, rounds)
+        forms = _by_form(threads, ours, some if compact else some // 3, rounds)
         read_s = threads.read_s
     by_c = _in_c(1.0 if compact else 3.0)
     best = laps.most(*(f"threads {number}" for number in numbers))
