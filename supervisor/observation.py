@@ -140,11 +140,11 @@ class Observer:
     def _ended(self, now: float) -> Iterable[Ended]:
         tallies, self._ledger.tallies = self._ledger.tallies, {}
         for kind, tally in tallies.items():
-            wall, count = tally.wall_s / tally.count, tally.count
+            wall, took, count = tally.wall_s / tally.count, tally.took_s / tally.count, tally.count
             yield Ended(
-                kind=kind, count=count, wall=wall, cpu=tally.cpu_s / count,
+                kind=kind, count=count, wall=wall, cpu=tally.cpu_s / count, took=took if took != wall else 0.0,
                 peak=tally.memory_bytes / count, largest=float(tally.largest_bytes),
-                busy=self._mean_busy(now, wall), telling=tally.telling,
+                busy=self._mean_busy(now, took), telling=tally.telling,
             )
 
     def _mean_busy(self, now: float, wall: float) -> float:

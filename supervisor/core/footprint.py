@@ -39,12 +39,14 @@ class Footprint(msgspec.Struct):
 
 
 class Used(NamedTuple):
-    """What one task that ended by itself used. `telling`: whether that may be compared with what others cost."""
+    """What one task that ended by itself used. `telling`: whether that may be compared with what others cost; `took_s`
+    the seconds that it really took, where the others are what one of the usual size would have used."""
 
     wall_s: float
     cpu_s: float
     memory_bytes: int
     telling: bool = True
+    took_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class Tally:
     count: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    took_s: float = 0.0
     memory_bytes: int = 0
     largest_bytes: int = 0
     telling: bool = True
@@ -63,6 +66,7 @@ class Tally:
         self.count += 1
         self.wall_s += used.wall_s
         self.cpu_s += used.cpu_s
+        self.took_s += used.wall_s if used.took_s is None else used.took_s
         self.memory_bytes += used.memory_bytes
         self.largest_bytes = max(self.largest_bytes, used.memory_bytes)
         self.telling = self.telling and used.telling

@@ -294,7 +294,7 @@ class Job:
         if not pace.unit or not used.wall_s:
             return used._replace(telling=False)
         usual_s = pace.as_usual_s(task.count, used.wall_s)
-        return used._replace(wall_s=usual_s, cpu_s=used.cpu_s * usual_s / used.wall_s)
+        return used._replace(wall_s=usual_s, cpu_s=used.cpu_s * usual_s / used.wall_s, took_s=used.wall_s)
 
     def divide(self, task: Task) -> tuple[Task, Task]:
         """Puts two halves in the place of a live range that failed, both queued; only where ranges are chosen."""

@@ -148,7 +148,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def learn(kinds: dict[str, Kind], reading: Reading, limit: int, dt: float) -> dict[str, Kind]:
     """With what a reading tells of `dt` seconds under this limit; those not seen for longest fall out."""
-    short = sum(end.count * end.wall for end in reading.ended if end.wall < SHORT_S) / dt
+    short = sum(end.count * end.seconds for end in reading.ended if end.seconds < SHORT_S) / dt
     long = sum(not task.stopped and task.age >= SHORT_S for task in reading.running)
     filled = min(1.0, max(0.2, (short + long) / limit)) if limit and reading.waiting else 1.0
     after = dict(kinds)
@@ -225,7 +225,7 @@ def _ended(kind: Kind, end: Ended, reading: Reading, filled: float) -> Kind:
         costed += end.count
         cost += end.count / costed * (seen.cost_of(end.wall, end.cpu) - cost)
     use = kind.use
-    if 0 < end.wall < SHORT_S:
+    if 0 < end.wall and end.seconds < SHORT_S:
         use = _use(use, min(filled * end.cpu / end.wall, reading.cores), reading)
     return msgspec.structs.replace(
         seen, cost=cost, costed=costed, use=use, peak=kind.peak.learn(end.peak, min(end.count, 20)),

@@ -41,7 +41,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tasks of one kind that ended by themselves since the last reading: how many, and their means.
 
     `busy` is the time-mean of busy workers over their lives, `peak` their mean memory peak, `largest` the largest. They
-    are `telling` where what they cost may be compared with others: ranges may not while their pace is being learned.
+    are `telling` where what they cost may be compared with others: ranges may not while their pace is being learned;
+    later their `wall` and `cpu` are those of one of the usual size, and `took` is what they really took, else 0.
     """
 
     kind: str
@@ -52,6 +53,12 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     busy: float
     largest: float = 0.0
     telling: bool = True
+    took: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The mean seconds that each kept its worker."""
+        return self.took or self.wall
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -33,7 +33,7 @@ def mixed(state: State, reading: Reading, dt: float) -> tuple[dict[str, float], 
     for task in reading.running:
         counts[task.kind] = counts.get(task.kind, 0.0) + 1
     for end in reading.ended:
-        counts[end.kind] = counts.get(end.kind, 0.0) + end.count * end.wall / dt
+        counts[end.kind] = counts.get(end.kind, 0.0) + end.count * end.seconds / dt
     whole = sum(counts.values())
     if whole == 0:
         return state.mix, state.prevailing
