@@ -99,6 +99,26 @@ def test_workers_that_wait_half_of_their_time_get_more_than_one_for_each_core() 
     assert 14 <= Machine(0.5).run(60).limit <= 24
 
 
+@pytest.mark.parametrize(("span", "usual"), [(0.7, 0.7), (1.3, 1.3), (1.0, 0.3)])
+def test_brief_tasks_that_follow_each_other_fill_their_workers(span: float, usual: float) -> None:
+    """Seen when they end or while they run, and ranges whatever a range of the `usual` size would have taken."""
+    state, born, limits = State(), [0.0], []
+    for at in range(1, 31):
+        ended = sum(int((at - b) / span) - int((at - 1 - b) / span) for b in born if at - 1 >= b)
+        each = min(1.0, 2 / len(born))
+        running = tuple(
+            Running(task=f"1.{n}.1", kind="k#1", age=(at - b) % span, cpu=each, memory=0.01 * GB, spent=(at - b) % span)
+            for n, b in enumerate(born)
+        )
+        ends = Ended(kind="k#1", count=ended, wall=usual, cpu=usual * each, took=span, peak=0.01 * GB, busy=len(born))
+        told = reading(at, cores=2.0, cpu_total=each * len(born), cpu_ours=each * len(born), busy=float(len(born)),
+                       running=running, ended=(ends,) if ended else ())
+        state, decision = governor.decide(told, state)
+        limits.append(decision.limit)
+        born += [float(at)] * (decision.limit - len(born))
+    assert limits[-1] == 2 == max(limits)
+
+
 def test_sleepers_are_many_within_half_a_minute() -> None:
     assert Machine(0.0).run(30).limit >= 256
 
@@ -396,6 +416,10 @@ def test_the_ceiling_keeps_the_cores_busy_and_is_never_far_beyond(use: float, co
     assert ceiling <= 6 * cores / use + 8
 
 
+def test_workers_that_can_t_want_more_than_the_cores_at_once_are_not_made_more_for_that_they_might_meet() -> None:
+    assert (alone(1.0, 0.98), alone(2.0, 0.98), alone(2.0, 0.97)) == (1, 2, 3)
+
+
 numbers = st.floats(0, 200, allow_nan=False)
 sizes = st.floats(0, 64e9)
 some = st.builds(
@@ -404,7 +428,7 @@ some = st.builds(
 )
 ends = st.builds(
     Ended, kind=st.sampled_from(["a#1", "b#2", "c#3"]), count=st.integers(1, 3000), wall=st.floats(0, 1e5),
-    cpu=st.floats(0, 1e5), peak=sizes, busy=st.floats(0, 500),
+    cpu=st.floats(0, 1e5), peak=sizes, busy=st.floats(0, 500), took=st.floats(0, 1e5),
 )
 lines = st.builds(
     Waiting, kind=st.sampled_from(["a#1", "b#2", "c#3"]), count=st.integers(1, 10**7),

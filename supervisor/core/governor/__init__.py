@@ -49,7 +49,7 @@ PRESSING = 0.85
 def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     """The decision for this period."""
     dt = PERIOD_S if state.at is None else min(10.0, max(0.05, reading.at - state.at))
-    kinds = learning.learn(state.kinds, reading, state.limit, dt)
+    kinds = learning.learn(state.kinds, reading, state.limit, dt, state.ages)
     mix, prevailing = throughput.mixed(state, reading, dt)
     state = msgspec.structs.replace(state, mix=mix, prevailing=prevailing)
     running = [task for task in reading.running if not task.stopped]
@@ -112,7 +112,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
         state, at=reading.at, kinds=kinds, demand=others.demand if moved else state.demand,
         rates=throughput.kept(state.rates, prevailing, rates) if prevailing else state.rates, search=search,
         memory=memory, offer=offer, brake=after, marks=marks, worked=state.worked + active * dt, limit=limit,
-        raised=raised, fitting=fitting, overfull=overfull,
+        raised=raised, fitting=fitting, overfull=overfull, ages=learning.ages(reading),
     )
     return after_all, Decision(
         limit=limit, binding=binding, reason=reason, allows=allows, fits=fits, stop=grip.stop, resume=grip.resume,

@@ -20,7 +20,7 @@ MOST = 2048
 
 
 def expected_smaller(mean: float, deviation: float, bound: float) -> float:
-    """E[min(R, bound)] for a normal R: μ - (μ - B) Φ(z) - σ φ(z) with z = (μ - B) / σ (Clark 1961)."""
+    """E[min(R, B)] for a normal R: μ - (μ - B) Φ(z) - σ φ(z) with z = (μ - B) / σ (Clark 1961)."""
     if deviation < 1e-9:
         return min(mean, bound)
     z = (mean - bound) / deviation
@@ -33,7 +33,7 @@ def alone(budget: float, use: float | None) -> int | None:
     """The most workers that `budget` cores can feed, None when workers hardly use any.
 
     The fewest N ≥ B/u with E[min(R, B)] ≥ 0.975 B, where the runnable threads R of N workers, each of t threads that
-    run a share q of the time, are taken as Normal(N u, N t² q (1 - q)).
+    run a share q of the time, are taken as Normal(N u, N t² q (1 - q)); where N t ≤ B they can't exceed B.
     """
     if use is None or use < IDLE_USE:
         return None
@@ -42,6 +42,8 @@ def alone(budget: float, use: float | None) -> int | None:
 
     def enough(workers: int) -> bool:
         mean, variance = workers * use, workers * threads**2 * share * (1 - share)
+        if workers * threads <= budget:  # they can't want more at once, however they meet
+            return mean >= ENOUGH * budget
         return expected_smaller(mean, math.sqrt(variance), budget) >= ENOUGH * budget
 
     low = max(1, math.ceil(budget / use - 0.05))

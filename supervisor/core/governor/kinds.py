@@ -146,11 +146,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return math.log(max(1e-5, wall if self.waits else cpu))
 
 
-def learn(kinds: dict[str, Kind], reading: Reading, limit: int, dt: float) -> dict[str, Kind]:
-    """With what a reading tells of `dt` seconds under this limit; those not seen for longest fall out."""
-    short = sum(end.count * end.seconds for end in reading.ended if end.seconds < SHORT_S) / dt
-    long = sum(not task.stopped and task.age >= SHORT_S for task in reading.running)
-    filled = min(1.0, max(0.2, (short + long) / limit)) if limit and reading.waiting else 1.0
+def learn(kinds: dict[str, Kind], reading: Reading, limit: int, dt: float, before: float) -> dict[str, Kind]:
+    """With what a reading tells of `dt` seconds under this limit; those not seen for longest fall out. `before` is what
+    `ages` were at the last one."""
+    worked = (sum(end.count * end.seconds for end in reading.ended) + ages(reading) - before) / dt
+    filled = min(1.0, max(0.2, worked / limit)) if limit and reading.waiting else 1.0
     after = dict(kinds)
     for line in reading.waiting:
         kind = after.get(line.kind, Kind(at=reading.at))
@@ -169,6 +169,11 @@ def learn(kinds: dict[str, Kind], reading: Reading, limit: int, dt: float) -> di
         for name in old[: len(after) - KEPT]:
             del after[name]
     return after
+
+
+def ages(reading: Reading) -> float:
+    """Seconds for which the tasks that run have run, in all: with those of what has ended, how long workers had any."""
+    return sum(task.age for task in reading.running)
 
 
 def so_far(kinds: dict[str, Kind], reading: Reading) -> dict[str, Kind]:
@@ -225,7 +230,7 @@ def _ended(kind: Kind, end: Ended, reading: Reading, filled: float) -> Kind:
         costed += end.count
         cost += end.count / costed * (seen.cost_of(end.wall, end.cpu) - cost)
     use = kind.use
-    if 0 < end.wall and end.seconds < SHORT_S:
+    if end.wall > 0 and end.seconds < SHORT_S:
         use = _use(use, min(filled * end.cpu / end.wall, reading.cores), reading)
     return msgspec.structs.replace(
         seen, cost=cost, costed=costed, use=use, peak=kind.peak.learn(end.peak, min(end.count, 20)),
