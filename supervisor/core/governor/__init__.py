@@ -112,7 +112,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
         state, at=reading.at, kinds=kinds, demand=others.demand if moved else state.demand,
         rates=throughput.kept(state.rates, prevailing, rates) if prevailing else state.rates, search=search,
         memory=memory, offer=offer, brake=after, marks=marks, worked=state.worked + active * dt, limit=limit,
-        raised=raised, fitting=fitting, overfull=overfull, ages=learning.ages(reading),
+        raised=raised, fitting=fitting, overfull=overfull, ages=learning.ages(reading) if reading.waiting else None,
     )
     return after_all, Decision(
         limit=limit, binding=binding, reason=reason, allows=allows, fits=fits, stop=grip.stop, resume=grip.resume,

@@ -146,11 +146,15 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return math.log(max(1e-5, wall if self.waits else cpu))
 
 
-def learn(kinds: dict[str, Kind], reading: Reading, limit: int, dt: float, before: float) -> dict[str, Kind]:
+def learn(
+    kinds: dict[str, Kind], reading: Reading, limit: int, dt: float, before: float | None
+) -> dict[str, Kind]:
     """With what a reading tells of `dt` seconds under this limit; those not seen for longest fall out. `before` is what
-    `ages` were at the last one."""
-    worked = (sum(end.count * end.seconds for end in reading.ended) + ages(reading) - before) / dt
-    filled = min(1.0, max(0.2, worked / limit)) if limit and reading.waiting else 1.0
+    `ages` were at the last one, None where no work waited then: workers were idle for want of it."""
+    filled = 1.0
+    if limit and reading.waiting and before is not None:
+        worked = sum(end.count * end.seconds for end in reading.ended) + ages(reading) - before
+        filled = min(1.0, max(0.2, worked / dt / limit))
     after = dict(kinds)
     for line in reading.waiting:
         kind = after.get(line.kind, Kind(at=reading.at))

@@ -54,8 +54,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When the limit was last raised beside others."""
     overfull: float = 0.0
     """For how many seconds the tasks that run have wanted far more than the cores that are ours."""
-    ages: float = 0.0
-    """For how many seconds the tasks that run have run, in all."""
+    ages: float | None = None
+    """For how many seconds the tasks that run have run, in all; None while no work waits."""
 
 
 def lasting(state: State) -> State:
