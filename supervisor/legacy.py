@@ -17,8 +17,8 @@ from gristmill.supervisor.core.journal import Key, Start
 from gristmill.supervisor.core.stops import Stops
 from gristmill.supervisor.core.task import EVICTED, Task
 from gristmill.supervisor.edge import survivors
+from gristmill.supervisor.edge.adopted import Adopted
 from gristmill.supervisor.edge.runs import Runs
-from gristmill.supervisor.edge.spawner import Adopted
 from gristmill.supervisor.edge.survivors import Survivors
 from gristmill.supervisor.endings import Endings
 from gristmill.supervisor.ledger import CANCELING, FORSAKEN, Ledger

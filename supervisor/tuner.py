@@ -24,8 +24,8 @@ from gristmill.supervisor.core.life import Lives
 from gristmill.supervisor.core.protocol import DecisionView, LimitView, MachineView
 from gristmill.supervisor.core.timekeeping import Timekeeper
 from gristmill.supervisor.dispatch import Dispatcher
+from gristmill.supervisor.edge.adopted import Adopted
 from gristmill.supervisor.edge.sampler import Sample, Sampler
-from gristmill.supervisor.edge.spawner import Adopted
 from gristmill.supervisor.edge.survivors import Survivors
 from gristmill.supervisor.feed import Feed
 from gristmill.supervisor.ledger import Ledger

@@ -7,16 +7,16 @@ are `worker.py`, run by path in an interpreter without site-packages.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import json
 import os
 import resource
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,8 @@ class Spawner:
         """When the process was started, by the monotonic clock."""
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
+        self._unsent: collections.deque[tuple[bytes, list[socket.socket]]] = collections.deque()
+        """Packets for which its socket had no room as yet, each with the sockets that go along."""
 
     @property
     def pid(self) -> int | None:
@@ -161,42 +163,75 @@ class Spawner:
     def fork(self, run: Path, slot: int, group: str = "") -> socket.socket:
         """Asks for a worker on run folder `run`, in the control group at path `group` unless that is empty; returns the
         daemon's end of its socket. OSError when it can't."""
-        if self._sock is None:
-            raise OSError("the spawner is not running")
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with theirs:
-            try:
-                order = json.dumps({"run": os.fspath(run), "slot": slot, "group": group}).encode()
-                socket.send_fds(self._sock, [order], [theirs.fileno()])
-            except OSError:
-                ours.close()
-                raise
+        try:
+            self._post({"run": os.fspath(run), "slot": slot, "group": group}, theirs)
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         return ours
 
     def find(self, number: int, function: Function) -> None:
         """Asks one for calls, which has imported its module, for one more function; it answers by that number. OSError
         when it can't be asked."""
-        if self._sock is None:
-            raise OSError("the spawner is not running")
-        self._sock.send(json.dumps({"find": _question(number, function)}).encode())
+        self._post({"find": _question(number, function)})
 
     def guard(self, processes: list[tuple[int, int]]) -> None:
         """Names the processes, by pid and start, that it is to let go on when we are gone: stopped ones without a
         worker. OSError when it can't be told."""
+        self._post({"guard": processes})
+
+    def _post(self, message: dict[str, Any], *along: socket.socket) -> None:
+        """Sends a message, and sockets along with it, which are closed here then; OSError when it can't be sent. A
+        socket that is full is no refusal: hundreds of workers may be asked for at once, and it is read as they come."""
         if self._sock is None:
             raise OSError("the spawner is not running")
-        packet = json.dumps({"guard": processes}, separators=(",", ":")).encode()
+        packet = json.dumps(message, separators=(",", ":")).encode()
         if len(packet) > PACKET_MOST:
-            raise OSError("too many processes for the spawner to watch over")
-        self._sock.send(packet)
+            raise OSError("a message is too long for the spawner")
+        if self._unsent or not self._send(packet, along):
+            self._unsent.append((packet, list(along)))
+            asyncio.get_running_loop().add_writer(self._sock.fileno(), self._catch_up)
+
+    def _send(self, packet: bytes, along: Iterable[socket.socket]) -> bool:
+        """Sends a packet; False when there is no room for it now."""
+        assert self._sock is not None
+        try:
+            socket.send_fds(self._sock, [packet], [one.fileno() for one in along])
+        except BlockingIOError:
+            return False
+        for one in along:
+            one.close()
+        return True
+
+    def _catch_up(self) -> None:
+        """There is room in the socket again."""
+        assert self._sock is not None
+        with contextlib.suppress(ConnectionError):  # it has just died, which its end of the socket tells
+            while self._unsent and self._send(*self._unsent[0]):
+                self._unsent.popleft()
+            if self._unsent:
+                return
+        asyncio.get_running_loop().remove_writer(self._sock.fileno())
+
+    def _hang_up(self) -> None:
+        """Workers that were asked for and are not there never come: their lines are lost with their sockets."""
+        sock, self._sock = self._sock, None
+        if sock is None:
+            return
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sock.fileno())
+        loop.remove_writer(sock.fileno())
+        sock.close()
+        while self._unsent:
+            for one in self._unsent.popleft()[1]:
+                one.close()
 
     def close(self) -> str:
         """Hangs up; the spawner leaves, its workers stay until they have finished. Returns how it ended."""
-        sock, self._sock = self._sock, None
-        if sock is not None:
-            asyncio.get_running_loop().remove_reader(sock.fileno())
-            sock.close()
+        self._hang_up()
         process, self._process = self._process, None
         if process is None:
             return "was not running"
@@ -209,15 +244,11 @@ class Spawner:
 
     def end(self) -> None:
         """Ends one for calls at once, whatever its module does now, and does not wait; its workers stay."""
-        sock, self._sock = self._sock, None
+        self._hang_up()
         process, self._process = self._process, None
-        loop = asyncio.get_running_loop()
-        if sock is not None:
-            loop.remove_reader(sock.fileno())
-            sock.close()
         if process is not None:
             process.kill()
-            loop.run_in_executor(None, process.wait)  # it may have much memory to give back
+            asyncio.get_running_loop().run_in_executor(None, process.wait)  # it may have much memory to give back
 
     def _read(self) -> None:
         if self._sock is None:
@@ -236,54 +267,3 @@ class Spawner:
 
 def _question(number: int, function: Function) -> dict[str, Any]:
     return {"n": number, "call": function.target, "places": function.places, "names": function.names}
-
-
-class Adopted:
-    """A worker left by an earlier daemon: watched by its pid alone, told what to do by signals that it understands.
-
-    One of an earlier version understands but the first of them (`stops` is False) and passes over the others.
-    """
-
-    def __init__(self, pid: int, ended: Callable[[], None], stops: bool) -> None:
-        self.pid, self._stops = pid, stops
-        self._fd = os.pidfd_open(pid)
-        self._ended = ended
-        asyncio.get_running_loop().add_reader(self._fd, self._gone)
-
-    def end_task(self) -> None:
-        """Asks it to end the task in hand: TERM, grace, KILL."""
-        self._signal(signal.SIGUSR1)
-
-    def stop(self) -> bool:
-        """Asks it to stop its task; to be repeated, for it keeps a task stopped for a few seconds only. False when it
-        does not know how."""
-        if self._stops:
-            self._signal(signal.SIGURG)
-        return self._stops
-
-    def go(self) -> None:
-        """Asks it to let its task go on."""
-        if self._stops:
-            self._signal(signal.SIGCONT)
-
-    def evict(self) -> None:
-        """Asks it to end its task at once, to be run again."""
-        self._signal(signal.SIGWINCH if self._stops else signal.SIGUSR1)
-
-    def close(self) -> None:
-        """Stops watching."""
-        if self._fd >= 0:
-            asyncio.get_running_loop().remove_reader(self._fd)
-            os.close(self._fd)
-            self._fd = -1
-
-    def _signal(self, number: int) -> None:
-        if self._fd >= 0:
-            try:
-                signal.pidfd_send_signal(self._fd, number)
-            except ProcessLookupError:
-                pass  # it has just ended, which the descriptor tells
-
-    def _gone(self) -> None:
-        self.close()
-        self._ended()

@@ -119,8 +119,8 @@ def test_brief_tasks_that_follow_each_other_fill_their_workers(span: float, usua
     assert limits[-1] == 2 == max(limits)
     use = state.kinds["k#1"].use
     state, _ = governor.decide(reading(31.0, cores=2.0, waiting=()), state)
-    ended = Ended(kind="k#1", wall=0.2, cpu=0.2, peak=0.01 * GB, busy=1.0)  # another job, of which a fifth of a second
-    state, _ = governor.decide(reading(32.0, cores=2.0, cpu_total=0.2, cpu_ours=0.2, ended=(ended,)), state)
+    ends = Ended(kind="k#1", wall=0.2, cpu=0.2, peak=0.01 * GB, busy=1.0)  # another job, of which a fifth of a second
+    state, _ = governor.decide(reading(32.0, cores=2.0, cpu_total=0.2, cpu_ours=0.2, ended=(ends,)), state)
     assert state.kinds["k#1"].use == pytest.approx(use, rel=0.02), "that work came late does not make workers idle"
 
 
