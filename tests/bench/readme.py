@@ -21,7 +21,7 @@ EIGHT = "2,000 tasks, 8 slots"
 
 
 class Place(NamedTuple):
-    """A cell of a page: its section, how the caption of its table begins, its row (the first cell) and its column."""
+    """A cell of a page: its section, how the caption of its table and its row begin, and its column."""
 
     page: str
     section: str
@@ -66,7 +66,7 @@ LINES = (
     promised("stories", "e", "a fork a call, × cold", "Python calls, a process each, beside cold starts", "{} ×"),
     promised("stories", "e", "processes used again, × loky",
              "calls in processes that are used again, beside loky", "{} ×"),
-    promised("stories", "e", "handing out ranges, 15 s of work on 2 workers", "lost by handing out ranges", "{}"),
+    promised("stories", "e", "handing out ranges", "lost by handing out ranges", "{}"),
     Line("8 workers on a set of 400 MB, all memory; with loky", "{}; {} MB", (
         Place("stories", "d", "400 MB under 8 workers"),
         Place("stories", "d", "joblib, loky: each process reads it", "MB", memory.CAPTION),
@@ -101,7 +101,7 @@ def cell(pages: dict[str, str], place: Place) -> str:
     for caption, head, rows in tables(section(pages[place.page], place.section)):
         if caption.startswith(place.caption) and place.column in head:
             for row in rows:
-                if row[0] == place.row:
+                if row[0].startswith(place.row):
                     return row[head.index(place.column)]
     raise LookupError(f"docs/{place.page}.md has no {place}")
 

@@ -87,6 +87,12 @@ def test_busy_workers_end_up_at_the_number_of_cores() -> None:
     assert machine.run(1).binding in (Binding.CPU, Binding.PROBE)
 
 
+def test_of_two_workers_none_is_left_out_to_see_what_contention_costs() -> None:
+    machine = Machine(1.0, cores=2.0)
+    assert {machine.second().limit for _ in range(200)} == {1, 2}, "one to begin with"
+    assert min(machine.second().limit for _ in range(600)) == 2
+
+
 def test_of_one_core_and_one_worker_it_speaks_as_of_one() -> None:
     machine = Machine(1.0, cores=1.0)
     told = [allow.words for _ in range(60) for allow in machine.second().allows]

@@ -20,6 +20,8 @@ LIGHT = 0.5
 WORTH = 0.25
 """A doubling is worth it when ln W grows by this share of ln N."""
 UP, FAR_UP, DOWN, TRIM = 0.25, 0.6, 0.2, 0.12
+DOWN_FROM = 3
+"""Fewer workers are not made less to see what contention costs: one of two would have to do the work of both."""
 FIRST_PROBE_S = 30.0
 UP_MOST_S, TRIM_MOST_S, DOWN_EVERY_S = 180.0, 360.0, 600.0
 LONG_S = 120.0
@@ -187,7 +189,7 @@ def _refine(before: Search, scene: Scene) -> Search:
         far = scene.ceiling is None or scene.ceiling > 2 * number
         return _try(before, scene, "up", FAR_UP if far else UP)
     shown = scene.wall < LONG_S or scene.told or scene.rates.is_watched(scene.busy)
-    if scene.at >= due.get("down", 0.0) and number > 1 and shown:
+    if scene.at >= due.get("down", 0.0) and number >= DOWN_FROM and shown:
         return _try(before, scene, "down", DOWN)
     slack = scene.idle > 0.1 * scene.cores or wanted > 1.15 * scene.budget
     if slack and scene.at >= due.get("trim", 0.0) and number > 1:
