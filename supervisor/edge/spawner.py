@@ -10,6 +10,7 @@ import asyncio
 import collections
 import contextlib
 import json
+import logging
 import os
 import resource
 import socket
@@ -24,6 +25,8 @@ from typing import Any
 import msgspec
 
 from gristmill.supervisor.core.tools import Function, Tools
+
+log = logging.getLogger(__name__)
 
 WORKER = Path(__file__).with_name("worker.py")
 FROM_CACHE = """
@@ -209,11 +212,16 @@ class Spawner:
     def _catch_up(self) -> None:
         """There is room in the socket again."""
         assert self._sock is not None
-        with contextlib.suppress(ConnectionError):  # it has just died, which its end of the socket tells
-            while self._unsent and self._send(*self._unsent[0]):
-                self._unsent.popleft()
-            if self._unsent:
-                return
+        while self._unsent:
+            packet, along = self._unsent[0]
+            try:
+                if not self._send(packet, along):
+                    return
+            except OSError as error:  # it has just died, which its end of the socket tells; or the kernel has no memory
+                log.warning("the spawner can't be asked for a worker: %s", error)
+                for one in along:
+                    one.close()  # its line is lost, and what was to run there goes elsewhere
+            self._unsent.popleft()
         asyncio.get_running_loop().remove_writer(self._sock.fileno())
 
     def _hang_up(self) -> None:
