@@ -203,7 +203,7 @@ class Cluster:
                 if own not in environ:
                     continue
                 if b"slurmstepd" in (entry / "cmdline").read_bytes():
-                    if log in [os.readlink(one) for one in (entry / "fd").iterdir()]:
+                    if log in _opened(entry):
                         steps.append(os.pidfd_open(int(entry.name)))
                 elif f"SLURMD_NODENAME={node}\0".encode() in environ:
                     tasks.append(os.pidfd_open(int(entry.name)))
@@ -271,3 +271,10 @@ def _ports() -> tuple[int, socket.socket]:
                 continue
         return port, hold
     raise AssertionError("no ports are free")
+
+
+def _opened(entry: Path) -> Iterator[str]:
+    """The files that a process has open, by its folder in /proc; it may open and close some meanwhile."""
+    for one in (entry / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(one)

@@ -70,6 +70,10 @@ class House:
         await self.outpost.look_now()
         return job
 
+    async def cancel(self, job: Job) -> None:
+        for task in await self.ledger.cancel(job):
+            self.beyond.end(task)
+
     def states(self, job: Job) -> list[str]:
         return sorted({task.state.value for task in job.live.values()})
 
@@ -213,8 +217,7 @@ async def test_a_later_daemon_adopts_and_cancels_what_waits_at_once(tmp_path: Pa
     job = house.ledger.jobs[job.id]
     assert (len(job.live), len(job.elsewhere), job.hands) == (12, 12, 0)
     await house.outpost.look_now()
-    for task in await house.ledger.cancel(job):
-        house.beyond.end(task)
+    await house.cancel(job)
     await house.outpost.look_now()
     assert len(job.live) == 8, "four had not begun, and never will"
     assert all(not one.queued for one in house.twin.arrays.values())
@@ -272,8 +275,7 @@ async def test_an_end_that_the_engine_did_not_hear_is_asked_for_again(tmp_path: 
     house.twin.begin()
     await house.outpost.look_now()
     house.twin.deaf = True
-    for task in await house.ledger.cancel(job):
-        house.beyond.end(task)
+    await house.cancel(job)
     await house.outpost.look_now()
     (array,) = house.twin.arrays.values()
     assert len(array.running) == 4 and "does not answer" in house.conditions.reason_of("engine slurm")
