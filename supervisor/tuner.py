@@ -39,6 +39,8 @@ IDLE_PERIOD = 2.0
 """Seconds between two looks while there is no job, and nobody who watches."""
 GLANCES = 4
 """Looks at available memory a period, while tasks run."""
+EARLY_MOST = 2
+"""So many decisions in a row may come before their period is over: brief looks tell nothing of other people's work."""
 NOTED_S = 60.0
 """Seconds for which something that has passed is shown."""
 
@@ -78,6 +80,7 @@ class Tuner:
 
     async def run(self) -> None:
         """Tunes for as long as the daemon lives."""
+        early = 0
         while True:
             self.step()
             await self._feed.publish()
@@ -86,9 +89,12 @@ class Tuner:
                 continue
             for _ in range(GLANCES):
                 await asyncio.sleep(PERIOD / GLANCES)
-                if self._overtaken():
+                if early < EARLY_MOST and self._overtaken():
+                    early += 1
                     break
                 self._glance()
+            else:
+                early = 0
 
     async def _rest(self) -> None:
         """Until the next beat, or until there is work: how many may work is decided then, for most of what comes is of
@@ -169,9 +175,11 @@ class Tuner:
         self._evict(kill)
 
     def _overtaken(self) -> bool:
-        """Whether the first task of a kind has ended: there is something to decide before the second is over."""
+        """Whether the first task of a kind has ended, or enough of them that it counts as known: there is something to
+        decide before the second is over."""
         return any(
-            kind not in self.state.kinds or not self.state.kinds[kind].ends for kind in self._ledger.tallies
+            self.state.kinds.get(kind, governor.Kind()).outgrown(tally.count)
+            for kind, tally in self._ledger.tallies.items()
         )
 
     def _watch_time(self) -> None:

@@ -153,3 +153,14 @@ def test_too_high_a_guess_comes_down_on_full_cores_as_soon_as_it_is_told_what_ta
     guessed = msgspec.structs.replace(LASTING, use=0.9)
     assert learned(guessed, theirs, (12.0, None, 1.0)) == 0.9
     assert learned(guessed, theirs, (12.0, 0.4, 1.0)) == pytest.approx(0.9 + 0.3 * (0.4 - 0.9))
+
+
+@pytest.mark.parametrize(("since", "seen"), [(None, False), (0.25, False), (1.0, True)])
+def test_what_a_brief_look_does_not_see_of_our_own_brief_tasks_is_not_taken_for_other_peoples_work(
+    since: float | None, seen: bool
+) -> None:
+    """A task of ours has just ended, of which a part is not counted yet; None: there was no look before."""
+    running = (Running(task="1.1.1", kind="k#1", age=0.1, cpu=0.9, memory=0.01 * GB),)
+    facts = {"cpu_total": 2.6, "cpu_ours": 1.0, "cpu_nice": 1.6, "busy": 1.0}
+    _, decision = governor.decide(told(2.0, running, **facts), State(at=None if since is None else 2.0 - since))
+    assert bool(others(decision)) is seen

@@ -34,11 +34,11 @@ def test_hard_scenarios_never_run_out_of_memory_and_lose_little(scenario: Scenar
 
 
 @pytest.mark.parametrize("cores", [2, 8, 64])
-@pytest.mark.parametrize("wall", [0.02, 0.2])
-def test_a_new_job_of_short_tasks_has_all_cores_within_three_seconds(cores: float, wall: float) -> None:
+@pytest.mark.parametrize("wall", [0.02, 0.3])
+def test_a_new_job_of_short_tasks_has_all_cores_within_two_seconds(cores: float, wall: float) -> None:
     kind = Kind("brief", wall, Memory(20 * MB))
     course = run(Scenario("a new job", Hardware(cores, 4 * cores * GB), (kind,), 20), [make(OURS, cores)])
-    assert course.cpu[3:, 0].min() >= 0.9 * cores
+    assert course.cpu[2:, 0].min() >= 0.9 * cores
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -56,7 +56,8 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     active = float(len(running)) if len(running) < len(reading.running) else max(reading.busy, float(len(running)))
     use, wall = _mean(reading, kinds, mix, "use"), _mean(reading, learning.so_far(kinds, reading), mix, "wall") or 0.0
 
-    others = people.observe(reading, state.others, use, active, dt)
+    over = 0.0 if state.at is None else dt  # the first look is as brief as the daemon's start
+    others = people.observe(reading, state.others, use, active, over)
     state = msgspec.structs.replace(state, others=others)
     rates, marks = throughput.measure(state, reading, kinds, active, use, dt)
     moved = abs(others.demand - state.demand) > throughput.MOVED * reading.cores
@@ -80,7 +81,6 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
         held=bool(reading.waiting) and state.limit < state.search.number,
         idle=reading.cores - reading.cpu_total,
         familiar=bool(reading.waiting) and all(kinds[line.kind].known for line in reading.waiting),
-        proven=bool(reading.waiting) and all(kinds[line.kind].ends >= room.TRUSTED for line in reading.waiting),
         told=told, shared=crowded, rates=rates,
     )
     search = state.search if reading.fixed is not None else _sought(state, scene, reading)

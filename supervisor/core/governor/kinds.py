@@ -88,6 +88,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether enough of it have ended to go by what was learned."""
         return self.ends >= KNOWN
 
+    def outgrown(self, more: int) -> bool:
+        """Whether it is clearly better known once so many more have ended."""
+        return more > 0 and (not self.ends or self.ends < KNOWN <= self.ends + more)
+
     @property
     def waits(self) -> bool:
         """Whether a task of it hardly computes, so that its cost is time rather than CPU."""

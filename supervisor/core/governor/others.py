@@ -21,6 +21,9 @@ SHARED = 0.05
 FULL = 0.95
 MARGIN = 1.03
 DECAY_S, QUICK_DECAY_S = 8.0, 3.0
+BRIEF_S = 0.5
+"""Less time than this between two looks tells nothing of others: the kernel counts in hundredths of a second, of each of
+our processes two are not seen yet, and what is not seen of ours would be theirs."""
 
 
 class Series(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,6 +70,8 @@ class Others(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def observe(reading: Reading, before: Others, use: float | None, busy: float, dt: float) -> Others:
     """What is known of others after this reading; `use` is what one of our `busy` workers would like, in cores."""
+    if dt < BRIEF_S:
+        return before
     cores = reading.cores
     seen = max(0.0, reading.cpu_total - reading.cpu_ours)
     niced = min(seen, reading.cpu_nice)

@@ -73,8 +73,8 @@ class Search(msgspec.Struct, frozen=True, omit_defaults=True):
 class Scene(NamedTuple):
     """What the search looks at: `ceiling` as by `ceiling.alone`, `use` cores a worker, `wall` seconds a task, `busy`
     workers on the mean, `pressing` whether more work waits than the limit lets through, `held` whether it waits for
-    memory, `familiar` whether all that waits is of known kinds, and `proven` of such that many have ended of, `told`
-    whether tasks of over two minutes report their progress."""
+    memory, `familiar` whether all that waits is of known kinds, `told` whether tasks of over two minutes report their
+    progress."""
 
     at: float
     dt: float
@@ -88,7 +88,6 @@ class Scene(NamedTuple):
     held: bool
     idle: float
     familiar: bool
-    proven: bool
     told: bool
     shared: bool
     rates: Rates
@@ -131,7 +130,7 @@ def _ramp(before: Search, scene: Scene) -> Search:
         return before if scene.shared else _settle(before, scene, scene.ceiling)  # others may leave: it goes on then
     light = scene.use is not None and 2 * number * scene.use <= LIGHT * scene.budget
     sure = min(scene.ceiling or 0, math.floor(scene.cores))
-    if scene.proven and scene.pressing and number < sure:
+    if scene.familiar and scene.pressing and number < sure:
         return _to(before, scene, sure, before=number)  # beyond the cores it still has to be seen what is gained
     if not scene.pressing or scene.at - before.since < (1.0 if light else STEP_PERIODS) - 0.1:
         return before
