@@ -1,6 +1,6 @@
 """What a worker is told: once what all tasks of a job share, then of each task what is its own.
 
-Owns these messages, which `edge/worker.py` reads. What is started is worked out in `core.launch`, and what the machine
+Owns these messages, which `worker/` reads. What is started is worked out in `core.launch`, and what the machine
 has for it in `edge.environment`.
 """
 

@@ -24,7 +24,7 @@ def test_each_file_beside_the_folders_has_its_place_in_the_tour() -> None:
     assert {path.stem for path in tour.files("supervisor")} - {"__init__"} - words == set()
 
 
-@pytest.mark.parametrize("floor", ["core", "edge"])
+@pytest.mark.parametrize("floor", ["core", "edge", "worker"])
 def test_each_room_of_a_floor_stands_in_its_table_once(floor: str) -> None:
     part = PAGE.partition(f"## The rooms of `{floor}/`")[2].partition("\n## ")[0]
     table = "\n".join(re.findall(r"^\|.*", part, re.MULTILINE))

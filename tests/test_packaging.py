@@ -41,7 +41,7 @@ def test_the_wheel_holds_nothing_outside_its_own_name(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"gristmill", f"gristmill-{wheel.name.split('-')[1]}.dist-info"}
-    for wanted in ("py.typed", "supervisor/edge/worker.py", "supervisor/core/job.schema.json", "tui/app.py",
+    for wanted in ("py.typed", "supervisor/worker/cold.py", "supervisor/core/job.schema.json", "tui/app.py",
                    "tui/screens/overview.tcss", "examples/too_long_method.toml", "examples/data/digits.csv.gz",
                    "examples/data/LICENSE.md"):
         assert f"gristmill/{wanted}" in names

@@ -1,7 +1,7 @@
 """What a job file says of the function that it calls: read into a `Call`, with what is wrong about it noted.
 
 Whether the module is there, and whether the function takes what it is given, only its interpreter can tell
-(`edge/warm.py`).
+(`worker/warm.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a worker's journal says: the fate of every task that was sent to it.
 
-Owns the reading of the format that `edge/worker.py` writes. The format is the contract between versions: a record
+Owns the reading of the format that `worker/journal.py` writes. The format is the contract between versions: a record
 is a line `CRC32 JSON`; `{"v": VERSION}` comes first; `{"c": key}` is a claim, `{"s": key, "pid": …}` the start of a
 task that lives a while (with `shown` where its users see another pid), `{"r": pid, "k": start}` the process in which
 calls are made from now on, `{"e": key, …}` an exit, `{"n": key, …}` a start that the machine refused, `{"p": key,

@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-FILES = (
-    "warm.py", "caller.py", "hand.py", "journaling.py", "nest.py", "outcome.py", "row.py", "runner.py", "shop.py",
-    "wardrobe.py", "worker.py",
-)
-"""The first is the one that is run; it finds the others beside it."""
+PROGRAM = Path(__file__).parents[1] / "worker"
+WARM = "warm.py"
+"""The file that is run; it finds the others beside it."""
 
 
 class Program:
@@ -21,13 +19,12 @@ class Program:
 
     def __init__(self, folder: Path, origin: Path | None = None) -> None:
         self._folder = folder
-        source = Path(__file__).parent if origin is None else origin
-        self._texts = {name: (source / name).read_bytes() for name in FILES}
+        self._texts = {file.name: file.read_bytes() for file in sorted((origin or PROGRAM).glob("*.py"))}
         self._placed = False
 
     def place(self) -> Path:
         """The path of the file to run, whatever has become of the one that was installed. OSError without room."""
-        if not self._placed or not all((self._folder / name).exists() for name in FILES):
+        if not self._placed or not all((self._folder / name).exists() for name in self._texts):
             self._folder.mkdir(mode=0o700, exist_ok=True)
             for name, text in self._texts.items():
                 part = self._folder / f"{name}.part"
@@ -37,4 +34,4 @@ class Program:
                     file.write(text)
                 part.rename(self._folder / name)
             self._placed = True
-        return self._folder / FILES[0]
+        return self._folder / WARM

@@ -1,7 +1,7 @@
 """The daemon's ends of the spawner and of its workers: sockets, and what comes over them.
 
 Owns the spawner process and one `Line` for each worker; who gets which task is the pool's. The processes themselves
-are `worker.py`, run by path in an interpreter without site-packages.
+are the program in `supervisor/worker`, run by path in an interpreter without site-packages.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from gristmill.supervisor.core.tools import Function, Tools
 
 log = logging.getLogger(__name__)
 
-WORKER = Path(__file__).with_name("worker.py")
+COLD = Path(__file__).parents[1] / "worker" / "cold.py"
 FROM_CACHE = """
 import sys, _frozen_importlib_external as files
 del sys.argv[0]
+__file__ = sys.argv[0]
 exec(files.SourceFileLoader("__main__", sys.argv[0]).get_code("__main__"))
 """
 """Runs a file as `python FILE` does, but compiled beforehand where it can be: compiling it leaves the process, and each
@@ -141,7 +142,7 @@ class Spawner:
     def _spawn(self, sock: int, open_files: contextlib.ExitStack) -> subprocess.Popen[bytes]:
         """Starts the process on this socket. One for calls finds on its standard input what it is to import."""
         if self._calls is None:
-            command = [sys.executable, "-I", "-S", "-c", FROM_CACHE, os.fspath(WORKER), str(sock)]
+            command = [sys.executable, "-I", "-S", "-c", FROM_CACHE, os.fspath(COLD), str(sock)]
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, cwd="/", pass_fds=[sock],
                 start_new_session=True,

@@ -15,7 +15,7 @@ import pytest
 
 from gristmill.supervisor.core import journal
 from gristmill.supervisor.core.journal import Fates, Key
-from gristmill.supervisor.edge.worker import descendants
+from gristmill.supervisor.worker.processes import descendants
 from tests.edge.test_warm import NEVER, Warm
 from tests.edge.test_worker import log_of
 from tests.processes import alive

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -54,11 +55,15 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     made: list[Worker] = []
 
     def altered(name: str, value: float) -> Worker:
-        text, found = re.subn(rf"^{name} = \S+", f"{name} = {value}", spawner.WORKER.read_text(), flags=re.MULTILINE)
+        program = tmp_path / "program"
+        shutil.copytree(spawner.COLD.parent, program, ignore=shutil.ignore_patterns("__pycache__"))
+        found = 0
+        for file in program.iterdir():
+            text, here = re.subn(rf"^{name} = \S+", f"{name} = {value}", file.read_text(), flags=re.MULTILINE)
+            file.write_text(text)
+            found += here
         assert found == 1
-        copy = tmp_path / "worker.py"
-        copy.write_text(text)
-        monkeypatch.setattr(spawner, "WORKER", copy)
+        monkeypatch.setattr(spawner, "COLD", program / "cold.py")
         made.append(Worker(tmp_path))
         return made[-1]
 

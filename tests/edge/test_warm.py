@@ -22,7 +22,7 @@ from tests.edge.test_worker import Worker, log_of, log_path, wait_for
 from tests.processes import alive
 from tests.waiting import DEADLINE, until
 
-SCRIPT = Path(program.__file__).with_name("warm.py")
+SCRIPT = program.PROGRAM / program.WARM
 VERSIONS = [f"3.{minor}" for minor in range(8, 15)]
 OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -555,12 +555,10 @@ def test_what_is_preloaded_is_there_also_where_the_first_that_was_asked_for_can_
 
 def test_the_program_is_what_it_was_when_the_daemon_began(make: Make, tmp_path: Path) -> None:
     installed = tmp_path / "installed"
-    installed.mkdir()
-    for name in program.FILES:
-        shutil.copy(SCRIPT.with_name(name), installed)
+    shutil.copytree(program.PROGRAM, installed, ignore=shutil.ignore_patterns("__pycache__"))
     kept = program.Program(tmp_path / "kept", installed)
-    for name in program.FILES:
-        (installed / name).write_text("raise SystemExit('replaced')\n")
+    for file in installed.iterdir():
+        file.write_text("raise SystemExit('replaced')\n")
     assert make(script=kept.place(), call="lab:Maker.make").value(0) == "made"
     shutil.rmtree(tmp_path / "kept")
     assert make(script=kept.place(), call="lab:Maker.make").value(0) == "made"
@@ -577,7 +575,7 @@ def test_a_method_and_a_function_written_in_c_can_be_called(make: Make) -> None:
 
 
 def test_names_of_our_own_files_are_left_to_modules_of_the_user(make: Make, tmp_path: Path) -> None:
-    names = [Path(file).stem for file in program.FILES]
+    names = [file.stem for file in program.PROGRAM.glob("*.py") if file.stem.isalpha()]
     for name in names:
         (tmp_path / f"{name}.py").write_text(f"NAME = 'my {name}'\n")
     imports = "\n".join(f"import {name}" for name in names)

@@ -20,8 +20,11 @@ import pytest
 
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.edge import spawner
-from gristmill.supervisor.edge import worker as code
 from gristmill.supervisor.edge.runs import Runs
+from gristmill.supervisor.worker.journal import claim, encode
+from gristmill.supervisor.worker.manners import make_nice
+from gristmill.supervisor.worker.processes import descendants, offspring
+from gristmill.supervisor.worker.task import Task
 from tests.processes import alive
 from tests.waiting import DEADLINE, until
 
@@ -34,7 +37,7 @@ class Worker:
         self.run = self.runs.create()
         self.base = base
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-I", "-S", str(spawner.WORKER), str(theirs.fileno())]
+        command = [sys.executable, "-I", "-S", str(spawner.COLD), str(theirs.fileno())]
         self.spawner = subprocess.Popen(command, pass_fds=[theirs.fileno()], start_new_session=True)
         theirs.close()
         self.sock, end = socket.socketpair()
@@ -126,7 +129,7 @@ def test_a_task_has_begun_before_its_start_came_back(tmp_path: Path) -> None:
     """On a busy machine that may be long after its program runs: a sleep of three seconds took less than three."""
     context = {"grace": 1.0, "nice": 0, "timeout": 9.0, "results": str(tmp_path), "logs": str(tmp_path)}
     now, clock = time.time(), time.monotonic()
-    task = code.Task("1.0.1", 1, context, [], ago=2.0)
+    task = Task("1.0.1", 1, context, [], ago=2.0)
     assert now <= task.started + 2.0 <= time.time()
     assert clock <= task.born + 2.0 <= time.monotonic()
     assert task.deadline == task.born + 9.0
@@ -411,7 +414,7 @@ def test_an_orphaned_worker_ends_its_task_on_the_signal_of_its_next_daemon(worke
 
 def test_a_claim_is_written_as_any_record() -> None:
     for now in (1700000000.0, 1790000000.123457, 0.1 + 0.2):
-        assert code.claim("12.345.6", now) == code.encode({"c": "12.345.6", "t": now})
+        assert claim("12.345.6", now) == encode({"c": "12.345.6", "t": now})
 
 
 def test_odd_bytes_reach_a_task_and_come_back(worker: Worker) -> None:
@@ -420,7 +423,7 @@ def test_odd_bytes_reach_a_task_and_come_back(worker: Worker) -> None:
     order = {"do": "1.0.1", "argv": ["/bin/sh", "-c", 'printf %s "$ODD$1"', "sh", "\xfc\udcfe"], "env": {}}
     for message in ({"context": odd, "job": 1}, order):
         worker.sock.sendall(spawner.encode(message) + b"\n")
-    end = spawner.decode(code.encode(worker.hear("e")))
+    end = spawner.decode(encode(worker.hear("e")))
     log = Path(end["log"])
     assert (log.parent.name, log.read_bytes()) == ("logs\udcff", b"\xff\xc3\xbc\xfe")
 
@@ -466,9 +469,9 @@ def test_a_tree_is_found_by_asking_for_children_as_it_is_by_looking_at_all() -> 
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdout.readline()
-        until(lambda: len(code.descendants(process.pid)) == 704, "not all 704 have begun")
-        whole = code.descendants(process.pid)
-        found = code.offspring(process.pid)
+        until(lambda: len(descendants(process.pid)) == 704, "not all 704 have begun")
+        whole = descendants(process.pid)
+        found = offspring(process.pid)
         for pid, *_ in whole:
             os.kill(pid, signal.SIGKILL)
         process.stdin.close()
@@ -502,7 +505,7 @@ def ionice_of(pid: int) -> int:
 
 
 def test_a_task_is_nice_with_what_it_has_forked_before_it_was_made_so(family: list[int]) -> None:
-    code.make_nice(family[0], 12)
+    make_nice(family[0], 12)
     assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in family] == [12, 12]
 
 
@@ -563,7 +566,7 @@ def test_where_cores_go_by_session_a_task_s_goes_last_and_its_worker_s_does_not(
 
 HURRIED = """
 import subprocess, sys, time
-from gristmill.supervisor.edge.worker import yield_session
+from gristmill.supervisor.worker.manners import yield_session
 with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
     print(all([yield_session(process.pid, nice) for nice in (3, 4, 5) * 20]))
     until = time.monotonic() + float(sys.argv[1])
@@ -587,7 +590,7 @@ def test_a_wish_that_the_kernel_puts_off_is_made_again() -> None:
 
 REFUSED = """
 import os, subprocess
-from gristmill.supervisor.edge.worker import make_nice
+from gristmill.supervisor.worker.manners import make_nice
 os.nice(15)
 with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
     make_nice(process.pid, 5)
@@ -610,7 +613,7 @@ def test_a_niceness_that_is_refused_is_no_fault() -> None:
 def test_who_has_ended_already_needs_no_politeness() -> None:
     process = subprocess.Popen(["true"], start_new_session=True)
     process.wait(DEADLINE)
-    code.make_nice(process.pid, 12)
+    make_nice(process.pid, 12)
 
 
 # ── canceling ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,9 +15,9 @@ import pytest
 
 from gristmill.supervisor import errand
 from gristmill.supervisor.beyond import PROGRAMS
-from gristmill.supervisor.edge import outcome
 from gristmill.supervisor.edge.chunks import Chunks
 from gristmill.supervisor.executors import node_call
+from gristmill.supervisor.worker import outcome
 
 MODULE = """
 import os, subprocess, sys, time

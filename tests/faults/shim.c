@@ -75,7 +75,7 @@ static const char *role_of_this_process(void) {
     int cli = 0;
     for (char *word = line; word < line + size; word += strlen(word) + 1) {
         size_t length = strlen(word);
-        if (length > 10 && !strcmp(word + length - 10, "/worker.py")) return "worker";
+        if (length > 8 && !strcmp(word + length - 8, "/cold.py")) return "worker";
         if (length > 8 && !strcmp(word + length - 8, "/warm.py")) return "worker";
         if (cli && !strcmp(word, "daemon")) return "daemon";
         cli = !strcmp(word, "gristmill.supervisor.cli");

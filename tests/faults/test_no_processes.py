@@ -130,7 +130,7 @@ def test_a_spawner_that_can_not_live_is_not_started_again_and_again(mill: Mill) 
     mill.start("--limit", "4")
     assert mill.process is not None
     (spawner,) = children(mill.process.pid)
-    worker = mill.base / "program" / "gristmill" / "supervisor" / "edge" / "worker.py"
+    worker = mill.base / "program" / "gristmill" / "supervisor" / "worker" / "cold.py"
     away = worker.rename(worker.with_suffix(".away"))
     os.kill(spawner, signal.SIGKILL)
     mill.drop("work.toml", WORK)

@@ -26,7 +26,7 @@ class Folder:
 
     def run(self, code: str) -> dict[str, bytes | None]:
         """Runs Python code in it; returns what lies there then."""
-        script = self._base / "worker.py"
+        script = self._base / "cold.py"
         script.write_text(f"import os\nos.chdir('data')\n{code}\n")
         words = [sys.executable, "-I", "-S", str(script)]
         subprocess.run(words, env=self._shim.env, cwd=self._base, check=True, timeout=DEADLINE)

@@ -59,7 +59,7 @@ class Recorded(Mill):
         self.jobs.mkdir(mode=0o755, parents=True)
         self.shim = Shim(library, base / "shim")
         self.env.update(self.shim.env)
-        self._user = base / "worker.py"  # by this name the shim knows whom to record
+        self._user = base / "cold.py"  # by this name the shim knows whom to record
         self._user.write_text(DROP)
 
     def __enter__(self) -> Recorded:

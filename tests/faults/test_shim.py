@@ -25,7 +25,7 @@ def tool(library: Library, tmp_path: Path) -> Shim:
 @pytest.fixture
 def run(tool: Shim, tmp_path: Path) -> Run:
     """Runs Python code in the role of a worker."""
-    script = tmp_path / "worker.py"
+    script = tmp_path / "cold.py"
 
     def as_worker(code: str) -> subprocess.CompletedProcess[str]:
         script.write_text(f"import os, sys, time, socket\n{code}\n")
@@ -100,7 +100,7 @@ def test_no_process_can_be_had(tool: Shim, run: Run, call: str) -> None:
 
 @pytest.mark.parametrize("call", ["os.open('/dev/null', 0)", "socket.socket()", "socket.socketpair()", "os.pipe()"])
 def test_no_file_can_be_had_from_some_moment_on(tool: Shim, tmp_path: Path, call: str) -> None:
-    script = tmp_path / "worker.py"
+    script = tmp_path / "cold.py"
     script.write_text(f"""import os, socket
 for line in iter(input, "end"):
     try:
@@ -128,7 +128,7 @@ for line in iter(input, "end"):
 
 def test_only_the_role_that_was_named_is_touched(tool: Shim, tmp_path: Path) -> None:
     tool.fail(errno.ENOSPC, "mkdir")
-    for name, fails in (("worker.py", True), ("task.py", False)):
+    for name, fails in (("cold.py", True), ("task.py", False)):
         (tmp_path / name).write_text(f"import os; os.mkdir({name + '.d'!r})")
         done = subprocess.run([sys.executable, tmp_path / name], env=tool.env, capture_output=True, check=False,
                               cwd=tmp_path)

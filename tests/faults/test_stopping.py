@@ -231,7 +231,7 @@ def test_a_stop_lasts_for_as_long_as_the_daemon_wants_it(keep: Keep, adopted: bo
 
 def changed(folder: Path, before: str, after: str) -> Path:
     """The program with another word in its worker."""
-    worker = install(folder, "1.0") / "gristmill" / "supervisor" / "edge" / "worker.py"
+    worker = install(folder, "1.0") / "gristmill" / "supervisor" / "worker" / "worker.py"
     text = worker.read_text()
     assert text.count(before) == 1
     worker.write_text(text.replace(before, after))

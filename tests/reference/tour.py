@@ -10,8 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LAYERS = (
-    "supervisor/core", "supervisor/edge", "supervisor/executors", "supervisor", "supervisor/cli", "supervisor/python",
-    "tui",
+    "supervisor/worker", "supervisor/core", "supervisor/edge", "supervisor/executors", "supervisor", "supervisor/cli",
+    "supervisor/python", "tui",
 )
 
 

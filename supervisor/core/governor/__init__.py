@@ -56,8 +56,8 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
     active = float(len(running)) if len(running) < len(reading.running) else max(reading.busy, float(len(running)))
     use, wall = _mean(reading, kinds, mix, "use"), _mean(reading, learning.so_far(kinds, reading), mix, "wall") or 0.0
 
-    over = 0.0 if state.at is None else dt  # the first look is as brief as the daemon's start
-    others = people.observe(reading, state.others, use, active, over)
+    seen = 0.0 if state.at is None else dt  # the first look is as brief as the daemon's start
+    others = people.observe(reading, state.others, use, active, seen)
     state = msgspec.structs.replace(state, others=others)
     rates, marks = throughput.measure(state, reading, kinds, active, use, dt)
     moved = abs(others.demand - state.demand) > throughput.MOVED * reading.cores

@@ -22,8 +22,8 @@ FULL = 0.95
 MARGIN = 1.03
 DECAY_S, QUICK_DECAY_S = 8.0, 3.0
 BRIEF_S = 0.5
-"""Less time than this between two looks tells nothing of others: the kernel counts in hundredths of a second, of each of
-our processes two are not seen yet, and what is not seen of ours would be theirs."""
+"""Less time than this between two looks tells nothing of others: the kernel counts in hundredths of a second, of each
+of our processes two are not seen yet, and what is not seen of ours would be theirs."""
 
 
 class Series(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,8 +1,8 @@
 """The spawner of calls: a user's interpreter that has imported his module, and the workers that are forked from it.
 
-Run by its path, in whatever Python ≥ 3.8 the user names; standard library only, and the other files of `program.FILES`
-beside it. It imports the module and runs `preload`, once; what that took is shared, copy on
-write, by all that is forked from it afterwards.
+Run by its path, in whatever Python ≥ 3.8 the user names; standard library only, and the other files of this folder
+beside it. It imports the module and runs `preload`, once; what that took is shared, copy on write, by all that is
+forked from it afterwards.
 
     spawner (module, data) ─fork─► worker 1…n ─fork─► runner: one call and its end, or one call after another
 
@@ -40,21 +40,25 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-if __package__:
-    from gristmill.supervisor.edge import caller, outcome, worker
-    from gristmill.supervisor.edge.shop import Shop
-else:
-    sys.path.insert(0, _HERE)
+if not __package__:  # the other files are found beside this one, under a name that is nobody else's
+    __package__ = "_gristmill"
+    sys.modules[__package__] = types.ModuleType(__package__)
+    sys.modules[__package__].__path__ = [_HERE]
     _write, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # an installation is not theirs to write to
-    import caller  # type: ignore[import-not-found, no-redef]
-    import outcome  # type: ignore[import-not-found, no-redef]
-    import worker  # type: ignore[import-not-found, no-redef]
-    from shop import Shop  # type: ignore[import-not-found, no-redef]
 
+from . import outcome
+from .caller import Caller
+from .journal import encode
+from .libc import set_process
+from .processes import name_process
+from .shop import Shop
+from .signals import IGNORED, ORDERS
+from .spawner import Spawner, settle
+
+if __package__ == "_gristmill":
     sys.dont_write_bytecode = _write
-    for _name in ("caller", "hand", "journaling", "nest", "outcome", "row", "runner", "shop", "wardrobe", "worker"):
-        del sys.modules[_name]  # names that modules of the user's own may have
-    del sys.path[0]
+    for _name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
+        del sys.modules[_name]  # all is loaded: nobody need find us among what he has imported
 
 PR_SET_PDEATHSIG = 1
 FILES_MOST = 200  # files of modules that are watched for changes
@@ -128,7 +132,7 @@ def list_files(cwd: str, targets: list[str]) -> list[tuple[str, int, int]]:
     return found[:FILES_MOST]
 
 
-def prepare(setup: dict[str, Any], spawner: Spawner) -> list[str]:
+def prepare(setup: dict[str, Any], spawner: WarmSpawner) -> list[str]:
     """Imports, looks for the functions that are known to be called, and preloads if any of them is fit; the names of
     the threads that this left running."""
     __import__(setup["module"])
@@ -140,12 +144,12 @@ def prepare(setup: dict[str, Any], spawner: Spawner) -> list[str]:
     return name_threads()
 
 
-class Spawner(worker.Spawner):
+class WarmSpawner(Spawner):
     """Forks workers that make calls, and looks for the functions that they are to call."""
 
     def __init__(self, sock: socket.socket, shop: Shop, module: str, preload: str | None) -> None:
         """The files of `module`, of that of `preload`, and of those of all functions are watched for changes."""
-        super().__init__(sock, functools.partial(caller.Caller, shop))
+        super().__init__(sock, functools.partial(Caller, shop))
         self.shop, self.preload = shop, preload
         self.targets = [module, preload or ""]
         self.prepared = False
@@ -173,7 +177,7 @@ class Spawner(worker.Spawner):
             self.shop.functions[target] = function
             self.targets.append(target)
             answer["files"] = list_files(self.shop.cwd, self.targets)
-        self.sock.send(worker.encode(answer))
+        self.sock.send(encode(answer))
 
 
 def tell_failure(error: BaseException) -> dict[str, Any]:
@@ -197,8 +201,8 @@ def main() -> None:
     os.dup2(null, 0)
     os.close(null)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115  # for what is imported, and all that is forked afterwards
-    worker.name_process("grist-warm")
-    worker.set_process(PR_SET_PDEATHSIG, signal.SIGKILL)  # an import that hangs is not to outlive who waits for it
+    name_process("grist-warm")
+    set_process(PR_SET_PDEATHSIG, signal.SIGKILL)  # an import that hangs is not to outlive who waits for it
     if os.getppid() != setup["daemon"]:
         return
     faulthandler.enable(2)  # whatever file that is at the time
@@ -206,24 +210,24 @@ def main() -> None:
     sys.path[:0] = [*setup.get("path", ()), setup["cwd"]]
     sys.modules["__main__"] = types.ModuleType("__main__")
     shop = Shop(find, setup["cwd"])
-    spawner = Spawner(sock, shop, setup["module"], setup["preload"])
+    spawner = WarmSpawner(sock, shop, setup["module"], setup["preload"])
     try:
         threads = prepare(setup, spawner)
     except BaseException as error:  # noqa: BLE001 - a user's own, whatever it is
-        sock.send(worker.encode(tell_failure(error)))
+        sock.send(encode(tell_failure(error)))
         os._exit(0)
-    numbers = (*worker.IGNORED, *worker.ORDERS, signal.SIGCHLD)
+    numbers = (*IGNORED, *ORDERS, signal.SIGCHLD)
     found = {number: signal.getsignal(number) for number in numbers}
     shop.dispositions = {n: how if callable(how) else int(how or signal.SIG_DFL) for n, how in found.items()}
     shop.collector = (gc.isenabled(), gc.get_threshold())
     outcome.flush()
     outcome.point_output(setup["output"], setup["output"])  # what it printed until now is the import's
     os.close(setup["output"])
-    worker.set_process(PR_SET_PDEATHSIG, 0)
-    worker.settle()
+    set_process(PR_SET_PDEATHSIG, 0)
+    settle()
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # said already
     files = list_files(setup["cwd"], spawner.targets)
-    sock.send(worker.encode({"warm": os.getpid(), "threads": threads, "files": files}))
+    sock.send(encode({"warm": os.getpid(), "threads": threads, "files": files}))
     spawner.serve()
     os._exit(0)  # handlers that the module has for its end are not for this
 

@@ -9,17 +9,14 @@ import json
 import socket
 from typing import Any
 
-if __package__:
-    from gristmill.supervisor.edge import row, worker
-else:  # in a user's interpreter, by path
-    import row  # type: ignore[import-not-found, no-redef]
-    import worker  # type: ignore[import-not-found, no-redef]
+from .output import Output
+from .row import Row
 
 
 class Hand:
     """The worker's end of one runner, before which stands a row."""
 
-    def __init__(self, pid: int, sock: socket.socket, line: row.Row, once: bool, nice: int) -> None:
+    def __init__(self, pid: int, sock: socket.socket, line: Row, once: bool, nice: int) -> None:
         """`once`: each of its calls has a process of its own."""
         self.pid, self.sock, self.row, self.once, self.nice = pid, sock, line, once, nice
         self.serials: tuple[int, ...] = ()  # of the files that its output goes to
@@ -28,7 +25,7 @@ class Hand:
         self.spent = 0.0  # CPU seconds of the calls that have ended
         self.inbox = b""
 
-    def files(self, outputs: list[worker.Output]) -> tuple[int, ...]:
+    def files(self, outputs: list[Output]) -> tuple[int, ...]:
         """The descriptors of files for its output, where these are others than it has."""
         serials = tuple(output.serial for output in outputs)
         if serials == self.serials:

@@ -16,10 +16,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-if __package__:
-    from gristmill.supervisor.edge import worker
-else:  # in a user's interpreter, by path
-    import worker  # type: ignore[import-not-found, no-redef]
+from . import journal
 
 ROOM = socket.CMSG_SPACE(2 * array.array("i").itemsize)
 """Bytes for two descriptors beside a message."""
@@ -31,7 +28,7 @@ SHARED = b'{"shared":'
 """How words begin that are no order."""
 
 
-class Journal(worker.Journal):
+class Journal(journal.Journal):
     """A journal with two writers, each of whom has it open for himself: what the other wrote since is no fence."""
 
     def __init__(self, path: str, end: int = 0) -> None:
@@ -41,7 +38,7 @@ class Journal(worker.Journal):
         self.torn = True  # always begins a line of its own, for the other may have left a torn one
 
     def append(self, *bodies: bytes) -> None:
-        line = b"\n" + b"".join(map(worker.sealed, bodies))
+        line = b"\n" + b"".join(map(journal.sealed, bodies))
         written = os.write(self.fd, line)
         position = os.lseek(self.fd, 0, os.SEEK_CUR)
         before, start = self.end, position - written
@@ -49,12 +46,12 @@ class Journal(worker.Journal):
         if written != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "journal")
         if start != before and not all(map(is_ours, os.pread(self.fd, start - before, before).split(b"\n"))):
-            raise worker.FencedError
+            raise journal.FencedError
 
 
 def is_ours(line: bytes) -> bool:
     """Whether a line of a journal is of a worker or its runner: whole, and no fence."""
-    return not line or (worker.sealed(line[9:]) == line + b"\n" and not line.startswith(b'{"fence"', 9))
+    return not line or (journal.sealed(line[9:]) == line + b"\n" and not line.startswith(b'{"fence"', 9))
 
 
 def order_key(line: bytes) -> str:
@@ -90,7 +87,7 @@ class Row:
     def tell(self, words: dict[str, Any], fds: tuple[int, ...]) -> None:
         """Says what the orders behind it share, its `shared` variables first, and gives the files for their output
         where `fds` has some."""
-        send(self.ours, worker.encode(words), fds)
+        send(self.ours, journal.encode(words), fds)
 
     def put(self, message: dict[str, Any]) -> bool:
         """Puts an order into the row; False where that is full."""
@@ -102,7 +99,7 @@ class Row:
                 with open(os.memfd_create("order", os.MFD_CLOEXEC), "w+b") as file:
                     file.write(line)
                     file.flush()
-                    send(self.ours, worker.encode({"do": message["do"]}), (file.fileno(),))
+                    send(self.ours, journal.encode({"do": message["do"]}), (file.fileno(),))
         except BlockingIOError:
             return False
         self.sent.append(message)

@@ -14,12 +14,8 @@ import signal
 import sys
 from typing import Any
 
-if __package__:
-    from gristmill.supervisor.edge import outcome
-    from gristmill.supervisor.edge.shop import Shop
-else:  # in a user's interpreter, by path
-    import outcome  # type: ignore[import-not-found, no-redef]
-    from shop import Shop  # type: ignore[import-not-found, no-redef]
+from . import outcome
+from .shop import Shop
 
 PR_SET_PDEATHSIG = 1
 APART = {15: signal.SIG_IGN, 17: signal.SIG_DFL}

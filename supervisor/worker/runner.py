@@ -22,16 +22,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-if __package__:
-    from gristmill.supervisor.edge import journaling, outcome, row, wardrobe, worker
-    from gristmill.supervisor.edge.nest import Nest
-else:  # in a user's interpreter, by path
-    import journaling  # type: ignore[import-not-found, no-redef]
-    import outcome  # type: ignore[import-not-found, no-redef]
-    import row  # type: ignore[import-not-found, no-redef]
-    import wardrobe  # type: ignore[import-not-found, no-redef]
-    import worker  # type: ignore[import-not-found, no-redef]
-    from nest import Nest  # type: ignore[import-not-found, no-redef]
+from . import journaling, outcome, row, wardrobe
+from .birth import input_file
+from .journal import FencedError
+from .nest import Nest
 
 FLUSH_FAILED = 120  # the exit code of Python when its last output could not be written
 
@@ -97,7 +91,7 @@ class Runner:
                         continue
                 if not self.is_heard(record, answer):
                     return
-        except worker.FencedError:
+        except FencedError:
             pass
 
     def make_here(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -255,7 +249,7 @@ class Runner:
         """Has standard input give this text, or nothing."""
         if text is None and not self.fed:
             return  # it is /dev/null already
-        fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) if text is None else worker.input_file(text)
+        fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) if text is None else input_file(text)
         os.dup2(fd, 0)
         os.close(fd)
         sys.stdin = open(0, closefd=False)  # noqa: SIM115  # with nothing in its buffer of what was there before

@@ -11,12 +11,8 @@ import socket
 import time
 from typing import Any
 
-if __package__:
-    from gristmill.supervisor.edge import outcome, row, worker
-else:  # in a user's interpreter, by path
-    import outcome  # type: ignore[import-not-found, no-redef]
-    import row  # type: ignore[import-not-found, no-redef]
-    import worker  # type: ignore[import-not-found, no-redef]
+from . import outcome, row
+from .journal import claim
 
 BRIEF = 0.05  # seconds; a longer call has been told of, and what was done to it meanwhile its worker knows
 
@@ -45,7 +41,7 @@ class Record:
         """Writes down that a call begins, and how the last one ended."""
         self.journal.reserve()
         self.key, self.began, self.born = key, time.time(), time.monotonic()
-        self.journal.append(*self.exit, worker.claim(key, self.began))
+        self.journal.append(*self.exit, claim(key, self.began))
         self.exit = []
 
     def settle(self) -> None:

@@ -1,6 +1,6 @@
 """A worker whose tasks are calls: it forks a *runner* and hands it one call, or one after another.
 
-All that a worker owes to a task (journal, time, log, the end of all its processes) is `worker.Worker`'s; here is only
+All that a worker owes to a task (journal, time, log, the end of all its processes) is `Worker`'s; here is only
 how a call begins, and how it is heard of its end. A `row` of calls stands before the runner, and what becomes of them
 is read in the journal; it answers where there is more to be said of a call, and is used again unless that answer, or
 what was done to it, says that it had better not be. Standard library only, Python ≥ 3.8.
@@ -20,19 +20,14 @@ import socket
 import time
 from typing import Any
 
-if __package__:
-    from gristmill.supervisor.edge import journaling, nest, outcome, row, runner, worker
-    from gristmill.supervisor.edge.hand import Hand
-    from gristmill.supervisor.edge.shop import Shop
-else:  # in a user's interpreter, by path
-    import journaling  # type: ignore[import-not-found, no-redef]
-    import nest  # type: ignore[import-not-found, no-redef]
-    import outcome  # type: ignore[import-not-found, no-redef]
-    import row  # type: ignore[import-not-found, no-redef]
-    import runner  # type: ignore[import-not-found, no-redef]
-    import worker  # type: ignore[import-not-found, no-redef]
-    from hand import Hand  # type: ignore[import-not-found, no-redef]
-    from shop import Shop  # type: ignore[import-not-found, no-redef]
+from . import journaling, nest, outcome, row, runner
+from .hand import Hand
+from .journal import FencedError, encode
+from .libc import become_subreaper
+from .processes import name_process, offspring, read_stat
+from .shop import Shop
+from .task import Task
+from .worker import NOT_STARTED, Worker
 
 NONE: collections.deque[dict[str, Any]] = collections.deque(maxlen=0)
 LOOK_EVERY = 0.004
@@ -43,10 +38,10 @@ CLAIMS_WITHIN = 0.05
 
 def introduction(pid: int) -> bytes:
     """The record of who makes calls from now on."""
-    return b'{"r":%d,"k":%d}' % (pid, worker.read_stat(pid)[1])
+    return b'{"r":%d,"k":%d}' % (pid, read_stat(pid)[1])
 
 
-class Caller(worker.Worker):
+class Caller(Worker):
     """A worker that makes calls."""
 
     def __init__(self, shop: Shop, sock: socket.socket, run: str, slot: int) -> None:
@@ -64,7 +59,7 @@ class Caller(worker.Worker):
         message: dict[str, Any] = json.loads(line)
         if "do" not in message:
             return message
-        return {"do": message["do"], "line": worker.encode({"do": message.pop("do"), **message})}
+        return {"do": message["do"], "line": encode({"do": message.pop("do"), **message})}
 
     # ── starting ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -98,13 +93,13 @@ class Caller(worker.Worker):
             if hand.context is not context:
                 if line.sent:
                     return False
-                self.count_kills()
+                self.kills.refresh()
                 shared = dict(context["env"], **self.own_variables())
                 words = {"shared": shared, "call": context["call"], "recycle": context["recycle"] or [None, None]}
                 line.tell(words, hand.files(self.open_outputs(context)))
                 hand.context = context
                 self.bound(context, {})
-            if self.group is not None and b'"bounds"' in message["line"]:
+            if self.leaf is not None and b'"bounds"' in message["line"]:
                 self.bound(context, json.loads(message["line"].decode()))
             if not line.sent:
                 self.look()  # what is there by now is of none that comes
@@ -122,7 +117,7 @@ class Caller(worker.Worker):
         hand.serials = tuple(output.serial for output in outputs)
         try:
             self.journal.append(introduction(hand.pid))
-        except worker.FencedError:
+        except FencedError:
             self.orphaned = True
         except OSError:
             pass  # a full disk: should this worker be killed as well, less is known of its calls, that is all
@@ -161,12 +156,12 @@ class Caller(worker.Worker):
         """The child's side of a fork, which does not come back; `parent` is the worker's pid."""
         try:
             target = context["call"]
-            worker.name_process(target.rpartition(":")[2].rpartition(".")[2])
+            name_process(target.rpartition(":")[2].rpartition(".")[2])
             made = runner.Runner(sock, self.shop.function, target, self.shop.cwd, self.run + "/result")
             private = [other.detach(), self.sock.detach(), self.lock, self.journal.fd, self.null, self.wake]
             private += [output.fd for output in (self.out, self.err) if output.fd >= 0]
             private += [self.birthright.score] if self.birthright.score >= 0 else []
-            worker.become_subreaper()
+            become_subreaper()
             journal = row.Journal(self.run + "/journal", self.journal.end)
             record = journaling.Record(journal, line.theirs, self.run, self.base, parent)
             record.files = [os.dup(fd) for fd in files[1:]]
@@ -215,7 +210,7 @@ class Caller(worker.Worker):
     def take_up(self, key: str, pid: int, began: float) -> None:
         """The runner has begun a call, at a moment that is over."""
         context = self.context(key)
-        task = worker.Task(key, pid, context, self.open_outputs(context))
+        task = Task(key, pid, context, self.open_outputs(context))
         ago = min(max(0.0, task.started - began), CLAIMS_WITHIN + LOOK_EVERY)
         task.started = began
         task.born -= ago
@@ -223,16 +218,16 @@ class Caller(worker.Worker):
             task.deadline -= ago
         self.task = task
 
-    def shown_pid(self, task: worker.Task) -> int:
+    def shown_pid(self, task: Task) -> int:
         """That of a call is a child of the runner, where each has its own."""
-        made = worker.offspring(task.pid) if self.hand is not None and self.hand.once else []
+        made = offspring(task.pid) if self.hand is not None and self.hand.once else []
         return made[0][0] if made else task.pid
 
-    def let_go(self, task: worker.Task) -> None:
+    def let_go(self, task: Task) -> None:
         """A call has ended by itself, before anybody could do anything about it."""
         self.task = None
-        self.count_stop(task)
-        self.thaw(task)
+        task.count_stop()
+        task.thaw()
         for output in task.outputs:
             output.take_back()
 
@@ -274,7 +269,7 @@ class Caller(worker.Worker):
     # ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
 
     @staticmethod
-    def is_touched(task: worker.Task) -> bool:
+    def is_touched(task: Task) -> bool:
         """Whether something was done to a call from outside."""
         return task.why is not None or task.stopped_at is not None or bool(task.frozen)
 
@@ -302,7 +297,7 @@ class Caller(worker.Worker):
             else:
                 self.say(refusal)
             self.flush()
-            if answer["errno"] not in worker.NOT_STARTED:  # a call has closed what is not its own
+            if answer["errno"] not in NOT_STARTED:  # a call has closed what is not its own
                 self.recall()
                 self.dismiss(hand)
                 return
@@ -322,7 +317,7 @@ class Caller(worker.Worker):
             self.recall()
             self.dismiss(hand)
 
-    def take_over(self, task: worker.Task, answer: dict[str, Any]) -> None:
+    def take_over(self, task: Task, answer: dict[str, Any]) -> None:
         """Takes into the record of a call what its runner says."""
         task.said = {name: answer[name] for name in ("value", "raised") if name in answer}
         if "cpu" in answer:
@@ -330,7 +325,7 @@ class Caller(worker.Worker):
             code = answer["code"]
             task.status = -code if code < 0 else code << 8
 
-    def close_task(self, task: worker.Task) -> None:
+    def close_task(self, task: Task) -> None:
         """All processes of the call have ended."""
         hand = self.hand
         if hand is None or hand.pid != task.pid:
@@ -338,7 +333,7 @@ class Caller(worker.Worker):
         else:
             self.mourn(hand, task, task.status or 0, task.cpu, task.rss)
 
-    def finish(self, task: worker.Task) -> None:
+    def finish(self, task: Task) -> None:
         """Writes down how the call in hand ended."""
         sent = self.sent()
         if sent and sent[0]["do"] == task.key:
@@ -350,7 +345,7 @@ class Caller(worker.Worker):
         super().record(record)
         self.write_staged()
 
-    def mourn(self, hand: Hand, before: worker.Task | None, status: int, cpu: float, rss: int) -> None:
+    def mourn(self, hand: Hand, before: Task | None, status: int, cpu: float, rss: int) -> None:
         """A runner is dead. To blame is the call that the journal says it had in hand, which may be
         a later one than `before`, that we knew of."""
         answers = hand.read()
