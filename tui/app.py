@@ -178,7 +178,9 @@ class MillApp(App[int]):
             self.present()
 
     def _top(self) -> MillScreen | None:
-        """The highest screen that shows the mill; dialogs lie above it."""
+        """The highest screen that shows the mill; dialogs lie above it. None while all are taken down at the end."""
+        if not self.is_running:
+            return None
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, MillScreen)), None)
 
     def _tick(self) -> None:

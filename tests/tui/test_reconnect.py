@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from textual.events import Unmount
+from textual.message import Message
 
 from gristmill.tui import link
 from gristmill.tui.app import MillApp
@@ -94,3 +96,18 @@ async def test_a_job_that_was_open_is_as_it_was_when_the_daemon_comes_back(daemo
         await eye.sees("● live", "ok 20")
         assert "413 ○QUE" in eye.cursor
         assert eye.line("412 ○QUE").startswith("◆")
+
+
+async def test_news_that_comes_while_the_screens_are_taken_down_does_no_harm(daemon: Daemon) -> None:
+    app = MillApp(str(daemon.path), "/home/me/jobs")
+    late = 0
+
+    def hear(message: Message) -> None:
+        nonlocal late
+        if isinstance(message, Unmount) and not app.is_running:
+            late += 1
+            app.present()
+
+    async with app.run_test(message_hook=hear) as pilot:
+        await Eye(app, pilot).sees("sweep/17")
+    assert late > 3, "no widget was heard to go"
