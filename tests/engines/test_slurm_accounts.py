@@ -12,6 +12,7 @@ from tests.engines import accounts
 from tests.engines.cluster import Cluster
 from tests.engines.conftest import made
 from tests.mill import Mill
+from tests.waiting import until
 
 PARTITIONS = """\
 PreemptType=preempt/partition_prio
@@ -56,7 +57,7 @@ def house(base: Path, kept: bool) -> Iterator[tuple[Mill, Cluster]]:
         yield mill, slurm
 
 
-@pytest.mark.timeout(400)  # a minute of it is Slurm's: it looks for time limits twice a minute
+@pytest.mark.timeout(600)  # a minute of it is Slurm's: it looks for time limits twice a minute
 def test_what_slurm_forgot_is_told_by_its_accounts_where_it_keeps_some(tmp_path: Path) -> None:
     if why := accounts.missing():
         pytest.skip(why)
@@ -71,7 +72,7 @@ def test_what_slurm_forgot_is_told_by_its_accounts_where_it_keeps_some(tmp_path:
             mill.kill()
             _end(mill, slurm, ids)
         for mill, slurm in (one, other):
-            slurm.until(slurm.has_forgotten, "Slurm to forget them")
+            _forget(slurm)
             (mill.base / "go").touch()
             mill.start()
         for (mill, slurm), expected in ((one, WITH), (other, WITHOUT)):
@@ -83,6 +84,11 @@ def test_what_slurm_forgot_is_told_by_its_accounts_where_it_keeps_some(tmp_path:
                 assert task["state"] == state and task["reason"].startswith(words), (name, task)
             begun = (mill.base / "begun").read_text().split()
             assert {name: begun.count(name) for name in JOBS} == dict.fromkeys(JOBS, 1) | {"preempted": 2}
+
+
+def _forget(slurm: Cluster) -> None:
+    """Waits for Slurm to forget them, which a busy machine's takes minutes for."""
+    until(slurm.has_forgotten, lambda: f"Slurm still has {slurm.queue()}", 240, 0.1)
 
 
 def _called(mill: Mill, name: str) -> str:
