@@ -8,17 +8,12 @@ import time
 COUNT_EVERY = 5.0  # seconds; the count of kills for lack of memory that a task starts from is no older
 
 
-def count_oom_kills(path: str) -> int:
-    """How many processes the kernel has killed for lack of memory: in the cgroup whose file this is, or anywhere."""
-    with open(path, "rb", buffering=0) as file:
-        found = file.read(1 << 16)
-    return int(found[found.index(b"oom_kill ") + 9 :].split(None, 1)[0])
-
-
 def kills_counted(path: str) -> int | None:
-    """The same; None where that can't be told now."""
+    """How many, in the control group whose file this is, or anywhere; None where that can't be told now."""
     try:
-        return count_oom_kills(path)
+        with open(path, "rb", buffering=0) as file:
+            found = file.read(1 << 16)
+        return int(found[found.index(b"oom_kill ") + 9 :].split(None, 1)[0])
     except (OSError, ValueError):
         return None  # no descriptor left, or a kernel that does not count
 

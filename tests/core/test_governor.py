@@ -142,6 +142,11 @@ def test_a_kind_that_was_learned_starts_at_its_number() -> None:
     assert again.second().limit == 8
 
 
+def test_a_kind_is_better_known_once_its_first_task_has_ended_and_once_there_are_three() -> None:
+    ends_and_more = [(ends, more) for ends in range(5) for more in range(4) if governor.Kind(ends=ends).outgrown(more)]
+    assert ends_and_more == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+
+
 def test_before_anything_waits_slow_start_would_allow_its_first_worker() -> None:
     _, decision = governor.decide(reading(1.0, waiting=()), State())
     assert {allow.binding: allow.workers for allow in decision.allows}[Binding.RAMP] == 1
