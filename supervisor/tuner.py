@@ -64,6 +64,7 @@ class Tuner:
         self.reading: Reading | None = None
         self.decision = Decision(limit=0, binding=Binding.WORK, reason="starting")
         self._relieved: dict[str, float] = {}
+        self._failed = False
         self.house: Callable[[Sample], House] = lambda _: House()
         """What the user has set, asked for once a period."""
         self.examine: Callable[[Sample], None] = lambda _: None
@@ -129,11 +130,27 @@ class Tuner:
         relieved, self._relieved = self._relieved, {}
         self.reading = self._observer.read(sample, house._replace(fixed=self.fixed), dt, relieved)
         self.lives.see(time.time(), ((one.task, one.cpu, one.memory) for one in self.reading.running))
-        self.state, self.decision = governor.decide(self.reading, before)
+        self.state, self.decision = self._decide(self.reading, before)
         if self.record is not None:
             self.record(before, self.reading, self.decision)
         self._carry_out(sample, house, self.reading, self.decision)
         self._show(sample, self.decision)
+
+    def _decide(self, reading: Reading, before: governor.State) -> tuple[governor.State, Decision]:
+        """What the governor says. Where it fails, which is a fault of ours, its last word holds and it begins anew:
+        with what it has learned, and without when that makes it fail again. A number that is a little wrong is better
+        than a daemon that ends in the night."""
+        try:
+            decided = governor.decide(reading, before)
+        except Exception as error:
+            words = f"governor: it failed ({type(error).__name__}: {error}) and begins anew – please report this"
+            if self._conditions.set(Kind.GOVERNOR, words, holds=False, for_s=NOTED_S):
+                log.exception("the governor failed")
+            again, self._failed = self._failed, True
+            anew = governor.State() if again else governor.lasting(before)
+            return anew, msgspec.structs.replace(self.decision, stop=(), resume=(), kill=())
+        self._failed = False
+        return decided
 
     def _carry_out(self, sample: Sample, house: House, reading: Reading, decision: Decision) -> None:
         self._dispatcher.limit = decision.limit

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     PROCESSES = "processes"
     FILES = "files"
     FOLDER = "folder"
+    GOVERNOR = "governor"
     SPAWNER = "spawner"
     RUNS = "run folders"
     MEMORY = "memory"

@@ -405,6 +405,19 @@ def test_contention_that_no_reading_shows_is_found_by_what_tasks_cost() -> None:
 # ── always ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_hundreds_of_jobs_that_are_each_a_kind_of_their_own_are_decided_upon() -> None:
+    state, names = State(), [f"job-{number}#1" for number in range(1000)]
+    for second in range(3):
+        ended = tuple(
+            Ended(kind=name, wall=0.004, cpu=0.002, peak=1e6, busy=2.0)
+            for name in names[300 * second : 300 * second + 300]
+        )
+        told = reading(1.0 + second, ended=ended, waiting=tuple(Waiting(kind=name, count=1) for name in names[-8:]))
+        state, decision = governor.decide(told, state)
+        assert decision.limit >= 1
+        assert decision.reason
+
+
 def test_state_survives_being_written_down_and_decides_the_same() -> None:
     machine = Machine(0.6, memory=0.5 * GB)
     machine.run(50)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -216,6 +219,34 @@ def spent(pid: int) -> float:
     """Seconds of CPU that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# ── a fault of its own ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_governor_that_fails_is_a_state_that_is_left_and_tasks_go_on(mill: Mill) -> None:
+    """Made to fail by what it had learned: lives of tasks as another version might have written them, of 3 points."""
+    go = mill.base / "go"
+    job = f'command = "until test -e {go}; do sleep 0.05; done"\n[items]\ntotal = 4\nper_task = 1\n'
+    mill.start()
+    go.touch()
+    mill.drop_claimed("known.toml", job)
+    mill.ended("known")
+    go.unlink()
+    mill.kill(signal.SIGTERM)
+    with contextlib.closing(sqlite3.connect(mill.state / "queue.db")) as database, database:
+        (text,) = database.execute("SELECT value FROM meta WHERE key = 'governor'").fetchone()
+        learned = json.loads(text)
+        (kind,) = learned["kinds"].values()
+        kind.update(wall=1.0, life=[[1.0, 1e6, 0.0]] * 3)
+        database.execute("UPDATE meta SET value = ? WHERE key = 'governor'", (json.dumps(learned),))
+    record = mill.base / "record"
+    mill.start("--record", str(record))
+    mill.drop_claimed("known.toml", job)
+    mill.until(lambda: "please report this" in mill.condition("governor").get("reason", ""), "nothing is said")
+    mill.until(lambda: steps(record)[-1].decision.limit > 1, "it never decides again")
+    go.touch()
+    assert mill.ended("known")["state"] == "done"
 
 
 # ── progress ──────────────────────────────────────────────────────────────────────────────────────────────────────

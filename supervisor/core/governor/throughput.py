@@ -12,6 +12,8 @@ from gristmill.supervisor.core.progress import TELLING
 
 MIX_S = 20.0
 """Time in which a kind's share of the work is followed."""
+SLIGHT = 0.01
+"""A share that is not followed, unless all are small: of hundreds of jobs of one task each may be a kind of its own."""
 PREVAILS = 0.6
 TELLING_S = 10.0
 ALONE_S = 5.0
@@ -40,8 +42,9 @@ def mixed(state: State, reading: Reading, dt: float) -> tuple[dict[str, float], 
     keep = math.exp(-dt / MIX_S) if state.mix else 0.0
     names = {*state.mix, *counts}
     mix = {name: keep * state.mix.get(name, 0.0) + (1 - keep) * counts.get(name, 0.0) / whole for name in names}
-    mix = {name: share for name, share in mix.items() if share > 0.01}
     first = max(mix, key=lambda name: mix[name])
+    least = min(SLIGHT, mix[first] / 2)
+    mix = {name: share for name, share in mix.items() if share > least}
     prevailing = first if not state.prevailing or mix[first] > PREVAILS else state.prevailing
     return mix, prevailing
 
