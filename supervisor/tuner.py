@@ -39,6 +39,9 @@ IDLE_PERIOD = 2.0
 """Seconds between two looks while there is no job, and nobody who watches."""
 GLANCES = 4
 """Looks at available memory a period, while tasks run."""
+BRIEF_S = 0.1
+"""Less time than this between two looks tells no rate, for the kernel counts in hundredths of a second: the last one
+holds. Whoever sets a limit wants it at once, though it be between two looks."""
 EARLY_MOST = 2
 """So many decisions in a row may come before their period is over: brief looks tell nothing of other people's work."""
 NOTED_S = 60.0
@@ -58,6 +61,8 @@ class Tuner:
         self._sampler, self._observer, self._conditions = sampler, observer, conditions
         self._time = Timekeeper(time.monotonic(), time.time())
         self._at = time.monotonic()
+        self._sample: Sample | None = None
+        self._looked = self._at
         self._period = PERIOD
         self._shown = 0
         self.state = governor.State()
@@ -212,6 +217,12 @@ class Tuner:
             self._conditions.set(Kind.STALL, words, holds=False, for_s=NOTED_S)
 
     def _look(self) -> Sample:
+        now = time.monotonic()
+        if self._sample is None or now - self._looked >= BRIEF_S:
+            self._sample, self._looked = self._take(), now
+        return self._sample
+
+    def _take(self) -> Sample:
         pids = [slot.pid for slot in self._pool.slots.values() if slot.pid]
         adopted = [worker.pid for worker, _ in self._pool.legacy.workers.values() if isinstance(worker, Adopted)]
         alone = [worker.pid for worker, _ in self._pool.legacy.workers.values() if isinstance(worker, Survivors)]

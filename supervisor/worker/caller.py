@@ -70,6 +70,12 @@ class Caller(Worker):
     def busy(self) -> bool:
         return self.task is not None or bool(self.sent())
 
+    def leave(self) -> None:
+        """Ends its runner and waits for it: the CPU time of all calls since the last look goes to who waits, and would
+        else be taken for other people's."""
+        if self.hand is not None:
+            self.dismiss(self.hand)
+
     def start_next(self) -> None:
         while self.waiting and not self.orphaned:
             context = self.context(self.waiting[0]["do"])

@@ -96,6 +96,7 @@ class Worker:
                 self.flush()
                 os.chdir("/")  # of a folder that is left like this a file system can be unmounted
                 if (self.orphaned or self.retiring) and not self.unwritten:
+                    self.leave()
                     return
             if self.staged:
                 self.write_staged()  # nothing was claimed after it
@@ -113,6 +114,9 @@ class Worker:
     def busy(self) -> bool:
         """Whether there is something to be ended before it may leave."""
         return self.task is not None
+
+    def leave(self) -> None:
+        """There is nothing left to do: what a kind of worker keeps for the next task goes."""
 
     def patience(self) -> int | None:
         """Milliseconds until something is due, None for as long as nothing happens."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from gristmill.supervisor.core.governor import Reading
 from tests.daemon.recorded import steps
 from tests.mill import Mill
@@ -29,3 +31,28 @@ def test_the_machine_is_looked_at_as_soon_as_there_is_work(mill: Mill) -> None:
         return any(now.running and not (a.running or b.running) and now.at - b.at < SOON_S for a, b, now in threes)
 
     mill.until(soon, "each time the next beat was waited for")
+
+
+BRIEF_S = 0.1
+"""Looks are so far apart at least."""
+
+
+def test_a_limit_that_is_set_between_two_looks_holds_at_once_and_is_no_look(mill: Mill) -> None:
+    """A look of a millisecond would take the hundredth of a second that the kernel has just counted for ten cores."""
+    record = mill.base / "record"
+    mill.start("--record", str(record))
+    mill.drop_claimed("burn.toml", 'command = "while :; do :; done"\n')
+    mill.running("burn")
+
+    def brief() -> bool:
+        for workers in (3, 2):
+            mill.ask("limit", workers=workers)
+            assert mill.status()["limit"]["workers"] == workers
+        found = [step.reading.at for step in steps(record)]
+        return any(two - one < BRIEF_S for one, two in itertools.pairwise(found))
+
+    mill.until(brief, "never twice within a tenth of a second")
+    looks = [(step.reading.at, step.reading.cpu_total, step.reading.cpu_ours) for step in steps(record)]
+    fresh = [one for one, before in zip(looks[1:], looks, strict=False) if one[1:] != before[1:]]
+    assert all(two[0] - one[0] > 0.9 * BRIEF_S for one, two in itertools.pairwise(fresh)), looks
+    mill.grist("cancel", "burn")

@@ -482,6 +482,24 @@ def test_a_call_is_charged_for_its_own_time_alone(make: Make) -> None:
     assert warm.made(2, "os._exit(1)")["cpu"] < 0.1
 
 
+@BOTH
+def test_the_time_of_all_calls_comes_to_light_above_when_their_worker_leaves(
+    make: Make, recycle: list[int | None] | None
+) -> None:
+    """Else what was used in the last second would be taken for other people's."""
+    warm = make(call="lab:burn", places=("seconds",))
+    warm.tell(recycle)
+    warm.made(0, 0.3)
+    warm.say({"quit": True})
+    until(lambda: ended_s(warm.spawner.pid) >= 0.29, "it went to nobody of ours")
+
+
+def ended_s(pid: int) -> float:
+    """CPU seconds of the children that a process has waited for, and of theirs."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_jobs_of_both_manners_and_of_another_niceness_use_one_worker_in_turn(make: Make) -> None:
     warm = make(call="lab:look", places=("what",))
     warm.tell(recycle=NEVER)

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from gristmill.supervisor.edge import groups
 from gristmill.supervisor.edge.sampler.gauge import Gauge, number
-
-TICKS = os.sysconf("SC_CLK_TCK")
+from gristmill.supervisor.edge.sampler.ticks import TICKS
 
 
 @dataclass(frozen=True, slots=True)
