@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from gristmill.supervisor.edge.client import Client
+from tests.bench import yard
 from tests.bench.performance import process
 from tests.mill import Mill
 
@@ -79,18 +75,10 @@ class Ground(Mill):
         return time.perf_counter() - began
 
 
-@functools.cache
-def _yard() -> str:
-    """Where all grounds are; removed when the program ends, for ext4 makes files slowly where many have just gone."""
-    made = mkdtemp(prefix="grist-bench-")
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
-
-
 @contextlib.contextmanager
 def ground(*options: str, started: bool = True) -> Iterator[Ground]:
     """A started daemon in a temporary folder."""
-    found = Ground(Path(mkdtemp(dir=_yard())))
+    found = Ground(yard.folder())
     settings = found.jobs / ".gristmill" / "settings.toml"
     settings.parent.mkdir()
     settings.write_text("nice = 0    # as the others that run beside us\n")

@@ -20,7 +20,7 @@ PER_TASK = 16
 
 def story(compact: bool) -> list[Table]:
     """The tables of this part."""
-    items, rounds = (4_000, 1) if compact else (10_000, 2)
+    items, rounds = (4_000, 1) if compact else (10_000, 5)
     tried = _sample(compact)
     number = int(tried.least(*tried.of).split()[-1])
     settled: list[int] = []
@@ -63,11 +63,13 @@ def story(compact: bool) -> list[Table]:
 def _sample(compact: bool) -> Laps:
     """Some batches by everybody else at several numbers of workers: what a person tries who looks for the best."""
     cores = machine.cores()
-    numbers, some = ([cores, 2 * cores], 30) if compact else ([cores, cores + 1, 2 * cores, 4 * cores], 60)
+    numbers, some, rounds = [cores, cores + 1, 2 * cores, 4 * cores], 60, 3
+    if compact:
+        numbers, some, rounds = [cores, 2 * cores], 30, 1
     return interleave("a, by hand", {
         f"{who} {number}": partial(run, number, some * PER_TASK)
         for who, run in by_hand().items() for number in numbers
-    }, 1)
+    }, rounds)
 
 
 def by_hand() -> dict[str, Callable[[int, int], float]]:

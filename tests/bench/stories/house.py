@@ -10,14 +10,15 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+from tests.bench import yard
 from tests.bench.stories import peers
 from tests.mill import Mill
 
 PATIENCE_S = 900
-LOOK_S = 0.25
+LOOK_S, SELDOM_S = 0.25, 1.0
+"""Seconds between two looks at a job that runs, at first and after a while, for each costs the daemon a moment."""
 
 
 class House(Mill):
@@ -48,7 +49,7 @@ class House(Mill):
         while (job := self._look(name))["ended_at"] is None:
             if time.time() > began + PATIENCE_S:
                 raise SystemExit(f"{name} takes too long: {job}")
-            time.sleep(LOOK_S)
+            time.sleep(LOOK_S if time.time() < began + 5 else SELDOM_S)
         if job["state"] != "done":
             raise SystemExit(f"{name}: {job}\n{self.grist('explain', name)}")
         ended: float = job["ended_at"]
@@ -88,11 +89,10 @@ class House(Mill):
 @contextlib.contextmanager
 def house(story: str, options: Sequence[str] = ()) -> Iterator[House]:
     """A started daemon in a temporary folder that holds the story's programs."""
-    with TemporaryDirectory(prefix="grist-story-") as base:
-        found = House(Path(base), story)
-        settings = found.jobs / ".gristmill" / "settings.toml"
-        settings.parent.mkdir()
-        settings.write_text("nice = 0    # as the others that run beside us, so that strangers hinder all alike\n")
-        with found:
-            found.start("--quiet", *options, start_new_session=True)
-            yield found
+    found = House(yard.folder(), story)
+    settings = found.jobs / ".gristmill" / "settings.toml"
+    settings.parent.mkdir()
+    settings.write_text("nice = 0    # as the others that run beside us, so that strangers hinder all alike\n")
+    with found:
+        found.start("--quiet", *options, start_new_session=True)
+        yield found
