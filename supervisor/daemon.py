@@ -66,6 +66,7 @@ from gristmill.supervisor.ledger import Ledger
 from gristmill.supervisor.notifier import Notifier
 from gristmill.supervisor.observation import House, Observer
 from gristmill.supervisor.pool import Pool
+from gristmill.supervisor.rebirth import Rebirth
 from gristmill.supervisor.tuner import Tuner
 from gristmill.supervisor.workshops import Workshops
 
@@ -80,6 +81,8 @@ LEARNED_S = 60.0
 FILES_MOST = 1 << 16
 COLLECTED = 20_000
 """Objects made and not yet gone after which the garbage collector looks for cycles among them."""
+TOLD_S = 86_400.0
+"""Seconds for which it is told that a daemon began again."""
 START_AGAIN_S = 2.0
 STUMBLE_S = 1.0
 
@@ -101,8 +104,10 @@ class Settings:
 class Daemon:
     """One daemon on one jobs folder."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, rebirth: Rebirth | None = None) -> None:
+        """With a `rebirth` it begins again should it fail by a fault of its own while it serves."""
+        self.settings, self._rebirth = settings, rebirth
+        self._serving = False
         self._started = time.monotonic()
         self._stop: asyncio.Queue[str] = asyncio.Queue()
         self._learned, self._known, self._learned_at = "", 0, self._started
@@ -146,9 +151,20 @@ class Daemon:
         except GristError:
             raise
         except Exception as error:
+            if self._rebirth is not None and self._serving and self._rebirth.allows():
+                log.exception("the daemon failed by a fault of its own and begins again; its tasks go on")
+                self._begin_again(self._rebirth, error)
             log.exception("the daemon ends by a fault of its own; its tasks go on")  # nobody may see its stderr
             self.notifier.farewell(error)
             raise
+
+    def _begin_again(self, rebirth: Rebirth, error: Exception) -> None:
+        """Comes back only if that can't be done. The event loop is not left first: a thread of its may hang."""
+        try:
+            self._hired.close()  # spawners, for whose end nobody would wait
+            rebirth.begin_again(error)
+        except OSError:
+            log.exception("it can't begin again")
 
     async def _serve(self, record: Store, ready: Callable[[], Awaitable[None]] | None) -> None:
         if record.migrated:
@@ -162,7 +178,7 @@ class Daemon:
         shops = Workshops(
             self.ledger, lambda job: briefing.tools_of(job, self._environ), output, self.settings.state
         )
-        hiring = self._hiring(shops, output)
+        self._hired = hiring = self._hiring(shops, output)
         self.pool = Pool(self.ledger, self.runs, self._context, self._order, hiring, self.conditions)
         take_all_files()
         self.intake = Intake(
@@ -215,9 +231,7 @@ class Daemon:
             }
             loops = [group.create_task(self._keep(name, run), name=name) for name, run in runs.items()]
             log.info("Gristmill %s on %s, state in %s", __version__, self.settings.jobs, self.settings.state)
-            if ready is not None:
-                await ready()
-            await self._live()
+            await self._live(ready)
             for loop in loops:
                 loop.cancel()
             self.tuner.step()  # what ended in the last second is learned as well
@@ -232,7 +246,13 @@ class Daemon:
             lock.release()
         log.info("stopped")
 
-    async def _live(self) -> None:
+    async def _live(self, ready: Callable[[], Awaitable[None]] | None) -> None:
+        if self._rebirth is not None and (fault := self._rebirth.last) is not None:
+            words = f"fault: the daemon failed ({fault.words}) and began again – please report this"
+            self.conditions.set(Kind.FAULT, words, holds=False, for_s=TOLD_S)
+        if ready is not None:
+            await ready()
+        self._serving = True
         spare_collector()
         self.chronicle.daemon("started", os.getpid(), __version__)
         await self._until_told()
@@ -241,6 +261,7 @@ class Daemon:
 
     async def _until_told(self) -> None:
         how = await self._stop.get()
+        self._serving = False
         while how in ("drain", "kill"):
             words = "draining: nothing new is started, the daemon stops when all tasks have ended"
             self.conditions.set(Kind.DRAIN, words)

@@ -31,7 +31,9 @@ def run(args: argparse.Namespace) -> int:
         import asyncio
 
         from gristmill.supervisor.daemon import Daemon, Settings
+        from gristmill.supervisor.rebirth import Rebirth
 
+    rebirth = Rebirth(os.environ)
     if os.geteuid() == 0 and not args.allow_root:
         print("grist: running as root: every job runs as root – use --allow-root if that is meant", file=sys.stderr)
     place = place_of(args)
@@ -39,11 +41,12 @@ def run(args: argparse.Namespace) -> int:
         jobs=place.jobs, state=place.state, foreground=not args.quiet, disk_reserve=_size(args.disk_reserve),
         limit=limit.option(args.limit), record=None if args.record is None else Path(os.path.abspath(args.record)),
     )
-    daemon = Daemon(settings)
+    daemon = Daemon(settings, rebirth)
     daemon.prepare()
 
     async def ready() -> None:
-        print("ready", flush=True)
+        if rebirth.last is None:  # else it was said before, and nobody listens any more
+            print("ready", flush=True)
 
     asyncio.run(daemon.run(ready))
     return 0

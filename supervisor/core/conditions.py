@@ -24,6 +24,7 @@ class Kind(StrEnum):
     PROCESSES = "processes"
     FILES = "files"
     FOLDER = "folder"
+    FAULT = "fault"
     GOVERNOR = "governor"
     SPAWNER = "spawner"
     RUNS = "run folders"

@@ -33,7 +33,7 @@ _OUR_OWN = ("held by the user",)
 """Reasons of a hold that its user knows of."""
 _NO_FAULTS = frozenset({Kind.DRAIN, Kind.PAUSE, Kind.MEMORY, Kind.CLOCK, Kind.STALL})
 """What is as it should be, or over in a moment."""
-_FAULTS = frozenset({Kind.FOLDER, Kind.GOVERNOR, Kind.SPAWNER, Kind.SETTINGS, Kind.RECORD})
+_FAULTS = frozenset({Kind.FAULT, Kind.FOLDER, Kind.GOVERNOR, Kind.SPAWNER, Kind.SETTINGS, Kind.RECORD})
 """What holds nothing up and yet wants somebody."""
 
 
