@@ -405,6 +405,22 @@ def test_contention_that_no_reading_shows_is_found_by_what_tasks_cost() -> None:
 # ── always ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(("beside", "limit"), [(0.06, 2), (0.0, 3)])
+def test_what_lies_beside_brief_tasks_is_used_by_their_workers_too(beside: float, limit: int) -> None:
+    """To start them and to see to their ends takes a part of the cores that no task is told to have used: where two
+    workers fill two cores with it, a third would only have them wait for each other."""
+    state, busy = State(), 1
+    for at in range(12):
+        ours = min(2.0, busy * (0.93 + beside))
+        ended = (Ended(kind="k#1", count=round(10 * min(2, busy)), wall=0.1 * max(1.0, busy / 2), cpu=0.093, peak=1e6,
+                       busy=float(busy)),)  # fmt: skip
+        state, decision = governor.decide(
+            reading(float(at), cores=2.0, cpu_total=ours, cpu_ours=ours, busy=float(busy), ended=ended), state
+        )
+        busy = decision.limit
+    assert busy == limit
+
+
 def test_hundreds_of_jobs_that_are_each_a_kind_of_their_own_are_decided_upon() -> None:
     state, names = State(), [f"job-{number}#1" for number in range(1000)]
     for second in range(3):

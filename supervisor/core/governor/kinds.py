@@ -27,6 +27,11 @@ WAITING = 0.05
 """Tasks that compute for less than this share of their time hardly compute at all."""
 SHORT_S = 2.0
 """Tasks that take less are seen when they end rather than while they run."""
+BESIDE = 0.1
+"""Cores that a worker of such tasks uses beside them, as far as it is believed: of tasks of a millisecond it is most of
+its time, and more workers fill the pauses between them."""
+RISE, RISE_BRIEF = 0.3, 0.8
+"""Gains at which a use rises on a full machine; what is seen of all brief tasks of a second together is no guess."""
 STARVED = 9.3
 """Beside unniced work on a full machine a niced thread gets so many times less (the kernel's weights), where the
 kernel does not tell how long it waited."""
@@ -163,8 +168,9 @@ def learn(
     for line in reading.waiting:
         kind = after.get(line.kind, Kind(at=reading.at))
         after[line.kind] = msgspec.structs.replace(kind, claim=line.claim.memory, raised=line.raised)
+    beside = _beside(reading, filled)
     for end in reading.ended:
-        after[end.kind] = _ended(after.get(end.kind, Kind()), end, reading, filled)
+        after[end.kind] = _ended(after.get(end.kind, Kind()), end, reading, filled, beside)
     by_kind: dict[str, list[Running]] = {}
     for task in reading.running:
         by_kind.setdefault(task.kind, []).append(task)
@@ -224,8 +230,22 @@ def _as_life(kind: Kind) -> list[Moment]:
     return moments
 
 
-def _ended(kind: Kind, end: Ended, reading: Reading, filled: float) -> Kind:
-    """After some have ended; workers were `filled` with tasks for this share of the time, the rest went between two."""
+def _beside(reading: Reading, filled: float) -> float:
+    """Cores that a worker of brief tasks uses beside what those are told to have used: to start them, to see to their
+    ends, and its part of the daemon. All that is ours is counted, a task by task only what it did itself."""
+    brief = [end for end in reading.ended if 0 < end.seconds < SHORT_S and end.wall > 0]
+    others = [task for task in reading.running if task.age >= SHORT_S]
+    workers = reading.busy - len(others)
+    if not brief or workers < 0.5:
+        return 0.0
+    told = filled * sum(end.count * end.cpu for end in brief) / sum(end.count * end.wall for end in brief)
+    used = (reading.cpu_ours - sum(task.cpu for task in others)) / workers
+    return min(BESIDE, max(0.0, used - told))
+
+
+def _ended(kind: Kind, end: Ended, reading: Reading, filled: float, beside: float) -> Kind:
+    """After some have ended; workers were `filled` with tasks for this share of the time, the rest went between two.
+    They used so many cores `beside` them."""
     ends = kind.ends + end.count
     gain = max(end.count / ends, 1 - 0.95**end.count)
     wall = max(1e-4, kind.wall + gain * (end.wall - kind.wall))
@@ -239,7 +259,7 @@ def _ended(kind: Kind, end: Ended, reading: Reading, filled: float) -> Kind:
         cost += end.count / costed * (seen.cost_of(end.wall, end.cpu) - cost)
     use = kind.use
     if end.wall > 0 and end.seconds < SHORT_S:
-        use = _use(use, min(filled * end.cpu / end.wall, reading.cores), reading)
+        use = _use(use, min(filled * end.cpu / end.wall + beside, reading.cores), reading, rise=RISE_BRIEF)
     return msgspec.structs.replace(
         seen, cost=cost, costed=costed, use=use, peak=kind.peak.learn(end.peak, min(end.count, 20)),
         recent=kind.recent + max(1 / ends, RECENT) * (end.peak - kind.recent),
@@ -284,7 +304,9 @@ def wanted(kind: Kind, tasks: list[Running], reading: Reading) -> float | None:
     return sum(task.awake * task.wanted for task in tasks if task.wanted is not None) / known if known else None
 
 
-def _use(before: float | None, now: float, reading: Reading, told: float | None = None) -> float:
+def _use(
+    before: float | None, now: float, reading: Reading, told: float | None = None, rise: float = RISE
+) -> float:
     """Cores that a worker would use: what the kernel `told`; where that is not known, on a full machine
     it may only rise, since there a worker gets less than it wants."""
     if told is not None:
@@ -293,5 +315,5 @@ def _use(before: float | None, now: float, reading: Reading, told: float | None 
         starved = reading.cpu_total >= FULL * reading.cores and reading.cpu_total - reading.cpu_ours > reading.cores / 4
         return max(now, min(1.0, STARVED * now)) if starved else now
     if reading.cpu_total >= FULL * reading.cores:
-        return max(before, before + 0.3 * (now - before))
+        return max(before, before + rise * (now - before))
     return before + 0.2 * (now - before)
