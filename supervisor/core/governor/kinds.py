@@ -234,12 +234,12 @@ def _beside(reading: Reading, filled: float) -> float:
     """Cores that a worker of brief tasks uses beside what those are told to have used: to start them, to see to their
     ends, and its part of the daemon. All that is ours is counted, a task by task only what it did itself."""
     brief = [end for end in reading.ended if 0 < end.seconds < SHORT_S and end.wall > 0]
-    others = [task for task in reading.running if task.age >= SHORT_S]
-    workers = reading.busy - len(others)
+    longer = [task for task in reading.running if task.age >= SHORT_S]
+    workers = reading.busy - len(longer)
     if not brief or workers < 0.5:
         return 0.0
     told = filled * sum(end.count * end.cpu for end in brief) / sum(end.count * end.wall for end in brief)
-    used = (reading.cpu_ours - sum(task.cpu for task in others)) / workers
+    used = (reading.cpu_ours - sum(task.cpu for task in longer)) / workers
     return min(BESIDE, max(0.0, used - told))
 
 
