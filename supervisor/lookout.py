@@ -70,14 +70,14 @@ class Lookout:
 
     async def first(self) -> list[Found]:
         """What is complete now; raises FolderError, OSError."""
-        return await self.in_thread(self._complete)
+        return await self.in_thread(self._look, self._complete)
 
     async def next(self) -> list[Found]:
         """Awaits a hint, or that the next look is due, and looks: what is complete, if anything is. Raises FolderError,
         OSError."""
         if self._bell.rung:
             await asyncio.sleep(max(REST, 2 * self._looked_s))
-        return await self.in_thread(self._next)
+        return await self.in_thread(self._look, self._next)
 
     def overdue(self) -> list[bytes]:
         """Files that are held open and don't grow."""
@@ -99,6 +99,14 @@ class Lookout:
         now = time.monotonic()
         due, pause = self._arrivals.due_s(now), beat.until(LOOK_EVERY, now, LOOK_OFF)
         return pause if due is None else min(pause, due)
+
+    def _look(self, how: Callable[[], list[Found]]) -> list[Found]:
+        """A look; where the folder has gone meanwhile it is that which is raised."""
+        try:
+            return how()
+        except OSError:
+            self._folder.check()
+            raise
 
     def _next(self) -> list[Found]:
         while not self._bell.wait(self._pause()) and self._quiet:

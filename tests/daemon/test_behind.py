@@ -33,12 +33,25 @@ def test_none_waits_behind_a_long_one_while_a_worker_is_free(turning: Mill) -> N
 
 
 def test_what_stands_behind_does_not_begin_once_its_job_is_held(turning: Mill) -> None:
+    stop = turning.base / "stop"
     turning.drop_claimed("paced.toml", """command = '''
 echo {index} >> begun.{index}
-if test {index} -lt 10; then sleep 1; else while test ! -e go; do sleep 0.1; done; fi'''
-""" + ITEMS.replace("TOTAL", "100"))
-    turning.until(lambda: behind(turning), "none was sent ahead")
+sleep 0.5
+while test -e stop; do sleep 0.05; done'''
+""" + ITEMS.replace("TOTAL", "200"))
+
+    def stopped() -> bool:
+        """Whether both in hand stay there, with one behind each."""
+        stop.touch()
+        turning.after(0.6)  # each in hand has come to where it looks for that file
+        if behind(turning):
+            return True
+        stop.unlink()
+        return False
+
+    turning.until(lambda: behind(turning) and stopped(), "none was sent ahead")
+    seen = begun(turning)
     turning.grist("hold", "paced")
-    (turning.base / "go").touch()
+    stop.unlink()
     turning.until(lambda: not turning.job("paced")["tasks_running"], "what was in hand has not ended")
-    assert begun(turning) == 12, "one has begun though its job is held"
+    assert begun(turning) == seen, "one has begun though its job is held"

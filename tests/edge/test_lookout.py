@@ -22,6 +22,7 @@ class Watched(JobsFolder):
     """A folder that says when it was looked at so often and nothing was there."""
 
     looks = 0
+    goes_at = 0  # the look in which it goes
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -31,6 +32,8 @@ class Watched(JobsFolder):
         self.looks += 1
         if self.looks >= LOOKS:
             self.seen.set()
+        if self.looks == self.goes_at:
+            self.path.rename(self.path.with_name("elsewhere"))
         return super().empty()
 
 
@@ -90,6 +93,13 @@ async def test_what_no_hint_tells_of_is_found_by_looking(looking: Lookout, folde
     waiting = await quiet(looking, folder)
     script.chmod(0o700)  # only now it is a job
     assert await found(waiting, looking) == [b"script"]
+
+
+async def test_a_folder_that_goes_while_it_is_looked_into_is_told_as_well(looking: Lookout, folder: Watched) -> None:
+    folder.goes_at = LOOKS + 2
+    waiting = await quiet(looking, folder)
+    with pytest.raises(FolderError):
+        await asyncio.wait_for(waiting, DEADLINE)
 
 
 async def test_a_folder_that_goes_is_told(looking: Lookout, folder: Watched) -> None:
