@@ -14,6 +14,7 @@ import pytest
 from tests.engines import cluster, spaces
 from tests.engines.cluster import Cluster
 from tests.mill import Mill
+from tests.waiting import DEADLINE, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,12 +88,16 @@ def test_no_more_run_at_once_than_the_job_allows_and_jobs_wait_for_each_other(mi
     mill.start()
     mill.drop("few.toml", 'where = "slurm"\ncommand = "sleep 1"\n[items]\ntotal = 6\n[limits]\nworkers = 2\n')
     mill.drop("then.toml", 'where = "slurm"\ncommand = "true"\nafter = "few"\n')
-    most = 0
-    while (few := mill.until(lambda: mill.job("few"), "no job")) and few["ended_at"] is None:
-        most = max(most, slurm.run("squeue", "-h", "-r", "-t", "R,CG").stdout.count("grist"))
-        mill.after(0.1)
-    assert most == 2
-    assert mill.ended("then")["state"] == "done" and mill.ended("then")["started_at"] >= few["ended_at"]
+    seen: list[str] = []
+
+    def over() -> bool:
+        seen.append(slurm.run("squeue", "-h", "-r", "-t", "R,CG").stdout)
+        return mill.job("few").get("ended_at") is not None
+
+    until(over, lambda: f"{seen[-1]}\n{mill.errors.read_text()}", 2 * DEADLINE)
+    assert max(words.count("grist") for words in seen) == 2
+    assert mill.ended("then")["state"] == "done"
+    assert mill.job("then")["started_at"] >= mill.job("few")["ended_at"]
 
 
 def test_a_task_finds_its_environment_its_script_and_its_card(mill: Mill, slurm: Cluster, tmp_path: Path) -> None:
