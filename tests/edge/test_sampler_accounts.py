@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
+import os
 
 from gristmill.supervisor.edge.sampler.accounts import Accounts
 from gristmill.supervisor.edge.sampler.census import Process, Roll
-from gristmill.supervisor.edge.sampler.ticks import HIDDEN, TICKS
 
-
-def shown(seconds: float) -> int:
-    """The ticks that the kernel tells of them."""
-    return max(0, round(seconds * TICKS - 2 * HIDDEN))
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Family:
-    """Processes whose lines of /proc/PID/stat are told, all of them below pid 10: of the seconds that each has used,
-    the line hides a tick."""
+    """Processes whose lines of /proc/PID/stat are told, in seconds; all of them below pid 10."""
 
     def __init__(self) -> None:
         self.living: dict[int, Process] = {}
         self.accounts = Accounts()
 
-    def told(self, pid: int, own: float, ended: float = 0, parent: int = 10, root: int = 10, nice: int = 0) -> None:
+    def told(self, pid: int, own: int, ended: int = 0, parent: int = 10, root: int = 10, nice: int = 0) -> None:
         """A line of its; what a new one has used until now counts."""
         above = 1 if pid == 10 else parent
-        times = f"{shown(own)} 0 {shown(ended)} 0"
+        times = f"{own * TICKS} 0 {ended * TICKS} 0"
         line = f"{pid} (a (b) c) S {above} 0 0 0 0 0 0 0 0 0 {times} 20 {nice} 1 0 {100 + pid} 4096 25 0"
         process = self.living.setdefault(pid, Process(pid))
         assert process.take(line.encode())
@@ -96,28 +91,8 @@ def test_use_under_a_niced_worker_is_niced_with_what_has_ended() -> None:
     family.told(10, 1)
     family.told(20, 1, parent=10, root=20)
     family.told(21, 2, parent=20, root=20, nice=10)
-    assert family.accounts.add_up(Roll(family.living, [])).niced == pytest.approx(2, abs=HIDDEN / TICKS)
+    assert family.accounts.add_up(Roll(family.living, [])).niced == 2
     family.told(10, 1)
     family.told(20, 1, ended=3, parent=10, root=20)
     left = [family.living.pop(21)]
-    assert family.accounts.add_up(Roll(family.living, left)).niced == pytest.approx(1, abs=HIDDEN / TICKS)
-
-
-def test_what_many_short_processes_hide_is_ours_at_once_and_only_once() -> None:
-    family = Family()
-    family.told(10, 1)
-    family.look()
-    crowd = range(11, 26)
-    for pid in crowd:
-        family.told(pid, 0.03)  # of which two hundredths are shown
-    assert family.look() == pytest.approx(15 * 0.03)
-    family.told(10, 1, ended=15 * 0.03)
-    assert family.look(*crowd) == pytest.approx(0, abs=1e-9)
-
-
-def test_a_process_that_shows_no_time_has_used_none() -> None:
-    family = Family()
-    family.told(10, 1)
-    family.look()
-    family.told(11, 0)
-    assert family.look() == 0
+    assert family.accounts.add_up(Roll(family.living, left)).niced == 1

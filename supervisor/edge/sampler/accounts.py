@@ -8,11 +8,13 @@ for good (a parent that ignores SIGCHLD): what is missing is expected at the nex
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gristmill.supervisor.edge.sampler.census import Process, Roll
-from gristmill.supervisor.edge.sampler.ticks import TICKS
+
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,11 @@ class Use:
 class Account:
     """What a root has to itself, without the roots below it; in ticks."""
 
-    own: float = 0.0
-    ended: float = 0.0
-    ended_user: float = 0.0
-    lost: float = 0.0
-    lost_user: float = 0.0
+    own: int = 0
+    ended: int = 0
+    ended_user: int = 0
+    lost: int = 0
+    lost_user: int = 0
 
 
 class Accounts:
@@ -40,7 +42,7 @@ class Accounts:
 
     def __init__(self) -> None:
         self._above: dict[int, int] = {}  # root: the next one above it
-        self._missing: dict[int, float] = {}  # root: ticks of processes that have gone, seen in no parent yet
+        self._missing: dict[int, int] = {}  # root: ticks of processes that have gone, seen in no parent yet
         self._nice: dict[int, bool] = {}  # root: whether what runs under it is niced
         self.spent: dict[int, float] = {}
         """CPU seconds of each root's tree since it was first seen."""
@@ -48,7 +50,7 @@ class Accounts:
     def add_up(self, roll: Roll) -> Use:
         """What was used since the look before."""
         accounts: dict[int, Account] = {}
-        niced = 0.0
+        niced = 0
         for process in roll.living.values():  # parents first
             root = process.root
             account = accounts.get(root)
@@ -68,13 +70,13 @@ class Accounts:
                 account.lost_user += process.user + process.ended_user
 
         used: dict[int, float] = {}
-        missing: dict[int, float] = {}
+        missing: dict[int, int] = {}
         for root, account in accounts.items():
             of_ended = account.ended - account.lost - self._missing.get(root, 0)
             if of_ended < 0:
-                missing[root], of_ended = min(-of_ended, account.lost), 0.0
+                missing[root], of_ended = min(-of_ended, account.lost), 0
             if self._nice.get(root, True):
-                niced += min(of_ended, max(0.0, account.ended_user - account.lost_user))
+                niced += min(of_ended, max(0, account.ended_user - account.lost_user))
             used[root] = (account.own + of_ended) / TICKS
         total = sum(used.values())
         self._missing = missing

@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gristmill.supervisor.edge.sampler.strangers import Strangers
-from gristmill.supervisor.edge.sampler.ticks import TICKS, probable
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
 PF_KTHREAD = 0x00200000
 CROWD = 128
 """From so many processes of ours on, those that did nothing between two looks are left out of every other one."""
 
 
 class Process:
-    """One process of ours, as last read. Times are in ticks, with what is probably hidden.
+    """One process of ours, as last read. Times are in ticks.
 
     `own` and `user` are its own CPU time and the user time in that, `ended` and `ended_user` those of its children
     that it has waited for; `plus_…` is what came to each since the look before. `root` is the pid of the nearest root
@@ -36,10 +36,10 @@ class Process:
         "ended", "ended_user", "fd", "idle", "kernel", "nice", "own", "parent", "pid", "plus_ended",
         "plus_ended_user", "plus_own", "plus_user", "root", "rss", "start", "state", "threads", "uid", "user",
     )
-    own: float
-    user: float
-    ended: float
-    ended_user: float
+    own: int
+    user: int
+    ended: int
+    ended_user: int
 
     def __init__(self, pid: int) -> None:
         self.pid, self.fd, self.start, self.root, self.uid, self.idle = pid, -1, -1, pid, -1, False
@@ -49,8 +49,8 @@ class Process:
         all that a process has done that was started after it is new."""
         fields = stat[stat.rindex(b")") + 2 :].split(None, 22)
         start = int(fields[19])
-        own, user = probable(int(fields[11]), int(fields[12]))
-        ended, ended_user = probable(int(fields[13]), int(fields[14]))
+        user, ended_user = int(fields[11]), int(fields[13])
+        own, ended = user + int(fields[12]), ended_user + int(fields[14])
         if start == self.start:
             self.plus_own, self.plus_ended = own - self.own, ended - self.ended
             self.plus_user, self.plus_ended_user = user - self.user, ended_user - self.ended_user

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from gristmill.supervisor.edge import groups
 from gristmill.supervisor.edge.sampler.gauge import Gauge, number
-from gristmill.supervisor.edge.sampler.ticks import TICKS
+
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)

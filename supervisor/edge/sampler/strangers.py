@@ -11,8 +11,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gristmill.supervisor.edge.sampler.ticks import TICKS, probable
-
+TICKS = os.sysconf("SC_CLK_TCK")
 MOST = 100
 """Processes read again at a look, of either sort."""
 LASTING_S = 5.0
@@ -25,7 +24,7 @@ class Seen(Protocol):
     pid: int
     start: int
     nice: int
-    own: float
+    own: int
     uid: int
     state: bytes
     kernel: bool
@@ -36,7 +35,7 @@ class Stranger:
     """One of them: its start, its CPU time so far and the rate of that, in ticks, and when it was last read."""
 
     start: int
-    own: float
+    own: int
     at: float
     rate: float = 0.0
 
@@ -100,7 +99,7 @@ class Strangers:
         fields = stat[stat.rindex(b")") + 2 :].split(None, 20)
         if int(fields[19]) != stranger.start or int(fields[1]) in ours:
             return False
-        own, _ = probable(int(fields[11]), int(fields[12]))
+        own = int(fields[11]) + int(fields[12])
         worked, passed = own - stranger.own, now - stranger.at
         stranger.own, stranger.at = own, now
         stranger.rate = worked / TICKS / passed if passed > 0 else 0.0
