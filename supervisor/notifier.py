@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from gristmill.supervisor import beat, rebirth
+from gristmill.supervisor import beat
 from gristmill.supervisor.core import notices
-from gristmill.supervisor.core.conditions import Conditions, Kind
+from gristmill.supervisor.core.conditions import Conditions, Kind, cause
 from gristmill.supervisor.core.events import Event
 from gristmill.supervisor.core.notices import APPRISE, Budget
 from gristmill.supervisor.core.sanitise import safe
@@ -109,7 +109,7 @@ class Notifier:
     def farewell(self, error: BaseException) -> None:
         """The daemon ends by a fault of its own: said at once, as there will be nobody later."""
         if (command := self._settings().notify) and "fault" in self._settings().notify_on:
-            text = f"the daemon ends by a fault of its own ({rebirth.cause(error)}); its tasks go on"
+            text = f"the daemon ends by a fault of its own ({cause(error)}); its tasks go on"
             message = {"schema": notices.SCHEMA, "topic": "fault", "event": "daemon", "text": text, **self._where,
                        "time": self._clock()}  # fmt: skip
             if fault := errand_of(Letter(command, message), self._cwd, SECONDS / 3).run():

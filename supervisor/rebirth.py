@@ -15,13 +15,12 @@ from typing import NoReturn
 
 import msgspec
 
-from gristmill.supervisor.core.sanitise import safe
+from gristmill.supervisor.core.conditions import cause
 
 VARIABLE = "GRIST_FAULTS"
 """In which a daemon that begins again is told of its faults; no task sees it."""
 MOST, WITHIN_S = 3, 600.0
 """So many times it begins again within so many seconds."""
-WORDS_MOST = 500
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -29,13 +28,6 @@ class Fault(msgspec.Struct, frozen=True):
 
     time: float
     words: str
-
-
-def cause(error: BaseException) -> str:
-    """What went wrong, in a few words: of faults of several loops at once the first."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return safe(f"{type(error).__name__}: {error}")[:WORDS_MOST]
 
 
 class Rebirth:

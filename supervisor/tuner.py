@@ -17,7 +17,7 @@ import msgspec
 from gristmill.supervisor import beat
 from gristmill.supervisor.core import figures, governor, schedule
 from gristmill.supervisor.core.cards import Cards
-from gristmill.supervisor.core.conditions import Conditions, Kind
+from gristmill.supervisor.core.conditions import Conditions, Kind, cause
 from gristmill.supervisor.core.governor import Binding, Decision, Reading
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.life import Lives
@@ -39,7 +39,7 @@ IDLE_PERIOD = 2.0
 """Seconds between two looks while there is no job, and nobody who watches."""
 GLANCES = 4
 """Looks at available memory a period, while tasks run."""
-BRIEF_S = 0.1
+APART_S = 0.1
 """Less time than this between two looks tells no rate, for the kernel counts in hundredths of a second: the last one
 holds. Whoever sets a limit wants it at once, though it be between two looks."""
 EARLY_MOST = 2
@@ -148,7 +148,7 @@ class Tuner:
         try:
             decided = governor.decide(reading, before)
         except Exception as error:
-            words = f"governor: it failed ({type(error).__name__}: {error}) and begins anew – please report this"
+            words = f"governor: it failed ({cause(error)}) and begins anew – please report this"
             if self._conditions.set(Kind.GOVERNOR, words, holds=False, for_s=NOTED_S):
                 log.exception("the governor failed")
             again, self._failed = self._failed, True
@@ -218,7 +218,7 @@ class Tuner:
 
     def _look(self) -> Sample:
         now = time.monotonic()
-        if self._sample is None or now - self._looked >= BRIEF_S:
+        if self._sample is None or now - self._looked >= APART_S:
             self._sample, self._looked = self._take(), now
         return self._sample
 

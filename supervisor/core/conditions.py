@@ -15,6 +15,9 @@ from gristmill.supervisor.core.figures import several
 from gristmill.supervisor.core.protocol import ConditionView
 from gristmill.supervisor.core.sanitise import safe
 
+CAUSE_MOST = 500
+"""Characters of an error that are told."""
+
 
 class Kind(StrEnum):
     """The faults that have a name."""
@@ -43,6 +46,13 @@ class Kind(StrEnum):
     WHO = "who"
     REJECTED = "rejected"
     ENGINE = "engine"
+
+
+def cause(error: BaseException) -> str:
+    """What went wrong, in a few words: of several faults at once the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return safe(f"{type(error).__name__}: {error}")[:CAUSE_MOST]
 
 
 def rejection(error: JobFileError, place: str, files: int) -> str:

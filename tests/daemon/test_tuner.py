@@ -33,7 +33,7 @@ def test_the_machine_is_looked_at_as_soon_as_there_is_work(mill: Mill) -> None:
     mill.until(soon, "each time the next beat was waited for")
 
 
-BRIEF_S = 0.1
+APART_S = 0.1
 """Looks are so far apart at least."""
 
 
@@ -49,10 +49,10 @@ def test_a_limit_that_is_set_between_two_looks_holds_at_once_and_is_no_look(mill
             mill.ask("limit", workers=workers)
             assert mill.status()["limit"]["workers"] == workers
         found = [step.reading.at for step in steps(record)]
-        return any(two - one < BRIEF_S for one, two in itertools.pairwise(found))
+        return any(two - one < APART_S for one, two in itertools.pairwise(found))
 
     mill.until(brief, "never twice within a tenth of a second")
     looks = [(step.reading.at, step.reading.cpu_total, step.reading.cpu_ours) for step in steps(record)]
     fresh = [one for one, before in zip(looks[1:], looks, strict=False) if one[1:] != before[1:]]
-    assert all(two[0] - one[0] > 0.9 * BRIEF_S for one, two in itertools.pairwise(fresh)), looks
+    assert all(two[0] - one[0] > 0.9 * APART_S for one, two in itertools.pairwise(fresh)), looks
     mill.grist("cancel", "burn")
