@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def poison(mill: Mill) -> Path:
 
 
 def test_it_begins_again_as_the_same_process_and_what_runs_goes_on(mill: Mill, poison: Path) -> None:
-    mill.start("--limit", "2")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    mill.start("--limit", "2", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard)))
     assert mill.process is not None
     mill.drop("long.toml", f'command = "until test -e {mill.base}/go; do sleep 0.05; done"\n')
     (before,) = mill.running("long")
@@ -53,6 +55,7 @@ def test_it_begins_again_as_the_same_process_and_what_runs_goes_on(mill: Mill, p
     assert after["pid"] == before["pid"]
     mill.drop("second.toml", inherited)
     mill.ended("second")
+    assert mill.grist("log", "first/0").startswith("512\n")
     assert mill.grist("log", "second/0") == mill.grist("log", "first/0"), "a task inherits something else"
     (mill.base / "go").touch()
     assert mill.ended("long")["state"] == "done"
