@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import structs
 
-from gristmill.supervisor.core import freeze, slurmenv, subtree
+from gristmill.supervisor.core import freeze, shell, slurmenv, subtree
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.launch import cards, finish, launch, shared
 from gristmill.supervisor.core.settings import Settings
@@ -23,6 +23,8 @@ from gristmill.supervisor.edge import environment
 
 LASTS_S = 1.0
 """Seconds for which what a job's tasks share is not worked out again: a thousand workers are told it in a few."""
+_FUNCTION = "BASH_FUNC_"
+"""What bash puts before the name of a function that it exports, with `%%` behind it."""
 
 
 class Briefs:
@@ -30,6 +32,7 @@ class Briefs:
 
     def __init__(self, environ: Mapping[str, str], state: Path) -> None:
         self._environ, self._state = environ, state
+        self._functions = _functions(environ)
         self._key: tuple[int, bool] = (0, False)
         self._made: tuple[float, Settings, dict[str, Any]] | None = None
 
@@ -40,6 +43,14 @@ class Briefs:
             made = self._made = now, settings, context(job, task, settings, self._environ, self._state)
             self._key = key
         return made[2]
+
+    def order(self, job: Job, task: Task) -> dict[str, Any]:
+        """The message that starts a task."""
+        message = _order(job, task, self._state)
+        argv = message.get("argv", ())
+        if argv[:-1] == shell.ARGV:
+            message["argv"] = (*shell.ARGV, shell.in_place(argv[-1], self._functions | _functions(job.spec.env)))
+        return message
 
 
 def context(job: Job, task: Task, settings: Settings, environ: Mapping[str, str], state: Path) -> dict[str, Any]:
@@ -69,6 +80,11 @@ def context(job: Job, task: Task, settings: Settings, environ: Mapping[str, str]
     }
 
 
+def _functions(environ: Mapping[str, str]) -> frozenset[str]:
+    """The names of bash's functions in an environment (`export -f`)."""
+    return frozenset(name[len(_FUNCTION) : -2] for name in environ if name.startswith(_FUNCTION))
+
+
 def _last(spec: Spec) -> Call | None:
     """The call that a [finally] step is; None where that is a command."""
     if spec.call is None or spec.finish is None or spec.finish.call is None:
@@ -93,8 +109,7 @@ def gathered(state: Path, job: int) -> Path:
     return state / "results" / str(job) / "all.jsonl"
 
 
-def order(job: Job, task: Task, state: Path) -> dict[str, Any]:
-    """The message that starts a task."""
+def _order(job: Job, task: Task, state: Path) -> dict[str, Any]:
     if task.is_finish:
         last = finish(
             job.spec, job=job.id, number=task.number, attempt=task.attempts, results=str(gathered(state, job.id)),

@@ -179,7 +179,7 @@ class Daemon:
             self.ledger, lambda job: briefing.tools_of(job, self._environ), output, self.settings.state
         )
         self._hired = hiring = self._hiring(shops, output)
-        self.pool = Pool(self.ledger, self.runs, self._context, self._order, hiring, self.conditions)
+        self.pool = Pool(self.ledger, self.runs, self._context, self._briefs.order, hiring, self.conditions)
         take_all_files()
         self.intake = Intake(
             self.folder, record, self.ledger, self.settings.state / "scripts", self._environ, time.time,
@@ -404,10 +404,6 @@ class Daemon:
             **self.chronicle.operations, **self.forecasts.operations, **self.keeper.operations, **directions.operations,
             **reads.operations,
         }
-
-    def _order(self, job: Job, task: Task) -> dict[str, Any]:
-        """What starts a task."""
-        return briefing.order(job, task, self.settings.state)
 
     def _context(self, job: Job, task: Task) -> dict[str, Any]:
         """What all tasks of a job share, sent once to each worker that runs one; its [finally] step has its own."""

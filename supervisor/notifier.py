@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from gristmill.supervisor import beat
-from gristmill.supervisor.core import notices
+from gristmill.supervisor.core import notices, shell
 from gristmill.supervisor.core.conditions import Conditions, Kind, cause
 from gristmill.supervisor.core.events import Event
 from gristmill.supervisor.core.notices import APPRISE, Budget
@@ -122,7 +122,7 @@ def errand_of(letter: Letter, cwd: Path, seconds: float) -> Errand:
     if isinstance(command, str) and command.startswith(APPRISE):
         argv, message = courier.by_apprise(), {**message, "apprise": command.removeprefix(APPRISE)}
     else:
-        argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+        argv = [*shell.ARGV, command] if isinstance(command, str) else list(command)
     return Errand(argv, json.dumps(message).encode() + b"\n", cwd, seconds)
 
 

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from gristmill.supervisor.cli.place import place_of
-from gristmill.supervisor.core import items, jobfile, launch
+from gristmill.supervisor.core import items, jobfile, launch, shell
 from gristmill.supervisor.core.errors import GristError, JobFileError, Problem
 from gristmill.supervisor.core.findings import Fault
 from gristmill.supervisor.core.sanitise import safe
@@ -105,7 +105,7 @@ def describe(file: str, spec: Spec, everything: bool) -> None:
         span = (0, 1) if chosen else items.span(spec.items, number)  # the first range of a job never seen is one item
         start = launch.launch(spec, job=0, number=number, span=span, attempt=1, script=spec.script or "{script}")
         params = items.params(spec.items, span[0]) if span[1] == 1 else {}
-        words = start.argv[2] if start.argv[:2] == ("/bin/sh", "-c") else " ".join(start.argv)
+        words = start.argv[2] if start.argv[:2] == shell.ARGV else " ".join(start.argv)
         if spec.call is not None:
             given = [*map(repr, start.args), *(f"{name}={value!r}" for name, value in start.kwargs.items())]
             words = f"{spec.call.target}({', '.join(given)})"

@@ -178,7 +178,7 @@ def _command(file: _File, layout: keys.JobFile, findings: Findings) -> str | tup
     if file.kind == "script":
         return script.command(file.name, file.text, findings)
     if file.kind == "list":
-        return ("/bin/sh", "-c", "{line}")
+        return (*shell.ARGV, "{line}")
     if layout.command is UNSET:
         return ""
     command = layout.command if isinstance(layout.command, str) else tuple(layout.command)

@@ -313,8 +313,9 @@ class JobFile(Table, frozen=True):
     command: Annotated[
         Command | UnsetType,
         Meta(
-            description="What a task runs. Text is run by sh -c, with each {placeholder} quoted for the shell; "
-            "a list is an argv without a shell. {{ and }} are literal braces. Required, unless there is a call."
+            description="What a task runs. Text is run by sh -c, with each {placeholder} quoted for the shell, which "
+            "makes way for the program where a line is no more than one; a list is an argv without a shell. {{ and }} "
+            "are literal braces. Required, unless there is a call."
         ),
     ] = UNSET
     call: Annotated[

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import msgspec
 
-from gristmill.supervisor.core import freeze, items, parameters, shorthand, slurmenv, template
+from gristmill.supervisor.core import freeze, items, parameters, shell, shorthand, slurmenv, template
 from gristmill.supervisor.core.secrets import masked
 from gristmill.supervisor.core.spec import Spec, Value
 
@@ -106,7 +106,7 @@ def _constant(command: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _argv(command: str | tuple[str, ...], values: dict[str, str]) -> tuple[str, ...]:
     if isinstance(command, str):
-        return ("/bin/sh", "-c", template.render(command, values, shlex.quote))
+        return (*shell.ARGV, template.render(command, values, shlex.quote))
     return tuple(template.render(part, values) for part in command)
 
 

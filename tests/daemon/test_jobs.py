@@ -55,6 +55,16 @@ what = ["exit 0", "exit 137", "kill -9 $$"]
     turning.until((turning.jobs / "failed" / "mixed.toml").exists, "the file was not moved to failed/")
 
 
+def test_a_line_that_is_one_program_is_one_process_whose_end_is_told_as_it_was(turning: Mill) -> None:
+    code = "import os; print(open(f'/proc/{os.getppid()}/comm').read(), flush=True); os.kill(os.getpid(), 11)"
+    turning.drop("lines.txt", f'python3 -c "{code}" > out\npython3 -c "{code}"; exit $?\n')
+    turning.ended("lines")
+    one, two = turning.tasks("lines")
+    assert (one["signal"], one["exit_code"], one["reason"]) == (11, None, "SIGSEGV")
+    assert (turning.base / "out").read_text().startswith("grist-")  # its parent is the worker
+    assert (two["signal"], two["exit_code"]) == (None, 139)  # here the shell has more to do, and tells of its child
+
+
 def test_a_script_runs_as_it_was_when_it_was_dropped(turning: Mill) -> None:
     turning.grist("limit", "0")
     turning.drop("job.sh", "#!/bin/sh\n#GRIST name = \"frozen\"\necho as dropped $GRIST_TASK\n")
