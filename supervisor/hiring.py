@@ -29,6 +29,8 @@ LIVES_S = 5.0
 """A spawner that ends sooner is not replaced at once."""
 ANSWERS_S = 5.0
 """A worker that was asked for is late after so long."""
+IDLE_S = 60.0
+"""A spawner that has had no worker for so long leaves: another is there within 30 ms."""
 KINDS = {
     errno.EMFILE: Kind.FILES, errno.ENFILE: Kind.FILES, errno.ENOSPC: Kind.RUNS, errno.EDQUOT: Kind.RUNS,
     errno.EROFS: Kind.RUNS,
@@ -37,7 +39,7 @@ KINDS = {
 
 
 class Hiring:
-    """Asks for workers, and keeps the spawner that makes them."""
+    """Asks for workers, and keeps the spawner that makes them while there is use for one."""
 
     def __init__(
         self, runs: Runs, conditions: Conditions, spawner_log: int, shops: Workshops, lost: Callable[[], None]
@@ -49,15 +51,8 @@ class Hiring:
         self.shops = shops
         shops.heard = self._told
         self._spawner = Spawner(spawner_log, self._told, self._gone)
-        self._refused_until = 0.0
-        self._closing = False
-
-    def open(self) -> None:
-        """Starts the spawner, if the machine lets us."""
-        try:
-            self._spawner.start()
-        except OSError as error:
-            self.refuse("the spawner can't be started", error.errno, str(error))
+        self._refused_until = self._employed = 0.0
+        self._guards = self._closing = False
 
     def hire(self, number: int, shop: Workshop | None = None) -> tuple[int, socket.socket] | None:
         """A new worker's run folder and socket; None while the machine refuses one, or has just done so, or the
@@ -89,8 +84,14 @@ class Hiring:
         for kind in {Kind.PROCESSES, *KINDS.values()}:
             self._conditions.clear(kind)
 
-    def watch(self, waited_s: list[float]) -> None:
-        """Says when workers are late: `waited_s` are the seconds that each one who has not reported is waited for."""
+    def tick(self, waited_s: list[float], workers: int) -> None:
+        """Once a second: says when workers are late, and lets a spawner go that nobody needs. `waited_s` are the
+        seconds that each one who has not reported is waited for, `workers` how many there are for commands."""
+        now = time.monotonic()
+        if workers or self._guards:
+            self._employed = now
+        elif self._spawner.pid is not None and now - max(self._employed, self._spawner.since) > IDLE_S:
+            self._spawner.end()
         late = sum(1 for seconds in waited_s if seconds > ANSWERS_S)
         words = f"spawner: workers asked for and not there after {ANSWERS_S:.0f} s: {late}"
         words += f" – is it stopped? kill -CONT {self._spawner.pid}"
@@ -99,9 +100,13 @@ class Hiring:
     def guard(self, processes: list[tuple[int, int]]) -> bool:
         """Has the spawner let these processes (pid and start) go on, should we die; False when it can't."""
         try:
-            self._spawner.guard(processes)
+            if processes and self._spawner.pid is None:
+                self._spawner.start()
+            if processes or self._guards:
+                self._spawner.guard(processes)
         except OSError:
             return False
+        self._guards = bool(processes)
         return True
 
     def close(self) -> None:

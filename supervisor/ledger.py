@@ -61,6 +61,8 @@ class Ledger(Daybook):
         self.chance = chance
         self.tallies: dict[str, Tally] = {}
         """By kind: what ended by itself since the governor's last reading."""
+        self.tallied = asyncio.Event()
+        """Set when something was added there."""
         self._last = 0
 
     # ── memory ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -373,6 +375,7 @@ class Ledger(Daybook):
         """Puts down how an attempt ended; of its time it was stopped for `stopped_s`."""
         if (used := job.settle(task, stopped_s)) is not None:
             self.tallies.setdefault(job.kind, Tally()).add(used)
+            self.tallied.set()
         if job.id in self.listeners and task.state in TASK_FINAL:
             self._changes.told.setdefault(job.id, []).append(task.number)
         if job.guided is not None:

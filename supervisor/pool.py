@@ -69,9 +69,8 @@ class Pool:
     # ── starting and stopping ─────────────────────────────────────────────────────────────────────────────────
 
     async def start(self, group: asyncio.TaskGroup, live: list[Task], rebooted: bool) -> None:
-        """Starts the spawner and settles what an earlier daemon left: adopts, records or requeues each live task."""
+        """Settles what an earlier daemon left: adopts, records or requeues each live task."""
         self._group = group
-        self._hiring.open()
         by_run: dict[int, dict[Key, Task]] = {run: {} for run in self._runs.existing()}
         for task in live:
             by_run.setdefault(task.run or 0, {})[task.key] = task
@@ -159,7 +158,10 @@ class Pool:
         now = time.monotonic()
         self.orders.renew()
         self.shops.tick()
-        self._hiring.watch([now - slot.since for slot in self.slots.values() if slot.pid is None])
+        self._hiring.tick(
+            [now - slot.since for slot in self.slots.values() if slot.pid is None],
+            sum(slot.shop is None for slot in self.slots.values()),
+        )
         spare = len(self.slots) + len(self.legacy.workers) - self.orders.paused - limit
         for slot in sorted(self.slots.values(), key=lambda slot: -slot.number):
             if slot.idle and (spare > 0 or now - slot.since > IDLE_S):

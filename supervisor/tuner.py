@@ -94,8 +94,10 @@ class Tuner:
                 await self._rest()
                 continue
             for _ in range(GLANCES):
-                await asyncio.sleep(PERIOD / GLANCES)
-                if early < EARLY_MOST and self._overtaken():
+                pause = PERIOD / GLANCES
+                if early == EARLY_MOST:
+                    await asyncio.sleep(pause)
+                elif await self._overtaken(pause):
                     early += 1
                     break
                 self._glance()
@@ -196,13 +198,22 @@ class Tuner:
         self._relieved |= dict.fromkeys(kill, now)
         self._evict(kill)
 
-    def _overtaken(self) -> bool:
-        """Whether the first task of a kind has ended, or enough of them that it counts as known: there is something to
-        decide before the second is over."""
-        return any(
-            self.state.kinds.get(kind, governor.Kind()).outgrown(tally.count)
-            for kind, tally in self._ledger.tallies.items()
-        )
+    async def _overtaken(self, seconds: float) -> bool:
+        """Waits for so long, and less where the first task of a kind ends, or enough of them that it counts as known:
+        whether there is something to decide before the second is over."""
+        until = time.monotonic() + seconds
+        waiting = self.reading.waiting if self.reading is not None else ()
+        new = any(not self._kind(line.kind).known for line in waiting)
+        while (left := until - time.monotonic()) > 0:
+            self._ledger.tallied.clear()
+            if any(self._kind(name).outgrown(tally.count) for name, tally in self._ledger.tallies.items()):
+                await asyncio.sleep(self._looked + APART_S - time.monotonic())  # sooner, a look tells nothing
+                return True
+            await (beat.within(self._ledger.tallied, left) if new else asyncio.sleep(left))
+        return False
+
+    def _kind(self, name: str) -> governor.Kind:
+        return self.state.kinds.get(name, governor.Kind())
 
     def _watch_time(self) -> None:
         passage = self._time.look(time.monotonic(), time.time(), self._period)

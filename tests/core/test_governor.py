@@ -142,6 +142,23 @@ def test_a_kind_that_was_learned_starts_at_its_number() -> None:
     assert again.second().limit == 8
 
 
+@pytest.mark.parametrize(("ended", "number"), [(0, 2), (1, 4), (3, 8)])
+def test_the_first_that_has_ended_doubles_the_number_and_three_make_it_that_of_the_cores(
+    ended: int, number: int
+) -> None:
+    state, _ = governor.decide(reading(0.0), State())
+    ends = (Ended(kind="k#1", count=ended, wall=0.1, cpu=0.1, peak=0.01 * GB, busy=1.0),) if ended else ()
+    busy: dict[str, object] = {"busy": 2.0, "running": tasks(2, age=0.05), "cpu_total": 2.0, "cpu_ours": 2.0}
+    state, decision = governor.decide(reading(0.15, **busy, ended=ends), state)
+    assert (state.search.number, decision.limit) == (number, number)
+
+
+def test_where_the_first_has_ended_before_the_first_look_slow_start_begins_one_step_on() -> None:
+    end = Ended(kind="k#1", wall=0.1, cpu=0.1, peak=0.01 * GB, busy=1.0)
+    _, decision = governor.decide(reading(0.0, busy=1.0, running=tasks(1, age=0.05), ended=(end,)), State())
+    assert decision.limit == 4
+
+
 def test_a_kind_is_better_known_once_its_first_task_has_ended_and_once_there_are_three() -> None:
     ends_and_more = [(ends, more) for ends in range(5) for more in range(4) if governor.Kind(ends=ends).outgrown(more)]
     assert ends_and_more == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]

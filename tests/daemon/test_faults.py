@@ -210,11 +210,11 @@ def test_a_killed_worker_costs_only_its_own_task(turning: Mill) -> None:
 
 def test_a_killed_spawner_is_replaced_and_costs_nothing(turning: Mill) -> None:
     assert turning.process is not None
-    (spawner,) = children(turning.process.pid)
     turning.drop_claimed(
         "long.toml", 'command = "while ! test -e go; do sleep 0.05; done"\n[items]\ntotal = 4\nper_task = 1\n'
     )
     turning.running("long", 2)
+    (spawner,) = children(turning.process.pid)
     os.kill(spawner, signal.SIGKILL)
     (turning.base / "go").touch()
     assert turning.ended("long")["items_done"] == 4

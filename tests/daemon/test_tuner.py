@@ -33,6 +33,20 @@ def test_the_machine_is_looked_at_as_soon_as_there_is_work(mill: Mill) -> None:
     mill.until(soon, "each time the next beat was waited for")
 
 
+def test_of_a_new_kind_it_is_decided_as_soon_as_the_first_task_has_ended(mill: Mill) -> None:
+    record = mill.base / "record"
+    mill.start("--record", str(record))
+
+    def soon() -> bool:
+        seen = len(list(steps(record)))
+        mill.drop("new.toml", f'name = "new-{seen}"\ncommand = "sleep 0.11"\n[items]\ntotal = 20\nper_task = 1\n')
+        mill.ended(f"new-{seen}")
+        found = [step.reading for step in steps(record)][seen:]
+        return any(now.ended and now.waiting and now.at - before.at < 0.2 for before, now in itertools.pairwise(found))
+
+    mill.until(soon, "each time the next look was waited for")
+
+
 APART_S = 0.1
 """Looks are so far apart at least."""
 

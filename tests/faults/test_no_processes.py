@@ -14,7 +14,7 @@ from gristmill.supervisor.edge import survivors
 from tests.faults.shim import Shim
 from tests.faults.test_upgrade import install
 from tests.mill import Mill
-from tests.processes import children
+from tests.processes import children, slay
 
 WORK = """command = "echo {index} >> done; sleep 0.02"
 [items]
@@ -112,10 +112,21 @@ def test_tasks_have_the_users_limit_of_open_files_and_not_the_daemons(mill: Mill
     assert soft == min(hard, 1 << 16)
 
 
-def test_a_spawner_that_is_stopped_is_named_and_goes_on(mill: Mill) -> None:
-    mill.start("--limit", "4")
+def childless_spawner(mill: Mill) -> int:
+    """One that has made a worker, which is gone."""
+    mill.drop("first.cmds", "true\n")
+    mill.ended("first")
     assert mill.process is not None
     (spawner,) = children(mill.process.pid)
+    for worker in children(spawner):
+        slay(worker)
+    mill.until(lambda: not children(spawner), "its worker was not waited for")
+    return spawner
+
+
+def test_a_spawner_that_is_stopped_is_named_and_goes_on(mill: Mill) -> None:
+    mill.start("--limit", "4")
+    spawner = childless_spawner(mill)
     os.kill(spawner, signal.SIGSTOP)
     mill.drop("work.toml", WORK)
     words = mill.until(lambda: mill.condition("spawner"), "not said")["reason"]
@@ -128,8 +139,7 @@ def test_a_spawner_that_can_not_live_is_not_started_again_and_again(mill: Mill) 
     """The program's files are gone, say: each spawner ends at once."""
     mill.env["PYTHONPATH"] = str(install(mill.base / "program", "1.0"))
     mill.start("--limit", "4")
-    assert mill.process is not None
-    (spawner,) = children(mill.process.pid)
+    spawner = childless_spawner(mill)
     worker = mill.base / "program" / "gristmill" / "supervisor" / "worker" / "cold.py"
     away = worker.rename(worker.with_suffix(".away"))
     os.kill(spawner, signal.SIGKILL)

@@ -80,6 +80,7 @@ def decide(reading: Reading, state: State) -> tuple[State, Decision]:
         pressing=bool(reading.waiting) and active >= PRESSING * state.search.number,
         held=bool(reading.waiting) and state.limit < state.search.number,
         idle=reading.cores - reading.cpu_total,
+        met=bool(reading.waiting) and all(kinds[line.kind].ends for line in reading.waiting),
         familiar=bool(reading.waiting) and all(kinds[line.kind].known for line in reading.waiting),
         told=told, shared=crowded, rates=rates,
     )

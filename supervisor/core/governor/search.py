@@ -73,8 +73,8 @@ class Search(msgspec.Struct, frozen=True, omit_defaults=True):
 class Scene(NamedTuple):
     """What the search looks at: `ceiling` as by `ceiling.alone`, `use` cores a worker, `wall` seconds a task, `busy`
     workers on the mean, `pressing` whether more work waits than the limit lets through, `held` whether it waits for
-    memory, `familiar` whether all that waits is of known kinds, `told` whether tasks of over two minutes report their
-    progress."""
+    memory, `met` whether of each kind that waits one has ended, `familiar` whether all of them are known, `told`
+    whether tasks of over two minutes report their progress."""
 
     at: float
     dt: float
@@ -87,6 +87,7 @@ class Scene(NamedTuple):
     pressing: bool
     held: bool
     idle: float
+    met: bool
     familiar: bool
     told: bool
     shared: bool
@@ -110,8 +111,8 @@ def step(before: Search, scene: Scene) -> Search:
 def _begin(scene: Scene) -> Search:
     """A quarter of the cores, or at once what is known to be right for tasks that were seen before."""
     first = int(min(4, max(1, scene.cores // 4)))
-    if scene.familiar and scene.ceiling is not None:
-        first = scene.ceiling
+    if scene.ceiling is not None:
+        first = scene.ceiling if scene.familiar else max(first, _first_step(first, scene))
     return Search(number=first, before=first, since=scene.at)
 
 
@@ -129,9 +130,11 @@ def _ramp(before: Search, scene: Scene) -> Search:
     if scene.ceiling is not None and number >= scene.ceiling:
         return before if scene.shared else _settle(before, scene, scene.ceiling)  # others may leave: it goes on then
     light = scene.use is not None and 2 * number * scene.use <= LIGHT * scene.budget
-    sure = min(scene.ceiling or 0, math.floor(scene.cores))
+    sure = _sure(scene)
     if scene.familiar and scene.pressing and number < sure:
         return _to(before, scene, sure, before=number)  # beyond the cores it still has to be seen what is gained
+    if scene.pressing and number == before.before and (first := _first_step(number, scene)) > number:
+        return _to(before, scene, first, before=number)
     if not scene.pressing or scene.at - before.since < (1.0 if light else STEP_PERIODS) - 0.1:
         return before
     failures = before.failures
@@ -144,6 +147,16 @@ def _ramp(before: Search, scene: Scene) -> Search:
         return _settle(before, scene, MOST)
     target = min(2 * number, scene.ceiling or MOST)
     return _to(before, scene, target, before=number, failures=failures)
+
+
+def _first_step(number: int, scene: Scene) -> int:
+    """The number after the first doubling, 0 where that is to wait: one that has ended has shown what it needs."""
+    return min(2 * number, _sure(scene)) if scene.met else 0
+
+
+def _sure(scene: Scene) -> int:
+    """So many workers all get a core: nothing of that has to be tried."""
+    return min(scene.ceiling or 0, math.floor(scene.cores))
 
 
 def _gain(before: Search, scene: Scene) -> tuple[float, float]:

@@ -28,13 +28,13 @@ def part(compact: bool) -> list[Table]:
     with ground("--limit", str(SLEEPERS)) as mill:
         time.sleep(SETTLES_S)
         idle = cost(mill, seconds)
-        (spawner,) = process.children(mill.pid)
-        own = process.rss_mb(spawner)
         mill.drop("sleepers.toml",
                   f'command = ["/bin/sleep", "1000"]\n[items]\ntotal = {SLEEPERS}\nper_task = 1\n{CLAIM}')
         mill.running("sleepers", SLEEPERS)
         time.sleep(SETTLES_S)
         busy = cost(mill, seconds)
+        (spawner,) = process.children(mill.pid)
+        own = process.rss_mb(spawner)
         worker = process.rss_mb(process.children(spawner)[0])
     rows = [(name, one.percent, one.others, one.wakeups, one.rss)
             for name, one in (("nothing to do", idle), (f"{SLEEPERS} tasks that sleep", busy))]
