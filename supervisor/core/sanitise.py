@@ -7,7 +7,6 @@ overrides, zero-width characters) is shown as visible text. Refuses to know what
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -44,9 +43,15 @@ def reveal(char: str) -> str:
         return "^" + chr(code + 0x40)
     if code == 0x7F:
         return "^?"
-    if unicodedata.category(char) in _HIDDEN or code in _VARIATION:
+    if code in _VARIATION or (not char.isprintable() and _is_hidden(char)):
         return f"<U+{code:04X}>"
     return " " if char.isspace() and char != "\u3000" else char
+
+
+def _is_hidden(char: str) -> bool:
+    import unicodedata  # here: 640 KB of tables, which few daemons ever need
+
+    return unicodedata.category(char) in _HIDDEN
 
 
 def safe(text: str) -> str:

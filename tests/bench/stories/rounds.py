@@ -1,4 +1,5 @@
-"""Contestants in turn, A B C A B C, so that what others do to the machine falls on all of them."""
+"""Contestants in turn, A B C C B A, so that what others do to the machine falls on all of them, and one that grows
+slower as it grows warm favours nobody."""
 
 from __future__ import annotations
 
@@ -40,6 +41,12 @@ class Laps(NamedTuple):
         pairs = zip(self.of[name], self.of[base], strict=True)
         return [ours.value / theirs.value for ours, theirs in pairs]
 
+    def mean(self, name: str, *of: str) -> Laps:
+        """With one more contestant, whose value of each round is the mean of what these have."""
+        rounds = zip(*(self.of[each] for each in of), strict=True)
+        laps = [Lap(*map(statistics.fmean, zip(*laps, strict=True))) for laps in rounds]
+        return Laps({**self.of, name: laps})
+
     def foreign(self, name: str) -> float:
         """Share of the cores that others used beside this contestant."""
         return statistics.median(lap.foreign for lap in self.of[name])
@@ -54,11 +61,11 @@ class Laps(NamedTuple):
 
 
 def interleave(label: str, contestants: Mapping[str, Callable[[], float]], rounds: int) -> Laps:
-    """Runs each contestant once a round; every run is told of on standard error."""
+    """Runs each contestant once a round, in every second one the last first; every run is told of on standard error."""
     found: dict[str, list[Lap]] = {name: [] for name in contestants}
     for number in range(1, rounds + 1):
-        for name, run in contestants.items():
-            lap = timed(run)
+        for name in contestants if number % 2 else reversed(contestants):
+            lap = timed(contestants[name])
             found[name].append(lap)
             say(f"{label} {number}/{rounds}: {name}: {lap.value:.4g}, others {lap.foreign:.2f}")
     return Laps(found)
