@@ -20,7 +20,7 @@ SHARED = 0.05
 """Share of the cores from which on the machine counts as shared."""
 FULL = 0.95
 MARGIN = 1.03
-DECAY_S, QUICK_DECAY_S = 8.0, 3.0
+DECAY_S, QUICK_DECAY_S = 8.0, 1.0
 BRIEF_S = 0.5
 """Less time than this between two looks tells nothing of others: the kernel counts in hundredths of a second, of each
 of our processes two are not seen yet, and what is not seen of ours would be theirs."""
