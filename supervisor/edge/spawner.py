@@ -110,7 +110,7 @@ class Spawner:
         """With `calls` it is one for those, in a user's interpreter."""
         self._log, self._tell, self._gone = log, tell, gone
         self._calls = calls
-        self._files = resource.getrlimit(resource.RLIMIT_NOFILE)  # what tasks get, whatever the daemon takes for itself
+        self._files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]  # what tasks get, whatever the daemon takes
         self.since = 0.0
         """When the process was started, by the monotonic clock."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -133,7 +133,7 @@ class Spawner:
             except OSError:
                 ours.close()
                 raise
-        resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, self._files)
+        _give_files(self._process.pid, self._files)
         ours.setblocking(False)
         self._sock = ours
         self.since = time.monotonic()
@@ -272,6 +272,14 @@ class Spawner:
             self._tell(json.loads(packet))
             return
         self._gone(self.close())
+
+
+def _give_files(pid: int, files: int) -> None:
+    """Lets a process open so many files, or as many as it may by now: nobody raises what was lowered for him."""
+    most = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+    endless = resource.RLIM_INFINITY
+    fits = most == endless or endless != files <= most
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (files if fits else most, most))
 
 
 def _question(number: int, function: Function) -> dict[str, Any]:

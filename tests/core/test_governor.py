@@ -183,6 +183,13 @@ def test_the_limit_yields_to_other_people_and_comes_back() -> None:
     assert 8 in [machine.second().limit for _ in range(15)]
 
 
+def test_a_machine_that_others_have_left_is_ours_again_within_a_few_looks_and_not_at_the_first() -> None:
+    machine = Machine(1.0, cores=2.0)
+    machine.run(30)
+    assert machine.run(30, others=1.9).limit == 1
+    assert [machine.second().limit for _ in range(4)] == [1, 1, 2, 2]
+
+
 def test_beside_batch_work_of_another_user_each_has_half() -> None:
     machine = Machine(1.0)
     machine.run(30)
