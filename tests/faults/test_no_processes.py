@@ -139,6 +139,7 @@ def test_a_spawner_that_can_not_live_is_not_started_again_and_again(mill: Mill) 
     """The program's files are gone, say: each spawner ends at once."""
     mill.env["PYTHONPATH"] = str(install(mill.base / "program", "1.0"))
     mill.start("--limit", "4")
+    assert mill.process is not None
     spawner = childless_spawner(mill)
     worker = mill.base / "program" / "gristmill" / "supervisor" / "worker" / "cold.py"
     away = worker.rename(worker.with_suffix(".away"))

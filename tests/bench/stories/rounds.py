@@ -64,7 +64,7 @@ def interleave(label: str, contestants: Mapping[str, Callable[[], float]], round
     """Runs each contestant once a round, in every second one the last first; every run is told of on standard error."""
     found: dict[str, list[Lap]] = {name: [] for name in contestants}
     for number in range(1, rounds + 1):
-        for name in contestants if number % 2 else reversed(contestants):
+        for name in [*contestants] if number % 2 else [*contestants][::-1]:
             lap = timed(contestants[name])
             found[name].append(lap)
             say(f"{label} {number}/{rounds}: {name}: {lap.value:.4g}, others {lap.foreign:.2f}")
