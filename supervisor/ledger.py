@@ -16,6 +16,7 @@ from gristmill.supervisor.chronicle import Chronicle
 from gristmill.supervisor.core import items, launch
 from gristmill.supervisor.core.errors import RequestError
 from gristmill.supervisor.core.footprint import Tally
+from gristmill.supervisor.core.governor.kinds import KNOWN
 from gristmill.supervisor.core.job import Job
 from gristmill.supervisor.core.journal import Key
 from gristmill.supervisor.core.pace import Pace
@@ -62,7 +63,7 @@ class Ledger(Daybook):
         self.tallies: dict[str, Tally] = {}
         """By kind: what ended by itself since the governor's last reading."""
         self.tallied = asyncio.Event()
-        """Set when something was added there."""
+        """Set when one of the first of a kind was added there."""
         self._last = 0
 
     # ── memory ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -374,8 +375,10 @@ class Ledger(Daybook):
     def end(self, job: Job, task: Task, stopped_s: float = 0.0) -> None:
         """Puts down how an attempt ended; of its time it was stopped for `stopped_s`."""
         if (used := job.settle(task, stopped_s)) is not None:
-            self.tallies.setdefault(job.kind, Tally()).add(used)
-            self.tallied.set()
+            tally = self.tallies.setdefault(job.kind, Tally())
+            tally.add(used)
+            if tally.count <= KNOWN:  # more of them tell the governor nothing that can't wait for its next reading
+                self.tallied.set()
         if job.id in self.listeners and task.state in TASK_FINAL:
             self._changes.told.setdefault(job.id, []).append(task.number)
         if job.guided is not None:

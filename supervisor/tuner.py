@@ -202,18 +202,16 @@ class Tuner:
         """Waits for so long, and less where the first task of a kind ends, or enough of them that it counts as known:
         whether there is something to decide before the second is over."""
         until = time.monotonic() + seconds
-        waiting = self.reading.waiting if self.reading is not None else ()
-        new = any(not self._kind(line.kind).known for line in waiting)
         while (left := until - time.monotonic()) > 0:
             self._ledger.tallied.clear()
-            if any(self._kind(name).outgrown(tally.count) for name, tally in self._ledger.tallies.items()):
+            if any(
+                self.state.kinds.get(kind, governor.Kind()).outgrown(tally.count)
+                for kind, tally in self._ledger.tallies.items()
+            ):
                 await asyncio.sleep(self._looked + APART_S - time.monotonic())  # sooner, a look tells nothing
                 return True
-            await (beat.within(self._ledger.tallied, left) if new else asyncio.sleep(left))
+            await beat.within(self._ledger.tallied, left)
         return False
-
-    def _kind(self, name: str) -> governor.Kind:
-        return self.state.kinds.get(name, governor.Kind())
 
     def _watch_time(self) -> None:
         passage = self._time.look(time.monotonic(), time.time(), self._period)

@@ -59,6 +59,12 @@ def of_this_mill(mill: Mill) -> list[int]:
     return found
 
 
+def workers_of(mill: Mill) -> list[int]:
+    """The workers of its spawner, where it has one."""
+    assert mill.process is not None
+    return [worker for spawner in children(mill.process.pid) for worker in children(spawner)]
+
+
 def disturb(mill: Mill, chance: random.Random, number: int) -> None:
     """One of the things that happen in a long life."""
     what = chance.choice([*JOBS, "cancel", "watch", "garbage", "limit", "kill a worker"])
@@ -80,10 +86,8 @@ def disturb(mill: Mill, chance: random.Random, number: int) -> None:
             stranger.sendall(b"\0garbage\n" * 100)
     elif what == "limit":
         mill.ask("limit", workers=chance.randint(1, 6))
-    elif what == "kill a worker":
-        spawners = children(mill.process.pid if mill.process else 0)
-        for worker in [worker for spawner in spawners for worker in children(spawner)][:1]:
-            os.kill(worker, signal.SIGKILL)
+    elif what == "kill a worker" and (workers := workers_of(mill)):
+        os.kill(chance.choice(workers), signal.SIGKILL)
 
 
 def test_soak(mill: Mill, full: bool, chance: random.Random) -> None:
@@ -109,7 +113,7 @@ def test_soak(mill: Mill, full: bool, chance: random.Random) -> None:
     assert most.daemon - base.daemon < FLAT_MB * MB
     assert most.spawner - base.spawner < FLAT_MB * MB
     mill.ask("limit", workers=0)  # lets every worker go
-    mill.until(lambda: not children(children(daemon)[0]), "workers are still there")
+    mill.until(lambda: not workers_of(mill), "workers are still there")
     mill.until(lambda: not os.listdir(mill.state / "runs"), "run folders are left")
     assert not os.listdir(mill.jobs / ".gristmill" / "spool")
     mill.until(lambda: Weight.of(daemon, children(daemon)).files <= base.files, "descriptors are left open")
